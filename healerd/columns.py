@@ -1,1 +1,99 @@
-"""columns"""
+"""The columns in which predictions travel: numpy arrays of equal length, never one object a row.
+
+Must never read or write anything. A numeric feature is float64 (missing is NaN); a categorical one is an
+object array of `str` (missing is None). Times are `datetime64[us]`, naive UTC.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Column",
+    "Kind",
+    "Labels",
+    "Mask",
+    "Predictions",
+    "Strings",
+    "Times",
+    "is_missing",
+    "kind_of",
+    "take",
+]
+
+Column = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+Times = npt.NDArray[np.datetime64]
+Strings = npt.NDArray[np.object_]
+Kind = Literal["numeric", "categorical"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """Served rows: n ids, times, model versions, outputs, and a column of n values for each feature.
+
+    `label` holds the truth where it is known, missing elsewhere; it has the kind of `output`.
+    """
+
+    ids: Strings
+    at: Times
+    version: Strings
+    output: Column
+    label: Column
+    features: Mapping[str, Column]
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        columns = (self.at, self.version, self.output, self.label, *self.features.values())
+        assert all(len(column) == n for column in columns), "columns of unequal length"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labels:
+    """Late truths: n prediction ids, n labels, and when each became known."""
+
+    ids: Strings
+    label: Column
+    at: Times
+
+    def __post_init__(self) -> None:
+        assert len(self.ids) == len(self.label) == len(self.at), "columns of unequal length"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def take(predictions: Predictions, which: npt.NDArray[np.intp] | Mask) -> Predictions:
+    """Keep the rows that an index or a mask names, in its order."""
+    return _each(predictions, lambda column: column[which])
+
+
+def _each(rows: Predictions, f: Callable[[Column], Column]) -> Predictions:
+    return replace(
+        rows,
+        ids=f(rows.ids),
+        at=f(rows.at),
+        version=f(rows.version),
+        output=f(rows.output),
+        label=f(rows.label),
+        features={name: f(column) for name, column in rows.features.items()},
+    )
+
+
+def kind_of(column: Column) -> Kind:
+    """Tell a numeric column (float64) from a categorical one (object)."""
+    return "categorical" if column.dtype == np.object_ else "numeric"
+
+
+def is_missing(column: Column) -> Mask:
+    """Mark the missing values: NaN in a numeric column, None in a categorical one."""
+    if column.dtype == np.object_:
+        return np.fromiter((value is None for value in column), np.bool_, len(column))
+    missing: Mask = np.isnan(column)
+    return missing
