@@ -1,1 +1,366 @@
-"""config"""
+"""One TOML file -> one frozen `Config`. The only reader of settings; must never be read twice or changed.
+
+Every default stands here once, with its unit and its reason. A key that is not known, of the wrong type or out of
+range is a `ConfigError` that names the file, the line, the key and the nearest name. Relative paths are taken from
+the folder of the file.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from healerd.errors import ConfigError
+
+__all__ = [
+    "ActionSettings",
+    "Config",
+    "DaemonSettings",
+    "DetectionSettings",
+    "Duration",
+    "HealingSettings",
+    "LabelsSettings",
+    "PipelineSettings",
+    "ReferenceSettings",
+    "SourceSettings",
+    "load_config",
+    "parse_config",
+    "parse_duration",
+    "utc",
+]
+
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def _require(holds: bool, key: str, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not holds:
+        raise ValueError(f"`{key}` must be {wanted}")
+
+
+class Duration(float):
+    """Seconds; written as `30m`, `1d`, `500ms` or a bare number of seconds."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every table of the configuration has in common: unknown keys are errors."""
+
+
+class DaemonSettings(Settings, frozen=True, kw_only=True):
+    """`[daemon]`: what concerns the process as a whole."""
+
+    state: str = "healerd-state"
+    """Folder of the control database, the segments and the control socket."""
+    socket: str | None = None
+    """Path of the control socket; by default `control.sock` in the state folder."""
+    tick: Duration = Duration(5)
+    """How often the daemon looks for closed windows and due intents; 5 s keeps a veto window exact to 1%."""
+    false_alarms_per_year: float = 1.0
+    """The budget: the mean number of false alarms a year for each model as a whole."""
+    unattended: bool = False
+    """Let an open control API alone count as a channel for veto windows (SAFETY S9); shown by `doctor`."""
+    roles: dict[str, list[str]] = {}
+    """Role (`viewer`, `operator`, `approver`, `admin`) -> `user:NAME` or `group:NAME`; its own user is admin."""
+
+    def __post_init__(self) -> None:
+        _require(self.false_alarms_per_year > 0, "false_alarms_per_year", "above 0")
+        _require(self.tick > 0, "tick", "above 0")
+        unknown = set(self.roles) - {"viewer", "operator", "approver", "admin"}
+        _require(not unknown, "roles", f"viewer, operator, approver or admin, not {', '.join(sorted(unknown))}")
+
+
+class LabelsSettings(Settings, frozen=True, kw_only=True):
+    """`source.labels`: late labels in a table of their own, joined by id."""
+
+    path: str
+    id: str = "id"
+    label: str = "label"
+    at: str | None = None
+    """Column that says when a label became known; without it, when it was first seen."""
+
+
+class SourceSettings(Settings, frozen=True, kw_only=True):
+    """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder that DuckDB reads."""
+
+    kind: Literal["table", "memory"] = "table"
+    path: str = ""
+    time: str = "time"
+    """Column with the time of the prediction; a time without a zone is UTC."""
+    id: str | None = None
+    """Column that identifies a prediction; without it an id is made from the row's content."""
+    prediction: str = "prediction"
+    version: str | None = None
+    """Column with the model version that predicted; without it, the version the registry calls active."""
+    label: str | None = None
+    """Column with the truth in the same table, empty where it is not known yet."""
+    labels: LabelsSettings | None = None
+    features: list[str] | None = None
+    """Columns the model reads; by default every column not named otherwise."""
+
+
+class ReferenceSettings(Settings, frozen=True, kw_only=True):
+    """`reference`: the healthy, labelled rows that did not train the first model: a table, or a range of the source."""
+
+    path: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        ranged = self.start is not None and self.end is not None
+        _require((self.path is not None) != ranged, "reference", "either `path`, or `start` and `end`")
+
+
+class ActionSettings(Settings, frozen=True, kw_only=True):
+    """`[pipeline.NAME.actions.ACTION]`: what an action costs and how often it fails, as its owner believes."""
+
+    cost: float = 0.0
+    """Money (or any one unit used throughout) that doing it costs, whatever comes of it."""
+    failure: float | None = None
+    """Prior probability that it does not resolve the incident or does harm; needed for the policy to speak."""
+    entry: str | None = None
+    """`module:function` that trains: f(features, label) -> model, in a subprocess."""
+    deadline: Duration = Duration(1800)
+    """A run longer than this is killed and counts as failed; half an hour is one default window."""
+
+    def __post_init__(self) -> None:
+        _require(self.cost >= 0, "cost", "0 or more")
+        _require(self.failure is None or 0 < self.failure < 1, "failure", "between 0 and 1")
+        _require(self.deadline > 0, "deadline", "above 0")
+
+
+class DetectionSettings(Settings, frozen=True, kw_only=True):
+    """`[pipeline.NAME.detection]`: what counts as a change worth an alarm. The false-alarm budget is the daemon's."""
+
+    tolerance: float = 0.02
+    """Rise of the error, in points of share, that is not worth acting on."""
+    drift_tolerance: float = 0.0
+    """Shift of a feature's mid-rank that is not worth a warning; raise it when large windows are too sensitive."""
+    delta: float = 0.01
+    """Probability that the finite reference misleads; split over features."""
+    label_coverage: float = 0.95
+    """Share of a cohort that must be labelled at maturity for its error to be known."""
+    clean_windows: int = 3
+    """Clean windows in a row that close an incident: one is luck, three are a sign."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.tolerance < 1, "tolerance", "in [0, 1)")
+        _require(0 < self.delta < 1, "delta", "in (0, 1)")
+        _require(0 < self.label_coverage <= 1, "label_coverage", "in (0, 1]")
+        _require(self.clean_windows >= 1, "clean_windows", "1 or more")
+
+
+class HealingSettings(Settings, frozen=True, kw_only=True):
+    """`[pipeline.NAME.healing]`: which rows train and judge a new model, and how long a heal is watched."""
+
+    train_windows: int = 28
+    """Newest labelled windows a retrained model learns from."""
+    judge_windows: int = 3
+    """Newest labelled windows kept back to judge a candidate on rows it never saw."""
+    rows_min: int = 200
+    """Fewest labelled rows to train or judge on; below it the evidence is a guess."""
+    level: float = 0.90
+    """Two-sided level of the interval of a paired comparison."""
+    gain_min: float = 0.0
+    """Gain in points of share that a candidate's interval must clear."""
+    verify_windows: int = 2
+    """Labelled windows after a heal on which it is compared with what it replaced."""
+    versions_kept: int = 24
+    """Stored versions a rollback may choose from."""
+    refit: bool = True
+    """Refit an accepted candidate on its judgement rows too; it is promoted only after a shadow window."""
+
+    def __post_init__(self) -> None:
+        for name in ("train_windows", "judge_windows", "rows_min", "verify_windows", "versions_kept"):
+            _require(getattr(self, name) >= 1, name, "1 or more")
+        _require(0.5 < self.level < 1, "level", "in (0.5, 1)")
+
+
+class PipelineSettings(Settings, frozen=True, kw_only=True):
+    """`[pipeline.NAME]`: one model in production."""
+
+    source: SourceSettings
+    reference: ReferenceSettings | None = None
+    window: Duration = Duration(1800)
+    """Length of the windows that are judged."""
+    label_horizon: Duration = Duration(86400)
+    """How long after its window a cohort's labels are waited for."""
+    loss: str = "zero-one"
+    """When a prediction is wrong: `zero-one`, `relative 10%` or `absolute 5`."""
+    registry: str = "registry"
+    """Folder of the stored model versions; relative to the state folder unless absolute."""
+    model: str | None = None
+    """A joblib file with the first version, for an empty registry. It runs as code when loaded: trust it."""
+    rules: list[str] = []
+    """Rule files; `base` is always in force, and `default` when none is named."""
+    tags: list[str] = []
+    degraded_cost: float = 100.0
+    """Cost of one window served with the harm, in the unit of the actions' costs: the severity of an incident."""
+    degraded_windows: float = 3.0
+    """Windows an unresolved incident is expected to go on hurting before somebody finds it."""
+    actions: dict[str, ActionSettings] = {}
+    detection: DetectionSettings = DetectionSettings()
+    healing: HealingSettings = HealingSettings()
+
+    def __post_init__(self) -> None:
+        _require(self.window >= 1, "window", "1s or more")
+        _require(self.label_horizon >= 0, "label_horizon", "0 or more")
+        _require(self.degraded_cost > 0, "degraded_cost", "above 0")
+        unknown = set(self.actions) - {"retrain", "rollback", "fallback"}
+        _require(not unknown, "actions", f"retrain, rollback or fallback, not {', '.join(sorted(unknown))}")
+
+
+class Config(Settings, frozen=True, kw_only=True):
+    """The whole configuration. `folder` is where the file lies; `state` and other paths are absolute."""
+
+    daemon: DaemonSettings = DaemonSettings()
+    pipeline: dict[str, PipelineSettings] = {}
+    folder: str = "."
+
+    def __post_init__(self) -> None:
+        for name in self.pipeline:
+            _require(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name) is not None, f"pipeline.{name}", NAMES)
+
+    @property
+    def state(self) -> Path:
+        """The absolute path of the state folder."""
+        return Path(self.folder, self.daemon.state)
+
+    @property
+    def socket(self) -> Path:
+        """The absolute path of the control socket."""
+        return Path(self.folder, self.daemon.socket) if self.daemon.socket else self.state / "control.sock"
+
+    def path(self, text: str) -> Path:
+        """Resolve a path written in the file."""
+        return Path(self.folder, text)
+
+
+NAMES = "a name of at most 63 letters, digits, dots, dashes and underscores"
+
+
+def load_config(path: Path) -> Config:
+    """Read the configuration file. Raises ConfigError with file, line, key and mend."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration at `{path}`; write one, or name it with --config FILE") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"`{path}` cannot be read: {error}") from error
+    return parse_config(text, path=path)
+
+
+def parse_config(text: str, *, path: Path) -> Config:
+    """Turn the text of a configuration into a Config; `path` is for messages and relative paths."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"`{path}` is not TOML: {_lower(str(error))}") from error
+    problems = tuple(_unknown_keys(Config, tree, ()))
+    if problems:
+        raise ConfigError("\n".join(f"{path}:{_line_of(text, keys)}: {said}" for keys, said in problems))
+    try:
+        config = msgspec.convert({**tree, "folder": str(path.parent.absolute())}, Config, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        keys, said = _place(Config, tree, (), error)
+        raise ConfigError(f"{path}:{_line_of(text, keys)}: `{'.'.join(keys) or 'the file'}`: {said}") from error
+    return config
+
+
+def parse_duration(text: str | float) -> Duration:
+    """Read `30m`, `1d`, `500ms`, or a bare number of seconds. Raises ValueError."""
+    if isinstance(text, bool):
+        raise ValueError("expected a duration such as `30m`, got a boolean")
+    if isinstance(text, int | float):
+        return Duration(text)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", text)
+    if not found:
+        raise ValueError(f"expected a duration such as `30m`, `12h` or `1d`, got `{text}`")
+    return Duration(float(found[1]) * UNITS_S[found[2]])
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Duration:
+        return parse_duration(value)
+    raise NotImplementedError(kind)
+
+
+def _place(
+    kind: Any, tree: Mapping[str, Any], keys: tuple[str, ...], error: msgspec.ValidationError
+) -> tuple[tuple[str, ...], str]:
+    """Name the key an error is about; msgspec leaves out the names within a table of tables, so look into each."""
+    said, _, place = str(error).partition(" - at `$")
+    for part in re.findall(r"[^.\[\]`]+|\[\.\.\.\]", place):
+        if part != "[...]":
+            keys, tree = (*keys, part), tree.get(part, {})
+            kind = _field_type(kind, part)
+            continue
+        inner = next(arg for arg in kind.__args__[::-1])
+        for name, table in tree.items():
+            try:
+                msgspec.convert(table, inner, dec_hook=_decode)
+            except msgspec.ValidationError as nested:
+                return _place(inner, table, (*keys, name), nested)
+    about = re.match(r"`(\w+)` must be", said)
+    return ((*keys, about[1]) if about else keys), _lower(said)
+
+
+def _field_type(kind: Any, name: str) -> Any:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return next((f.type for f in msgspec.structs.fields(kind) if f.encode_name == name), None)
+    return None
+
+
+def _unknown_keys(kind: Any, tree: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Walk records and tables side by side; yield each key that the records do not have."""
+    args = [arg for arg in getattr(kind, "__args__", ()) if arg is not type(None)]
+    if getattr(kind, "__origin__", None) is dict and isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _unknown_keys(args[1], value, (*keys, key))
+    elif args:
+        for arg in args:
+            yield from _unknown_keys(arg, tree, keys)
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(tree, Mapping):
+        known = {f.encode_name: f.type for f in msgspec.structs.fields(kind) if f.name != "folder"}
+        for key, value in tree.items():
+            if key in known:
+                yield from _unknown_keys(known[key], value, (*keys, key))
+            else:
+                yield (*keys, key), _unknown_key(key, tuple(known), keys)
+
+
+def _unknown_key(key: str, known: tuple[str, ...], keys: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    help_ = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+    return f"unknown key `{key}` in `{'.'.join(keys) or 'the file'}`; {help_}"
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """Find the line that holds the innermost of `keys`, as well as text alone can tell."""
+    lines = text.splitlines()
+    at = 0
+    for depth, key in enumerate(keys):
+        header = re.compile(r"^\s*\[+\s*" + r"\s*\.\s*".join(_key(k) for k in keys[: depth + 1]) + r"\s*[\].]")
+        assignment = re.compile(rf"(^|[\s,{{]){_key(key)}\s*=")
+        dotted = re.compile(rf"^\s*([\w.\"'-]+\.)?{_key(key)}\s*[=.]")
+        for number in range(at, len(lines)):
+            if any(pattern.search(lines[number]) for pattern in (header, assignment, dotted)):
+                at = number
+                break
+    return at + 1
+
+
+def _key(name: str) -> str:
+    return rf"[\"']?{re.escape(name)}[\"']?"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def utc(at: datetime) -> datetime:
+    """Read a configured time as aware UTC; a time without a zone is UTC."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
