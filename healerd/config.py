@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -256,7 +256,7 @@ def load_config(path: Path) -> Config:
 def parse_config(text: str, *, path: Path) -> Config:
     """Turn the text of a configuration into a Config; `path` is for messages and relative paths."""
     try:
-        tree = tomllib.loads(text)
+        tree = _dates_as_times(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"`{path}` is not TOML: {_lower(str(error))}") from error
     problems = tuple(_unknown_keys(Config, tree, ()))
@@ -286,6 +286,15 @@ def _decode(kind: type, value: Any) -> Any:
     if kind is Duration:
         return parse_duration(value)
     raise NotImplementedError(kind)
+
+
+def _dates_as_times(tree: Any) -> Any:
+    """Read a bare date as its midnight, UTC."""
+    if isinstance(tree, dict):
+        return {key: _dates_as_times(value) for key, value in tree.items()}
+    if isinstance(tree, date) and not isinstance(tree, datetime):
+        return datetime.combine(tree, time(), tzinfo=UTC)
+    return tree
 
 
 def _place(
