@@ -122,7 +122,9 @@ class ActionSettings(Settings, frozen=True, kw_only=True):
     failure: float | None = None
     """Prior probability that it does not resolve the incident or does harm; needed for the policy to speak."""
     entry: str | None = None
-    """`module:function` that trains: f(features, label) -> model, in a subprocess."""
+    """`module:function` that trains: f(features, label, **args) -> model, in a subprocess."""
+    args: dict[str, Any] = {}
+    """What is handed to `entry` by name besides the rows."""
     deadline: Duration = Duration(1800)
     """A run longer than this is killed and counts as failed; half an hour is one default window."""
 

@@ -1,0 +1,133 @@
+"""Fit and serve a scikit-learn model on columns: the training entry point of `try` and of the demo.
+
+Must never see a row it is later judged on: it is handed the training rows, and nothing else.
+"""
+
+import importlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from healerd.columns import Column, kind_of
+from healerd.errors import ConfigError
+
+__all__ = ["ColumnCode", "TabularModel", "Task", "fit", "task_of"]
+
+Task = Literal["classification", "regression"]
+Matrix = npt.NDArray[np.float64]
+
+CLASSES_MAX = 20
+"""A whole-number target with at most this many values is a class; with more it is a quantity."""
+CATEGORIES_MAX = 250
+"""Categories with a code of their own, the most frequent first; scikit-learn's histograms take at most 255."""
+ONE_HOT_MAX = 50
+"""Categories with an indicator of their own, for estimators that know no categories."""
+DEFAULT = "histogram gradient boosting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnCode:
+    """How one feature becomes numbers: a numeric column as it is, a categorical one by its known categories."""
+
+    name: str
+    categories: tuple[str, ...] | None
+    fill: float
+
+
+class TabularModel:
+    """A fitted estimator that takes columns: `predict(features)` gives one output a row.
+
+    A category it never saw is missing to it; a missing number stays missing where the estimator knows how.
+    """
+
+    def __init__(self, *, codes: tuple[ColumnCode, ...], estimator: Any, one_hot: bool, text: bool) -> None:
+        self.codes, self.estimator, self.one_hot, self.text = codes, estimator, one_hot, text
+
+    def predict(self, features: Mapping[str, Column]) -> Column:
+        """Predict n outputs from columns of n values. Raises KeyError when a column is missing."""
+        out = self.estimator.predict(_matrix(features, self.codes, one_hot=self.one_hot))
+        return np.asarray(out, dtype=np.object_ if self.text else np.float64)
+
+
+def task_of(label: Column) -> Task:
+    """Tell a class from a quantity: text and few whole numbers are classes."""
+    if kind_of(label) == "categorical":
+        return "classification"
+    known = label[np.isfinite(label)]
+    distinct = np.unique(known)
+    whole = bool(np.all(distinct == np.round(distinct)))
+    return "classification" if whole and len(distinct) <= CLASSES_MAX else "regression"
+
+
+def fit(
+    features: Mapping[str, Column],
+    label: Column,
+    *,
+    estimator: str | None = None,
+    task: Task | None = None,
+    seed: int = 0,
+) -> TabularModel:
+    """Fit a model on columns of n rows and their n labels; `estimator` is `module:name` of a scikit-learn class.
+
+    Without one it is scikit-learn's histogram gradient boosting, which takes categories and missing values as they
+    are. Raises ConfigError when the estimator cannot be found or made.
+    """
+    task = task or task_of(label)
+    one_hot = estimator is not None
+    codes = tuple(
+        _code(name, column, limit=ONE_HOT_MAX if one_hot else CATEGORIES_MAX) for name, column in features.items()
+    )
+    made = _named(estimator, seed=seed) if estimator else _boosting(codes, task=task, seed=seed)
+    text = kind_of(label) == "categorical"
+    made.fit(_matrix(features, codes, one_hot=one_hot), label.astype(str) if text else label)
+    return TabularModel(codes=codes, estimator=made, one_hot=one_hot, text=text)
+
+
+def _boosting(codes: tuple[ColumnCode, ...], *, task: Task, seed: int) -> Any:
+    from sklearn.ensemble import (  # heavy: only where a model is fitted
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
+
+    kind = HistGradientBoostingClassifier if task == "classification" else HistGradientBoostingRegressor
+    return kind(categorical_features=[code.categories is not None for code in codes], random_state=seed)
+
+
+def _named(name: str, *, seed: int) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"no estimator `{name}`: write `module:name`, as in `sklearn.linear_model:Ridge`") from error
+    made = kind()
+    if "random_state" in getattr(made, "get_params", dict)():
+        made.set_params(random_state=seed)
+    if not (hasattr(made, "fit") and hasattr(made, "predict")):
+        raise ConfigError(f"`{name}` has no `fit` and `predict`: name a scikit-learn estimator")
+    return made
+
+
+def _code(name: str, column: Column, *, limit: int) -> ColumnCode:
+    if kind_of(column) == "numeric":
+        known = column[np.isfinite(column)]
+        return ColumnCode(name=name, categories=None, fill=float(np.median(known)) if len(known) else 0.0)
+    counts = Counter(value for value in column if value is not None)
+    ordered = sorted(counts, key=lambda value: (-counts[value], value))
+    return ColumnCode(name=name, categories=tuple(ordered[:limit]), fill=np.nan)
+
+
+def _matrix(features: Mapping[str, Column], codes: tuple[ColumnCode, ...], *, one_hot: bool) -> Matrix:
+    return np.column_stack([part for code in codes for part in _encoded(features[code.name], code, one_hot=one_hot)])
+
+
+def _encoded(column: Column, code: ColumnCode, *, one_hot: bool) -> list[Matrix]:
+    if code.categories is None:
+        numbers = np.asarray(column, dtype=np.float64)
+        return [np.where(np.isfinite(numbers), numbers, code.fill)] if one_hot else [numbers]
+    position = {value: float(i) for i, value in enumerate(code.categories)}
+    numbers = np.fromiter((position.get(value, np.nan) for value in column), np.float64, len(column))
+    return [(numbers == i).astype(np.float64) for i in range(len(code.categories))] if one_hot else [numbers]
