@@ -1,1 +1,21 @@
-"""store"""
+"""Keep what must outlive the process: one SQLite file, one writer, an audit leaf for each change. See the README.
+
+Must never lose a commit, change a leaf, or make a new database over a damaged one.
+"""
+
+from healerd.store.journal import Store, Transaction
+from healerd.store.read import Range, Reader, ReadStore
+from healerd.store.tables import TABLES, Epoch, Saved, SavedProfile, Watermark
+
+__all__ = [
+    "TABLES",
+    "Epoch",
+    "Range",
+    "ReadStore",
+    "Reader",
+    "Saved",
+    "SavedProfile",
+    "Store",
+    "Transaction",
+    "Watermark",
+]

@@ -1,0 +1,81 @@
+"""Check the audit log in the database, and every recorded row against it.
+
+Must never write, nor hold the log in memory.
+"""
+
+# ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+
+import msgspec
+
+from healerd.audit import AuditReport, Leaf, Row, verify_leaves
+from healerd.store.library import sqlite
+from healerd.store.tables import TABLES
+
+__all__ = ["check"]
+
+_NAMES = frozenset(table.name for table in TABLES.values())
+
+
+def check(connection: sqlite.Connection, progress: Callable[[int], None] | None = None) -> AuditReport:
+    """Verify chain and rows; then look for what no leaf describes: rows added, leaves cut off, values replaced."""
+
+    def row_of(table: str, key: str) -> Row | None:
+        if table not in _NAMES:
+            return None
+        sql = f'SELECT leaf, CAST(body AS BLOB) FROM "{table}" WHERE row_key = ?'
+        found = connection.execute(sql, [key]).fetchone()
+        return Row(leaf=found[0], body=found[1]) if found else None
+
+    report = verify_leaves(_leaves(connection), row_of=row_of, progress=progress)
+    if report.first_bad is not None:
+        return report
+    for flaw in (*_cut_off(connection, report), *_added(connection, report), *_replaced(connection)):
+        return replace(report, first_bad=flaw[0], problem=flaw[1])
+    return report
+
+
+def _leaves(connection: sqlite.Connection) -> Iterator[Leaf]:
+    sql = "SELECT seq, CAST(body AS BLOB), CAST(leaf_hash AS BLOB), CAST(chain AS BLOB) FROM audit_leaf ORDER BY seq"
+    for seq, body, leaf_hash, chain in connection.execute(sql):
+        yield Leaf(seq=seq, body=body, leaf_hash=leaf_hash, chain=chain)
+
+
+def _cut_off(connection: sqlite.Connection, report: AuditReport) -> Iterator[tuple[int, str]]:
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit_leaf'").fetchone()
+    given = found[0] if found else 0
+    if given != report.leaves:
+        yield report.leaves + 1, f"the log ends after leaf {report.leaves}, but {given} were written"
+
+
+def _added(connection: sqlite.Connection, report: AuditReport) -> Iterator[tuple[int, str]]:
+    """Find rows that no leaf describes: those that one does were counted, so the counts tell whether to look."""
+    for name in sorted(_NAMES):
+        (count,) = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+        if count != report.rows.get(name, 0):
+            yield _stranger(connection, name)
+
+
+def _stranger(connection: sqlite.Connection, name: str) -> tuple[int, str]:
+    """Name the first row whose leaf describes another row, or none."""
+    sql = f"""SELECT t.leaf, t.row_key FROM "{name}" t LEFT JOIN audit_leaf a ON a.seq = t.leaf
+        WHERE a.seq IS NULL OR a.body ->> '$.table' IS NOT ? OR a.body ->> '$.key' IS NOT t.row_key
+        ORDER BY t.leaf LIMIT 1"""
+    leaf, key = connection.execute(sql, [name]).fetchone()
+    return leaf, f"the {name} `{key}` was added or renamed: leaf {leaf} does not describe it"
+
+
+def _replaced(connection: sqlite.Connection) -> Iterator[tuple[int, str]]:
+    for name in sorted(table.name for table in TABLES.values() if table.with_value):
+        for leaf, key, body, value in connection.execute(
+            f'SELECT leaf, row_key, body, value FROM "{name}" ORDER BY leaf'
+        ):
+            if sha256(value).hexdigest() != msgspec.json.decode(body, type=_Hashed).sha256:
+                yield leaf, f"the value of the {name} `{key}` was changed: it does not have the hash in leaf {leaf}"
+
+
+class _Hashed(msgspec.Struct):
+    sha256: str

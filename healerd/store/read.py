@@ -1,0 +1,257 @@
+"""Read records, leaves, state and profiles out of the control database. Must never change anything."""
+
+# ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from healerd.audit import AuditReport, Entry, stamp
+from healerd.errors import StoreError
+from healerd.model import Measurement
+from healerd.segments import Content, Segment
+from healerd.store.check import check
+from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
+from healerd.store.schema import check_version
+from healerd.store.tables import Key, Saved, SavedProfile, Table, Watermark, decode, key_of, table_of
+
+__all__ = ["Range", "ReadStore", "Reader"]
+
+R = TypeVar("R")
+LEAVES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A filter for `find`: values from `low` on and below `high`; None leaves a side open."""
+
+    low: Any = None
+    high: Any = None
+
+
+class Reader:
+    """What can be asked of a state folder; a store, a read-only store and an open transaction all answer it."""
+
+    folder: Path
+
+    def _connection(self) -> sqlite.Connection:
+        raise NotImplementedError
+
+    def get(self, record: type[R], key: Key) -> R | None:
+        """Read one record by its key, a tuple where the key has several fields; None when there is none."""
+        table = table_of(record)
+        rows = self._query(f'SELECT CAST(body AS BLOB) FROM "{table.name}" WHERE row_key = ?', [key_of(table, key)])
+        return decode(record, rows[0][0]) if rows else None
+
+    def find(
+        self, record: type[R], *, order: str = "seq", limit: int | None = None, **filters: object
+    ) -> tuple[R, ...]:
+        """Read the records whose fields have the given values.
+
+        A filter is a value, None, a collection of values (any of them) or a `Range`. `order` is a field, with `-`
+        before it for the newest or largest first; without it, the order in which the rows were first written.
+        """
+        table = table_of(record)
+        self._check_fields(table, {*filters, order.removeprefix("-")})
+        where, values = _where(filters)
+        sql = f'SELECT CAST(body AS BLOB) FROM "{table.name}" {where} ORDER BY {_order(order)} LIMIT ?'
+        rows = self._query(sql, [*values, -1 if limit is None else limit])
+        return tuple(decode(record, body) for (body,) in rows)
+
+    def leaves(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        kind: str | Collection[str] | None = None,
+        pipeline: str | None = None,
+        newest_first: bool = False,
+    ) -> tuple[Entry, ...]:
+        """Read a page of the audit log: the leaves numbered above `after` and below `before`."""
+        filters: dict[str, object] = {"seq": Range(after + 1, before)}
+        filters |= {"kind": kind} if kind is not None else {}
+        filters |= {"pipeline": pipeline} if pipeline is not None else {}
+        where, values = _where(filters)
+        order = _order("-seq" if newest_first else "seq")
+        sql = f"SELECT CAST(body AS BLOB) FROM audit_leaf {where} ORDER BY {order} LIMIT ?"
+        rows = self._query(sql, [*values, min(limit, LEAVES_MAX)])
+        return tuple(msgspec.json.decode(body, type=Entry) for (body,) in rows)
+
+    def head(self) -> tuple[int, str]:
+        """Read the number of the newest leaf and the head of the chain after it, in hexadecimal."""
+        rows = self._query("SELECT seq, lower(hex(chain)) FROM audit_leaf ORDER BY seq DESC LIMIT 1", [])
+        return rows[0] if rows else (0, "")
+
+    def watermark(self, pipeline: str) -> datetime | None:
+        """Read up to when the pipeline's windows have been judged."""
+        mark = self.get(Watermark, pipeline)
+        return mark.end_at if mark else None
+
+    def state(self, pipeline: str, name: str) -> bytes | None:
+        """Read what was last saved under a name."""
+        return self._value(table_of(Saved), (pipeline, name))
+
+    def profile(self, pipeline: str, version: str, window_end_at: datetime) -> bytes | None:
+        """Read the profile of one window's predictions by one version."""
+        return self._value(table_of(SavedProfile), (pipeline, version, window_end_at))
+
+    def measurements(self, pipeline: str, window_end_at: datetime) -> tuple[Measurement, ...]:
+        """Read what was measured on one window, by name and subject."""
+        sql = (
+            "SELECT CAST(body AS BLOB) FROM measurement WHERE pipeline = ? AND window_end_at = ? ORDER BY name, subject"
+        )
+        return tuple(decode(Measurement, body) for (body,) in self._query(sql, [pipeline, stamp(window_end_at)]))
+
+    def series(
+        self, pipeline: str, name: str, *, subject: str | None = None, limit: int = 1000
+    ) -> tuple[tuple[datetime, Measurement], ...]:
+        """Read the newest values of one measurement, oldest first, each with its window's end."""
+        sql = (
+            "SELECT window_end_at, CAST(body AS BLOB) FROM measurement "
+            "WHERE pipeline = ? AND name = ? AND subject = ? ORDER BY window_end_at DESC LIMIT ?"
+        )
+        rows = self._query(sql, [pipeline, name, subject or "", limit])
+        return tuple((datetime.fromisoformat(at), decode(Measurement, body)) for at, body in reversed(rows))
+
+    def segments(
+        self,
+        pipeline: str,
+        *,
+        start_at: datetime | None = None,
+        end_at: datetime | None = None,
+        content: Content = Content.PREDICTIONS,
+    ) -> tuple[Segment, ...]:
+        """Read the manifest of the segments that may hold rows of [start_at, end_at)."""
+        return self.find(
+            Segment, pipeline=pipeline, content=content, end_at=Range(start_at), start_at=Range(None, end_at)
+        )
+
+    def verify(self, progress: Callable[[int], None] | None = None) -> AuditReport:
+        """Check the whole audit log, and every row against it, in constant memory."""
+        with self._reading() as connection:
+            return check(connection, progress)
+
+    def _check_fields(self, table: Table, fields: set[str]) -> None:
+        # SQLite takes a quoted name that is no column for a text, and would answer wrongly instead of failing.
+        known = {name for (name,) in self._query("SELECT name FROM pragma_table_xinfo(?)", [table.name])}
+        assert fields <= known, f"{table.name} cannot be searched by {sorted(fields - known)}"
+
+    def _value(self, table: Table, key: Key) -> bytes | None:
+        rows = self._query(f'SELECT value FROM "{table.name}" WHERE row_key = ?', [key_of(table, key)])
+        return rows[0][0] if rows else None
+
+    def _query(self, sql: str, values: list[Any]) -> list[Any]:
+        with guarded(self.folder / DATABASE):
+            return self._connection().execute(sql, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite.Connection]:
+        """Hold one unchanging view of the database."""
+        with guarded(self.folder / DATABASE):
+            connection = self._connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
+
+class ReadStore(Reader):
+    """A state folder opened for reading, by any number of threads, while a daemon may be writing to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._threads = threading.local()
+        self._opened: list[sqlite.Connection] = []
+
+    @classmethod
+    def open(cls, folder: Path) -> "ReadStore":
+        """Open a state folder for reading.
+
+        Raises:
+            StoreError: there is none, it is damaged, or a healerd of another version made it.
+        """
+        store, path = cls(folder), folder / DATABASE
+        if not path.exists():
+            raise StoreError(
+                f"there is no healerd state in `{folder}`: start the daemon once, or name its state folder"
+            )
+        try:
+            with guarded(path):
+                check_version(store._connection(), path)
+        except StoreError:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def __enter__(self) -> "ReadStore":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _connection(self) -> sqlite.Connection:
+        connection: sqlite.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = connect_to_read(self.folder / DATABASE)
+            self._threads.connection = connection
+            self._opened.append(connection)
+        return connection
+
+
+def _where(filters: dict[str, object]) -> tuple[str, list[Any]]:
+    clauses, values = list[str](), list[Any]()
+    for field, wanted in filters.items():
+        clause, bound = _clause(f'"{field}"', wanted)
+        clauses += clause
+        values += bound
+    return (f"WHERE {' AND '.join(clauses)}" if clauses else ""), values
+
+
+def _clause(field: str, wanted: object) -> tuple[list[str], list[Any]]:
+    match wanted:
+        case None:
+            return [f"{field} IS NULL"], []
+        case Range(low=low, high=high):
+            bounds = [(f"{field} >= ?", low), (f"{field} < ?", high)]
+            given = [(clause, _bound(value)) for clause, value in bounds if value is not None]
+            return [clause for clause, _ in given], [value for _, value in given]
+        case str():
+            return [f"{field} = ?"], [_bound(wanted)]
+        case Collection():
+            values = [_bound(value) for value in wanted]
+            return [f"{field} IN ({', '.join('?' * len(values))})"], values
+        case _:
+            return [f"{field} = ?"], [_bound(wanted)]
+
+
+def _bound(value: object) -> object:
+    match value:
+        case datetime():
+            return stamp(value)
+        case Enum():
+            return value.value
+        case _:
+            return value
+
+
+def _order(field: str) -> str:
+    name = field.removeprefix("-")
+    way = "DESC" if field.startswith("-") else "ASC"
+    return f'"{name}" {way}' if name == "seq" else f'"{name}" {way}, seq {way}'
