@@ -1,0 +1,244 @@
+"""Where models are fitted and shadows predict: a process of its own for each job, or inline for offline runs.
+
+Must never let a job outlive its deadline or the daemon, hand a job a database, or report a job that it lost sight of
+as anything but absent. What a job has made is found in the registry, by name and key; here one learns only whether a
+job still runs and why it failed.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Protocol
+
+from healerd.actions.durable import read_json, write_json
+from healerd.actions.job import (
+    Score,
+    ScoringJob,
+    TrainingJob,
+    score,
+    score_in_process,
+    started_at,
+    train,
+    train_in_process,
+)
+from healerd.actions.registry import Registry
+from healerd.columns import Column
+from healerd.errors import ActionError
+
+__all__ = ["InlineWorker", "Look", "ProcessWorker", "Run", "Worker"]
+
+LOG_BYTES_MAX = 4 * 1024 * 1024
+NOTES_KEPT = 200
+POLL_S = 0.25
+PRELOAD = ("healerd.actions.job", "sklearn.ensemble", "joblib")
+"""Imported once by the fork server, on the first job: a job then starts in milliseconds."""
+
+
+class Run(StrEnum):
+    """Whether a training job runs; `absent` is also a job that was lost with an earlier daemon."""
+
+    ABSENT = "absent"
+    RUNNING = "running"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What can be seen of a job, and why it failed."""
+
+    run: Run
+    reason: str = ""
+
+
+class Worker(Protocol):
+    """Fits models and lets stored versions predict."""
+
+    def start(self, job: TrainingJob) -> None:
+        """Start a job, unless the same key already runs."""
+        ...
+
+    def look(self, key: str) -> Look:
+        """See whether a job runs or has failed. A job that has succeeded is absent here and found in the registry."""
+        ...
+
+    def wait(self, key: str) -> None:
+        """Wait until a job has ended; at most until its deadline."""
+        ...
+
+    def score(self, registry: Registry, names: Sequence[str], features: Mapping[str, Column]) -> Mapping[str, Score]:
+        """Let versions predict rows; one that raises or is too slow has no output."""
+        ...
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        ...
+
+
+class InlineWorker:
+    """Does everything at once in this process: for offline runs and tests. Knows no deadline."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, str] = {}
+
+    def start(self, job: TrainingJob) -> None:
+        """Fit now."""
+        self._failed.pop(job.key, None)
+        try:
+            train(job)
+        except Exception as error:  # the trainer is foreign code: whatever it raises is this job's failure
+            self._failed[job.key] = f"{type(error).__name__}: {error}"[:500]
+
+    def look(self, key: str) -> Look:
+        """See whether the job has failed."""
+        reason = self._failed.get(key)
+        return Look(run=Run.ABSENT) if reason is None else Look(run=Run.FAILED, reason=reason)
+
+    def wait(self, key: str) -> None:
+        """Do nothing: a job has ended when `start` returns."""
+
+    def score(self, registry: Registry, names: Sequence[str], features: Mapping[str, Column]) -> Mapping[str, Score]:
+        """Let versions predict rows in this process."""
+        return {scored.name: scored for scored in score(registry, names, features)}
+
+    def close(self) -> None:
+        """Do nothing: nothing runs."""
+
+
+class ProcessWorker:
+    """Runs each job in a process group of its own, killed at its deadline and when the daemon dies.
+
+    `folder` holds a note for each job (who runs it, why it failed), `logs` what jobs print.
+    """
+
+    def __init__(self, folder: Path, logs: Path, *, score_deadline_s: float = 30.0) -> None:
+        self._folder, self._logs, self._score_deadline_s = folder, logs, score_deadline_s
+        self._jobs: dict[str, ForkServerProcess] = {}
+        self._watchers: dict[str, threading.Thread] = {}
+        self._context = get_context("forkserver")
+        self._context.set_forkserver_preload(list(PRELOAD))
+        for needed in (folder, logs):
+            needed.mkdir(parents=True, exist_ok=True)
+        self._forget_old_notes()
+
+    def start(self, job: TrainingJob) -> None:
+        """Start a job in its process and watch over it; does nothing when the same key already runs."""
+        if self.look(job.key).run is Run.RUNNING:
+            return
+        self._notes(job.key).unlink(missing_ok=True)
+        process = self._context.Process(target=train_in_process, args=(job, self._notes(job.key), self._log(job.key)))
+        process.start()
+        self._jobs[job.key] = process
+        watcher = threading.Thread(target=self._watch, args=(job.key, process, job.deadline_s), daemon=True)
+        self._watchers[job.key] = watcher
+        watcher.start()
+
+    def look(self, key: str) -> Look:
+        """See whether a job runs, here or left over from an earlier daemon, and why it failed."""
+        watcher = self._watchers.get(key)
+        if watcher is not None and watcher.is_alive():
+            return Look(run=Run.RUNNING)
+        notes = read_json(self._notes(key)) or {}
+        if "failed" in notes:
+            return Look(run=Run.FAILED, reason=str(notes["failed"]))
+        pid = notes.get("pid")
+        if isinstance(pid, int) and started_at(pid) == notes.get("started"):
+            return Look(run=Run.RUNNING)
+        return Look(run=Run.ABSENT)
+
+    def wait(self, key: str) -> None:
+        """Wait until a job of this process has ended."""
+        watcher = self._watchers.get(key)
+        if watcher is not None:
+            watcher.join()
+
+    def score(self, registry: Registry, names: Sequence[str], features: Mapping[str, Column]) -> Mapping[str, Score]:
+        """Let versions predict in a process; one that raises, dies or is too slow has no output, the others go on."""
+        scored: dict[str, Score] = {}
+        while left := [name for name in names if name not in scored]:
+            for answer in self._score_some(registry, left, features):
+                scored[answer.name] = answer
+        return scored
+
+    def close(self) -> None:
+        """Kill every job; the daemon that comes next finds them absent."""
+        for process in self._jobs.values():
+            _kill(process)
+        for watcher in self._watchers.values():
+            watcher.join()
+
+    def _score_some(self, registry: Registry, names: list[str], features: Mapping[str, Column]) -> list[Score]:
+        """Score until all is done or one version hangs or dies; that one is the last of the list."""
+        here, there = self._context.Pipe(duplex=False)
+        job = ScoringJob(registry=registry.folder, pipeline=registry.pipeline, names=tuple(names), features=features)
+        process = self._context.Process(target=score_in_process, args=(job, there, self._log("score")))
+        process.start()
+        there.close()
+        answers: list[Score] = []
+        try:
+            while len(answers) < len(names) and here.poll(self._score_deadline_s):
+                answers.append(here.recv())
+            late = "no answer before its deadline"
+        except (EOFError, OSError):
+            late = "its process died"
+        finally:
+            _kill(process)
+            process.join()
+            process.close()
+            here.close()
+            _bound(self._log("score"))
+        if len(answers) < len(names):
+            answers.append(Score(name=names[len(answers)], output=None, error=late))
+        return answers
+
+    def _watch(self, key: str, process: ForkServerProcess, deadline_s: float) -> None:
+        """Wait for a job to end, bound its log, kill it at its deadline, and say so in its note."""
+        left_s = deadline_s
+        while process.exitcode is None and left_s > 0:
+            process.join(min(POLL_S, left_s))
+            left_s -= POLL_S
+            _bound(self._log(key))
+        reason = f"killed at its deadline of {deadline_s:g} s" if process.exitcode is None else "its process died"
+        _kill(process)
+        process.join()
+        self._note_failure(key, reason)
+
+    def _note_failure(self, key: str, reason: str) -> None:
+        """Say why a job failed that could not say it itself."""
+        with suppress(ActionError):  # a note that cannot be written leaves the job absent, which is true
+            if not {"done", "failed"}.intersection(read_json(self._notes(key)) or {}):
+                write_json(self._notes(key), {"failed": reason})
+
+    def _notes(self, key: str) -> Path:
+        return self._folder / f"{key[:40]}.json"
+
+    def _log(self, key: str) -> Path:
+        return self._logs / f"job-{key[:12]}.log"
+
+    def _forget_old_notes(self) -> None:
+        for files in (self._folder.glob("*.json"), self._logs.glob("job-*.log")):
+            for old in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[NOTES_KEPT:]:
+                old.unlink(missing_ok=True)
+
+
+def _kill(process: ForkServerProcess) -> None:
+    """Kill a job that still runs, with everything it has started."""
+    if process.pid is None or process.exitcode is not None:
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def _bound(log: Path) -> None:
+    """Begin a log anew when it has grown too large."""
+    with suppress(OSError):
+        if log.stat().st_size > LOG_BYTES_MAX:
+            os.truncate(log, 0)

@@ -1,0 +1,64 @@
+"""Plain models and columns for the tests of actions, and trainers in a module that a job can import."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+
+from healerd.actions.safe_model import SafeModel, fit_safe_model
+from healerd.columns import Column
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+TRAINERS = """
+import os, signal, subprocess, sys, time
+import numpy as np
+
+class Constant:
+    def __init__(self, value):
+        self.value = value
+    def predict(self, features):
+        return np.full(len(next(iter(features.values()))), self.value)
+
+class Hanging(Constant):
+    def predict(self, features):
+        if len(next(iter(features.values()))) > 20:
+            time.sleep(60)
+        return super().predict(features)
+
+class Raising(Constant):
+    def predict(self, features):
+        raise RuntimeError("no weights")
+
+def mean(features, label):
+    return Constant(float(label.mean()))
+
+def hanging(features, label):
+    return Hanging(0.0)
+
+def raising(features, label):
+    raise RuntimeError("no such column")
+
+def dying(features, label):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def sleeping(features, label):
+    print("asleep", flush=True)
+    open(os.environ["HEALERD_TEST_CHILD"], "w").write(
+        str(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid)
+    )
+    time.sleep(60)
+
+def shapeless(features, label):
+    return object()
+"""
+
+
+def constant(value: float) -> SafeModel:
+    """A model that always says `value`."""
+    return fit_safe_model({}, np.array([value]))
+
+
+def features(n: int) -> Mapping[str, Column]:
+    """Columns of n rows."""
+    return {"x": np.arange(n, dtype=np.float64)}

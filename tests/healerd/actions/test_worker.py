@@ -1,0 +1,189 @@
+"""Jobs: whatever foreign code does, the daemon learns how it ended, and nothing outlives its deadline."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from healerd.actions.job import TrainingJob, started_at
+from healerd.actions.registry import Draft, Registry
+from healerd.actions.worker import InlineWorker, ProcessWorker, Run, Worker
+from healerd.model import VersionKind
+from tests.healerd.actions.models import START, features
+
+KEY = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[ProcessWorker]:
+    worker = ProcessWorker(tmp_path / "jobs", tmp_path / "logs", score_deadline_s=20.0)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(params=["inline", "process"])
+def worker(request: pytest.FixtureRequest) -> Worker:
+    return InlineWorker() if request.param == "inline" else request.getfixturevalue("process")
+
+
+def a_job(registry: Registry, entry: str, *, deadline_s: float = 30.0) -> TrainingJob:
+    draft = Draft(name="fitted", key=KEY, kind=VersionKind.MODEL, created_at=START)
+    return TrainingJob(
+        key=KEY,
+        entry=entry,
+        registry=registry.folder,
+        pipeline="flights",
+        draft=draft,
+        features=features(40),
+        label=np.full(40, 3.0),
+        deadline_s=deadline_s,
+    )
+
+
+def test_a_job_stores_what_it_fitted(registry: Registry, trainers: str, worker: Worker) -> None:
+    """The trained model lies in the registry under the job's name and key."""
+    worker.start(a_job(registry, f"{trainers}:mean"))
+    worker.wait(KEY)
+    assert registry.made_by(KEY, "fitted") is not None
+    assert worker.score(registry, ["fitted"], features(2))["fitted"].output == pytest.approx([3.0, 3.0])
+    assert worker.look(KEY).run is Run.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (":raising", "no such column"),
+        (":shapeless", "has no `predict"),
+        (":missing", "no training function"),
+        ("", "no training function"),
+    ],
+)
+def test_a_failed_job_says_why(registry: Registry, trainers: str, worker: Worker, entry: str, said: str) -> None:
+    """What the training code raised is the reason of the failure, and nothing is stored."""
+    worker.start(a_job(registry, f"{trainers}{entry}"))
+    worker.wait(KEY)
+    look = worker.look(KEY)
+    assert look.run is Run.FAILED
+    assert said in look.reason
+    assert registry.names() == ("a", "b")
+
+
+def test_a_job_that_dies_has_failed(registry: Registry, trainers: str, process: ProcessWorker) -> None:
+    """A job killed from outside is a failure, not an endless wait."""
+    process.start(a_job(registry, f"{trainers}:dying"))
+    process.wait(KEY)
+    assert process.look(KEY).reason == "its process died"
+
+
+def test_a_job_is_killed_at_its_deadline_with_what_it_started(
+    registry: Registry, trainers: str, process: ProcessWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process of a job is alive a second after its deadline; what it printed is kept."""
+    note = tmp_path / "child"
+    (tmp_path / "code" / f"{trainers}.py").write_text(
+        (tmp_path / "code" / f"{trainers}.py").read_text().replace('os.environ["HEALERD_TEST_CHILD"]', repr(str(note)))
+    )
+    process.start(a_job(registry, f"{trainers}:sleeping", deadline_s=3.0))
+    assert process.look(KEY).run is Run.RUNNING
+    process.wait(KEY)
+    assert process.look(KEY).reason == "killed at its deadline of 3 s"
+    assert gone(int(note.read_text()))
+    assert "asleep" in (tmp_path / "logs" / f"job-{KEY[:12]}.log").read_text()
+
+
+def test_a_version_that_raises_or_hangs_has_no_output(registry: Registry, trainers: str, tmp_path: Path) -> None:
+    """One bad version does not spoil the others: it alone has no output, and the reason is said."""
+    inline = InlineWorker()
+    for name, entry in (("hangs", "hanging"), ("fits", "mean")):
+        job = a_job(registry, f"{trainers}:{entry}")
+        draft = Draft(name=name, key=name, kind=VersionKind.MODEL, created_at=START)
+        inline.start(
+            TrainingJob(
+                key=name,
+                entry=job.entry,
+                registry=job.registry,
+                pipeline="flights",
+                draft=draft,
+                features=job.features,
+                label=job.label,
+                deadline_s=1.0,
+            )
+        )
+    worker = ProcessWorker(tmp_path / "jobs", tmp_path / "logs", score_deadline_s=4.0)
+    scored = worker.score(registry, ["a", "hangs", "nowhere", "fits"], features(30))
+    assert scored["hangs"].output is None
+    assert scored["hangs"].error == "no answer before its deadline"
+    assert "no version `nowhere`" in scored["nowhere"].error
+    assert scored["a"].output == pytest.approx(np.zeros(30))
+    assert scored["fits"].output == pytest.approx(np.full(30, 3.0))
+
+
+DAEMON = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from datetime import UTC, datetime
+from healerd.actions.job import TrainingJob
+from healerd.actions.registry import Draft
+from healerd.actions.worker import ProcessWorker
+from healerd.model import VersionKind
+
+def main(folder, code, entry, key):
+    sys.path.insert(0, code)
+    worker = ProcessWorker(folder / "jobs", folder / "logs")
+    draft = Draft(name="fitted", key=key, kind=VersionKind.MODEL, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    worker.start(TrainingJob(key=key, entry=entry, registry=folder / "registry", pipeline="flights", draft=draft,
+        features={"x": np.arange(40.0)}, label=np.full(40, 3.0), deadline_s=60.0))
+    print("started", flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
+"""
+
+
+def test_s14_a_job_dies_with_its_daemon(
+    registry: Registry, trainers: str, process: ProcessWorker, tmp_path: Path
+) -> None:
+    """After kill -9 of the daemon the kernel ends the job and all it started, and the job is absent."""
+    note = tmp_path / "child"
+    code = tmp_path / "code" / f"{trainers}.py"
+    code.write_text(code.read_text().replace('os.environ["HEALERD_TEST_CHILD"]', repr(str(note))))
+    script = tmp_path / "daemon.py"
+    script.write_text(DAEMON)
+    command = [sys.executable, str(script), str(tmp_path), str(tmp_path / "code"), f"{trainers}:sleeping", KEY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdout is not None
+        daemon.stdout.readline()
+        wait_until(lambda: note.exists() and note.read_text())
+        assert process.look(KEY).run is Run.RUNNING
+        daemon.kill()
+    wait_until(lambda: process.look(KEY).run is Run.ABSENT)
+    wait_until(lambda: gone(int(note.read_text())))
+
+
+def test_a_process_number_used_again_is_not_the_job(process: ProcessWorker, tmp_path: Path) -> None:
+    """A note of an earlier boot that names a living process of another start does not mean that the job runs."""
+    (tmp_path / "jobs" / f"{KEY[:40]}.json").write_text(f'{{"pid": {os.getpid()}, "started": "1"}}')
+    assert process.look(KEY).run is Run.ABSENT
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIG_DFL)
+    except ProcessLookupError:
+        return True
+    return started_at(pid) is None or " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def wait_until(holds, *, within_s: float = 20.0) -> None:
+    until = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.02)
