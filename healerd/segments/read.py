@@ -1,0 +1,195 @@
+"""Read rows out of segments, with the labels that were known for them at a given time.
+
+Must never read a file that it was not handed: the manifest decides which exist.
+"""
+
+# ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from healerd.columns import Predictions
+from healerd.errors import StoreError
+from healerd.segments.duck import SQL_TYPES, fetch, filled, quoted
+from healerd.segments.manifest import ColumnSpec, Segment
+from healerd.segments.times import naive
+
+__all__ = ["Selection", "count_duplicates", "read", "read_known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which rows to read: times in [start_at, end_at), with the labels known at `as_of` (None: all there are).
+
+    `version` keeps the rows that one model version predicted, `labelled` those with a label, and `newest` that many
+    of the latest.
+    """
+
+    start_at: datetime
+    end_at: datetime
+    as_of: datetime | None = None
+    version: str | None = None
+    labelled: bool = False
+    newest: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """The columns that several segments have together: the output, and each feature once."""
+
+    output: ColumnSpec
+    features: tuple[ColumnSpec, ...]
+
+
+def read(
+    folder: Path, segments: Sequence[Segment], selection: Selection, *, labels: Sequence[Segment] = ()
+) -> Predictions:
+    """Read the selected rows of the segments (at least one), in the order of time, with their labels joined by id.
+
+    Of rows with one id the first written counts, of labels for one id the first known. A feature that a segment does
+    not have is missing in its rows. The order of features is that of the newest segment.
+
+    Raises:
+        StoreError: a file is gone or damaged, or a column changes its kind between segments.
+    """
+    shape = _shape(segments)
+    features = "".join(f", f{index}" for index in range(len(shape.features)))
+    where, newest = _choice(selection)
+    sql = f"""
+        WITH {_served(segments, shape)},
+        {_truth(labels, shape.output)},
+        joined AS (
+            SELECT served.* EXCLUDE (label), coalesce(served.label, truth.label) AS label
+            FROM served LEFT JOIN truth USING (id)
+        ),
+        chosen AS (SELECT * FROM joined {where} ORDER BY "at" DESC, part DESC, place DESC {newest})
+        SELECT id, "at", version, output, label{features} FROM chosen ORDER BY "at", part, place"""
+    ids, at, version, output, label, *values = _fetch(sql, _bound(folder, segments, labels, selection))
+    return Predictions(
+        ids=filled(ids, "categorical"),
+        at=np.asarray(at, "datetime64[us]"),
+        version=filled(version, "categorical"),
+        output=filled(output, shape.output.kind),
+        label=filled(label, shape.output.kind),
+        features={spec.name: filled(v, spec.kind) for spec, v in zip(shape.features, values, strict=True)},
+    )
+
+
+def count_duplicates(folder: Path, segments: Sequence[Segment], selection: Selection) -> int:
+    """Count the rows of the selected time that `read` leaves out because an earlier one has their id."""
+    sql = f"SELECT count(*) - count(DISTINCT id) FROM read_parquet($paths) WHERE {_IN_TIME}"
+    (found,) = _fetch(sql, {"paths": _paths(folder, segments), **_times(selection)})
+    return int(found[0])
+
+
+def read_known(folder: Path, segments: Sequence[Segment], ids: Collection[str]) -> frozenset[str]:
+    """Tell which of the ids the segments hold already."""
+    if not segments or not ids:
+        return frozenset()
+    sql = "SELECT DISTINCT id FROM read_parquet($paths) WHERE id IN (SELECT unnest($ids))"
+    (found,) = _fetch(sql, {"paths": _paths(folder, segments), "ids": list(ids)})
+    return frozenset(found)
+
+
+_IN_TIME = '"at" >= $start_at AND "at" < $end_at'
+
+
+def _shape(segments: Sequence[Segment]) -> _Shape:
+    newest = segments[-1]
+    features = {spec.name: spec for spec in newest.columns[1:]}
+    for segment in {each.schema_hash: each for each in segments}.values():
+        _check_kind(segment.columns[0], newest.columns[0], segment)
+        for spec in segment.columns[1:]:
+            _check_kind(spec, features.setdefault(spec.name, spec), segment)
+    return _Shape(output=newest.columns[0], features=tuple(features.values()))
+
+
+def _check_kind(spec: ColumnSpec, wanted: ColumnSpec, segment: Segment) -> None:
+    if spec.kind != wanted.kind:
+        raise StoreError(
+            f"`{spec.name}` is {spec.kind} in the segment `{segment.path}` and {wanted.kind} in others: "
+            "a column that changes its kind needs a new name"
+        )
+
+
+def _served(segments: Sequence[Segment], shape: _Shape) -> str:
+    """Select each row once, over files of any mix of schemas; `part` and `place` keep the order of writing."""
+    groups = _by_schema(segments)
+    parts = " UNION ALL ".join(_group(number, group, shape) for number, group in enumerate(groups.values()))
+    return f"""written AS ({parts}),
+        served AS (SELECT * FROM written QUALIFY row_number() OVER (PARTITION BY id ORDER BY part, place) = 1)"""
+
+
+def _group(number: int, group: Sequence[tuple[int, Segment]], shape: _Shape) -> str:
+    stored = {spec.name: quoted(spec.stored) for spec in group[0][1].columns[1:]}
+    features = "".join(
+        f", {stored.get(spec.name, 'NULL')}::{SQL_TYPES[spec.kind]} AS f{index}"
+        for index, spec in enumerate(shape.features)
+    )
+    return f"""SELECT id, "at", version, label, {quoted(group[0][1].columns[0].stored)} AS output{features},
+        $parts{number}[file_index::BIGINT + 1] AS part, file_row_number AS place
+        FROM read_parquet($paths{number}) WHERE {_IN_TIME}"""
+
+
+def _truth(labels: Sequence[Segment], output: ColumnSpec) -> str:
+    """Select the label first known for each id."""
+    for segment in labels:
+        _check_kind(segment.columns[0], output, segment)
+    if not labels:
+        return f"truth AS (SELECT NULL::VARCHAR AS id, NULL::{SQL_TYPES[output.kind]} AS label WHERE false)"
+    return """truth AS (
+            SELECT id, label FROM read_parquet($labels)
+            WHERE label IS NOT NULL AND ($as_of::TIMESTAMP IS NULL OR "at" <= $as_of)
+            QUALIFY row_number() OVER (PARTITION BY id ORDER BY "at", file_index, file_row_number) = 1
+        )"""
+
+
+def _choice(selection: Selection) -> tuple[str, str]:
+    wanted = ["version = $version"] if selection.version is not None else []
+    wanted += ["label IS NOT NULL"] if selection.labelled else []
+    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    return where, "LIMIT $newest" if selection.newest is not None else ""
+
+
+def _by_schema(segments: Sequence[Segment]) -> dict[str, list[tuple[int, Segment]]]:
+    groups = dict[str, list[tuple[int, Segment]]]()
+    for number, segment in enumerate(segments):
+        groups.setdefault(segment.schema_hash, []).append((number, segment))
+    return groups
+
+
+def _bound(
+    folder: Path, segments: Sequence[Segment], labels: Sequence[Segment], selection: Selection
+) -> dict[str, Any]:
+    bound = {
+        **_times(selection),
+        "as_of": naive(selection.as_of).item() if selection.as_of else None,
+        "version": selection.version,
+        "newest": selection.newest,
+        "labels": _paths(folder, labels),
+    }
+    for number, group in enumerate(_by_schema(segments).values()):
+        bound[f"parts{number}"] = [part for part, _ in group]
+        bound[f"paths{number}"] = _paths(folder, [segment for _, segment in group])
+    return bound
+
+
+def _times(selection: Selection) -> dict[str, Any]:
+    return {"start_at": naive(selection.start_at).item(), "end_at": naive(selection.end_at).item()}
+
+
+def _paths(folder: Path, segments: Sequence[Segment]) -> list[str]:
+    return [str(folder / segment.path) for segment in segments]
+
+
+def _fetch(sql: str, bound: Mapping[str, Any]) -> list[Any]:
+    try:
+        return list(fetch(sql, bound))
+    except (duckdb.IOException, duckdb.InvalidInputException) as problem:
+        raise StoreError(f"a segment is gone or damaged: {problem}; restore it from a backup") from problem
