@@ -1,0 +1,198 @@
+"""Runs the daemon: the core on its thread, the ticker, the clock guard and the control API, until a signal ends it.
+
+Must never decide anything, and must never go on after a bug: it stops with a code that says why, and whoever
+supervises it starts it again; what was promised is in the database.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from enum import IntEnum
+
+from healerd.client.access import STOP
+from healerd.client.views import Json, plain
+from healerd.clock import Clock, SystemClock
+from healerd.config import Config
+from healerd.daemon.control import Bell, Control
+from healerd.daemon.listen import Listener, bind
+from healerd.daemon.people import People
+from healerd.daemon.ports import Core
+from healerd.daemon.scheduler import ClockGuard, Ticker
+from healerd.daemon.threads import OneThread
+from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
+
+__all__ = ["Daemon", "RunExit", "run"]
+
+log = logging.getLogger("healerd")
+
+GUARD_S = 1.0
+"""How often the clocks are compared between ticks."""
+
+
+class RunExit(IntEnum):
+    """What `healerd run` ends with (sysexits.h)."""
+
+    OK = 0
+    USAGE = 64
+    DATABASE = 66
+    DEPENDENCY = 69
+    INTERNAL = 70
+    LOCK_HELD = 75
+    CONFIGURATION = 78
+
+
+EXITS: tuple[tuple[type[HealerdError], RunExit], ...] = (
+    (LockHeld, RunExit.LOCK_HELD),
+    (StaleEpoch, RunExit.LOCK_HELD),
+    (StoreError, RunExit.DATABASE),
+    (ConfigError, RunExit.CONFIGURATION),
+    (RulesError, RunExit.CONFIGURATION),
+    (SourceError, RunExit.DEPENDENCY),
+    (HealerdError, RunExit.INTERNAL),
+)
+
+
+def run(config: Config, *, open_core: Callable[[Config, Clock], Core], clock: Clock | None = None) -> RunExit:
+    """Run the daemon in the foreground until SIGTERM or SIGINT; log why it ended."""
+    daemon = Daemon(config, open_core=open_core, clock=clock or SystemClock())
+    try:
+        asyncio.run(daemon.serve())
+    except HealerdError as error:
+        log.error("%s", error)
+        return next(code for kind, code in EXITS if isinstance(error, kind))
+    return daemon.exit
+
+
+class Daemon:
+    """One daemon on one state folder; once it has ended, `exit` says how."""
+
+    def __init__(self, config: Config, *, open_core: Callable[[Config, Clock], Core], clock: Clock) -> None:
+        self._config, self._open_core, self._clock = config, open_core, clock
+        self._thread = OneThread("core")
+        self._guard = ClockGuard(clock.read())
+        self._started_at = clock.now()
+        self._ticked_at: datetime | None = None
+        self._ticking_since: datetime | None = None
+        self.exit = RunExit.OK
+
+    async def serve(self) -> None:
+        """Start everything, wait for the end, let go of everything in reverse order."""
+        self._stop, self._bell = asyncio.Event(), Bell()
+        async with AsyncExitStack() as stack:
+            stack.callback(self._thread.close)
+            self._core = await self._thread.call(self._open_core, self._config, self._clock)
+            stack.push_async_callback(self._thread.call, self._core.close)
+            self._listen_for_signals()
+            await self._open_control(stack)
+            await self._start_ticking(stack)
+            log.info("running on `%s`, control socket `%s`", self._config.state, self._config.socket)
+            await self._stop.wait()
+            log.info("stopping: what is under way is finished, what waits is kept")
+
+    async def _open_control(self, stack: AsyncExitStack) -> None:
+        control = Control(
+            core=self._core,
+            core_thread=self._thread,
+            pipelines=tuple(self._config.pipeline),
+            people=People(roles=self._config.daemon.roles, owner_uid=os.getuid()),
+            clock=self._clock,
+            bell=self._bell,
+            stop_file=self._config.state / STOP,
+            describe=self._describe,
+        )
+        stack.callback(control.close)
+        listener = Listener(control.app())
+        socket = bind(self._config.socket)
+        stack.callback(self._config.socket.unlink, missing_ok=True)
+        serving = asyncio.create_task(listener.serve(sockets=[socket]))
+
+        async def close() -> None:
+            self._bell.stop()
+            listener.should_exit = True
+            await serving
+
+        stack.push_async_callback(close)
+
+    async def _start_ticking(self, stack: AsyncExitStack) -> None:
+        self._ticker = Ticker(self._tick, every_s=self._config.daemon.tick)
+        self._ticker.start()
+        stack.callback(self._ticker.stop)
+        watching = asyncio.create_task(self._watch_clock())
+        stack.callback(watching.cancel)
+        first = asyncio.create_task(self._tick())
+        stack.callback(first.cancel)
+
+    async def _tick(self) -> None:
+        await self._safely(self._thread.call(self._run_due))
+
+    def _run_due(self) -> None:
+        """Runs on the core's thread; the clocks are compared first, so that no tick acts on a clock just set."""
+        self._ticking_since = self._clock.now()
+        self._check_clock()
+        for event in self._core.run_due():
+            log.info("%s", event)
+        self._ticking_since, self._ticked_at = None, self._clock.now()
+
+    def _check_clock(self) -> float:
+        jumped_s = self._guard.check(self._clock.read())
+        if jumped_s:
+            log.warning("the clock was set by %+.1f s; nothing acts until the next full window", jumped_s)
+            self._core.clock_jumped(jumped_s)
+        return jumped_s
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(GUARD_S)
+            await self._safely(self._realign_after_a_jump())
+
+    async def _realign_after_a_jump(self) -> None:
+        if await self._thread.call(self._check_clock):
+            self._ticker.realign()
+
+    async def _safely(self, work: Awaitable[None]) -> None:
+        """Do `work`. What the world did wrong is logged and tried again; a bug ends the daemon."""
+        try:
+            await work
+        except StaleEpoch as error:
+            log.error("another daemon has taken over: %s", error)
+            self._end(RunExit.LOCK_HELD)
+        except HealerdError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("a bug ended this daemon; please report it")
+            self._end(RunExit.INTERNAL)
+        self._bell.ring()
+
+    def _end(self, how: RunExit) -> None:
+        self.exit = how
+        self._stop.set()
+
+    def _listen_for_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._thread.later(self._reload_rules))
+
+    def _reload_rules(self) -> None:
+        try:
+            self._core.reload_rules()
+        except RulesError as error:
+            log.error("the rules stay as they were:\n%s", error)
+        else:
+            log.info("the rules were read anew")
+
+    def _describe(self) -> Json:
+        """Say how the process itself is doing."""
+        return {
+            "state": "live",
+            "pid": os.getpid(),
+            "since": plain(self._started_at),
+            "ticked_at": plain(self._ticked_at),
+            "ticking_since": plain(self._ticking_since),
+            "unattended": self._config.daemon.unattended,
+            "state_folder": str(self._config.state),
+        }

@@ -1,0 +1,291 @@
+"""The control API: HTTP and JSON on a Unix socket, for the CLI and the TUI. Must never decide: it asks the core.
+
+Looking reads what is committed on a thread of its own, so it works while a tick runs. Changing goes to the core's
+thread, one call at a time: role, what was seen and the act itself in one go. Every body is bounded. `/v1/events` sends
+the audit log as it grows (server-sent events); a reader that comes back names the last number it saw.
+"""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from healerd.audit import Entry
+from healerd.client import views
+from healerd.client.views import Json, Reader
+from healerd.clock import Clock
+from healerd.daemon.mutations import MUTATIONS, Ask, Mutation, carry_out
+from healerd.daemon.people import People, Person
+from healerd.daemon.ports import Core
+from healerd.daemon.threads import OneThread
+from healerd.errors import ConfigError, Conflict, HealerdError, NotAllowed, NotFound, RulesError, StoreError
+
+__all__ = ["Bell", "Control"]
+
+R = TypeVar("R")
+
+BODY_MAX = 64 * 1024
+"""Bytes of a request's body: a reason is a sentence."""
+KEYS_MAX = 1000
+"""Answers remembered by idempotency key; a retry comes within seconds."""
+HEARTBEAT_S = 2.0
+"""A reader that hears nothing for three beats calls the daemon away."""
+LEAVES_MAX = 500
+"""Leaves sent at once."""
+LIMIT_MAX = 1000
+"""Rows of one answer."""
+
+STATUS: tuple[tuple[type[Exception], int, str], ...] = (
+    (NotAllowed, 403, "not allowed"),
+    (NotFound, 404, "not found"),
+    (Conflict, 409, "conflict"),
+    (ConfigError, 400, "bad request"),
+    (RulesError, 422, "rules"),
+    (StoreError, 503, "store"),
+    (HealerdError, 500, "failed"),
+)
+
+
+class Bell:
+    """Wakes the event streams when the audit log may have grown, and ends them when the daemon stops."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self.stopped = False
+
+    def ring(self) -> None:
+        """Wake everybody who waits."""
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+    def stop(self) -> None:
+        """Wake everybody for the last time."""
+        self.stopped = True
+        self.ring()
+
+    def ticket(self) -> asyncio.Event:
+        """Take this before looking: it is set by any ring after now."""
+        return self._rung
+
+
+class Control:
+    """The control API of one daemon."""
+
+    def __init__(
+        self,
+        *,
+        core: Core,
+        core_thread: OneThread,
+        pipelines: Sequence[str],
+        people: People,
+        clock: Clock,
+        bell: Bell,
+        stop_file: Path,
+        describe: Callable[[], Json],
+    ) -> None:
+        self._core, self._core_thread, self._clock, self._bell = core, core_thread, clock, bell
+        self._pipelines = tuple(pipelines)
+        self._people, self._stop_file, self._describe = people, stop_file, describe
+        self._reader_thread = OneThread("reader")
+        self._answers: OrderedDict[tuple[str, str], tuple[str, Any]] = OrderedDict()
+
+    def app(self) -> Starlette:
+        """Build the ASGI application."""
+        looks = (
+            ("/v1/status", self._status),
+            ("/v1/pipelines/{name}", self._pipeline),
+            ("/v1/intents", self._intents),
+            ("/v1/intents/{id}", self._intent),
+            ("/v1/traces", self._traces),
+            ("/v1/traces/{id}", self._trace),
+            ("/v1/events", self._events),
+        )
+        changes = ((mutation.path, self._change(mutation)) for mutation in MUTATIONS)
+        return Starlette(
+            routes=[
+                *(Route(path, endpoint, methods=["GET"]) for path, endpoint in looks),
+                *(Route(path, endpoint, methods=["POST"]) for path, endpoint in changes),
+            ],
+            exception_handlers={HealerdError: _error, HTTPException: _http_error},
+        )
+
+    def close(self) -> None:
+        """End the thread that reads."""
+        self._reader_thread.close()
+
+    # looking
+
+    async def _status(self, request: Request) -> Response:
+        person = await self._person(request)
+        view = await self._read(lambda reader: views.status_view(reader, self._pipelines, at=self._clock.now()))
+        return JSONResponse({**view, "daemon": self._describe(), "you": _you(person)})
+
+    async def _pipeline(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        views.require_pipeline(name, self._pipelines)
+        view = await self._read(lambda reader: views.pipeline_view(reader, name, at=self._clock.now()))
+        return JSONResponse({"schema": 1, **view})
+
+    async def _intents(self, request: Request) -> Response:
+        await self._note_a_look(request)
+        asked = request.query_params
+        view = await self._read(
+            lambda reader: views.intents_view(
+                reader, pipeline=asked.get("pipeline"), all_states="all" in asked, limit=_limit(request)
+            )
+        )
+        return JSONResponse(view)
+
+    async def _intent(self, request: Request) -> Response:
+        await self._note_a_look(request)
+        return JSONResponse(await self._read(lambda reader: views.intent_view(reader, request.path_params["id"])))
+
+    async def _traces(self, request: Request) -> Response:
+        pipeline, limit = request.query_params.get("pipeline"), _limit(request)
+        if pipeline is not None:
+            views.require_pipeline(pipeline, self._pipelines)
+        return JSONResponse(await self._read(lambda reader: views.traces_view(reader, pipeline=pipeline, limit=limit)))
+
+    async def _trace(self, request: Request) -> Response:
+        return JSONResponse(await self._read(lambda reader: views.trace_view(reader, request.path_params["id"])))
+
+    async def _events(self, request: Request) -> Response:
+        given = request.headers.get("last-event-id") or request.query_params.get("after")
+        after = await self._read(lambda reader: reader.head()[0]) if given is None else _number(given, "after")
+        stream = self._stream(after, lambda: self._note_a_look(request))
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    async def _stream(self, after: int, note_a_look: Callable[[], Awaitable[None]]) -> AsyncIterator[bytes]:
+        yield b": healerd\n\n"
+        while not self._bell.stopped:
+            ticket = self._bell.ticket()
+            leaves = await self._read(partial(_leaves, after=after))
+            for leaf in leaves:
+                yield _event(views.entry_view(leaf))
+                after = leaf.seq
+            if leaves:
+                await note_a_look()
+            elif not await _rung_within(ticket, HEARTBEAT_S):
+                yield b": beat\n\n"
+
+    async def _read(self, view: Callable[[Reader], R]) -> R:
+        return await self._reader_thread.call(view, self._core.store)
+
+    async def _note_a_look(self, request: Request) -> None:
+        """Tell the core when somebody who can answer has open questions on their screen (SAFETY S9)."""
+        if request.headers.get("healerd-attended") != "yes":
+            return
+        person = await self._person(request)
+        if person.may("operator"):
+            self._core_thread.later(self._core.channel_opened, person.name)
+
+    # changing
+
+    def _change(self, mutation: Mutation) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            body = await _body(request, known=("reason", "if_rev", *mutation.options))
+            key = request.headers.get("idempotency-key", "")
+            if not 8 <= len(key) <= 128:
+                raise ConfigError("the header `Idempotency-Key` is needed: 8 to 128 characters, a new one each time")
+            ask = Ask(
+                person=await self._person(request),
+                on=request.path_params.get("on", views.EVERYTHING),
+                reason=body.get("reason", ""),
+                seen=body.get("if_rev"),
+                options=body,
+                pipelines=self._pipelines,
+                stop_file=self._stop_file,
+            )
+            done = await self._core_thread.call(self._once, mutation, ask, key)
+            self._bell.ring()
+            return JSONResponse({"schema": 1, "done": done})
+
+        return endpoint
+
+    def _once(self, mutation: Mutation, ask: Ask, key: str) -> Any:
+        """Carry out what `ask` wants, or give the answer that the same key got before. Runs on the core's thread."""
+        same = json.dumps([mutation.path, ask.on, ask.reason, ask.seen, dict(ask.options)], sort_keys=True)
+        remembered = self._answers.get((ask.person.name, key))
+        if remembered is not None:
+            if remembered[0] != same:
+                raise Conflict(f"the idempotency key `{key}` was used for another request; take a new one")
+            return remembered[1]
+        done = carry_out(mutation, self._core, ask)
+        self._answers[ask.person.name, key] = (same, done)
+        if len(self._answers) > KEYS_MAX:
+            self._answers.popitem(last=False)
+        return done
+
+    async def _person(self, request: Request) -> Person:
+        return await asyncio.to_thread(self._people.identify, request.state.peer)
+
+
+def _you(person: Person) -> Json:
+    return {"name": person.name, "roles": list(person.roles)}
+
+
+def _leaves(reader: Reader, *, after: int) -> Sequence[Entry]:
+    return reader.leaves(after=after, limit=LEAVES_MAX)
+
+
+def _event(leaf: Json) -> bytes:
+    return f"id: {leaf['seq']}\nevent: leaf\ndata: {json.dumps(leaf, separators=(',', ':'))}\n\n".encode()
+
+
+async def _rung_within(ticket: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(ticket.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _body(request: Request, *, known: Sequence[str]) -> dict[str, str]:
+    """Read a bounded JSON object of strings. Raises ConfigError for anything else."""
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > BODY_MAX:
+            raise ConfigError(f"a request's body is at most {BODY_MAX} bytes")
+    try:
+        body = json.loads(read or b"{}")
+    except ValueError as error:
+        raise ConfigError(f"the body is not JSON: {error}") from None
+    if not isinstance(body, Mapping):
+        raise ConfigError("the body must be a JSON object")
+    for name, value in body.items():
+        if name not in known:
+            raise ConfigError(f"unknown key `{name}`; {views.did_you_mean(name, known)}")
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(f"`{name}` must be text")
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _limit(request: Request) -> int:
+    return max(1, min(LIMIT_MAX, _number(request.query_params.get("limit", "50"), "limit")))
+
+
+def _number(text: str, name: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"`{name}` must be a whole number, not `{text}`")
+    return int(text)
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    status, kind = next((status, kind) for cls, status, kind in STATUS if isinstance(error, cls))
+    return JSONResponse({"schema": 1, "error": {"kind": kind, "message": str(error)}}, status_code=status)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path}: {error.detail.lower()}"
+    return JSONResponse({"schema": 1, "error": {"kind": "bad request", "message": message}}, error.status_code)

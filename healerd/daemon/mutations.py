@@ -1,0 +1,238 @@
+"""What people may change through the control API: one row a verb, with who may, and what they must have seen.
+
+Must never act by itself: each row calls the core, which applies the guards. Two principles fill the table. Who may:
+stopping and asking need an operator, letting things run an approver, changing what may run an admin. What they must
+have seen: whatever loosens names the revision it was decided on, and is refused when that has moved on; whatever stops
+is never refused for being out of date (SAFETY S8: a veto before the deadline always wins).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from healerd.client.views import EVERYTHING, did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
+from healerd.daemon.people import Person
+from healerd.daemon.ports import Core
+from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
+from healerd.model import AnswerKind, Intent, Stage
+
+__all__ = ["MUTATIONS", "Ask", "Mutation", "carry_out"]
+
+REASON_MIN = 8
+PRESETS = ("known campaign", "data bug upstream", "bad timing", "prefer rollback", "unsure")
+"""Reasons that need no more words."""
+STAGES = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
+"""From the least to the most trusted."""
+STOPS = (AnswerKind.VETO, AnswerKind.DENY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a person asks for. `on` is the id or name in the path, `seen` the revision that they decided on."""
+
+    person: Person
+    on: str
+    reason: str
+    seen: str | None
+    options: Mapping[str, str]
+    pipelines: Sequence[str]
+    stop_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """One verb of the API. `revision` gives what must have been seen; None says that nothing need be."""
+
+    path: str
+    options: tuple[str, ...] = ()
+    needs: Callable[[Core, Ask], str]
+    revision: Callable[[Core, Ask], str | None]
+    act: Callable[[Core, Ask], Any]
+
+
+def carry_out(mutation: Mutation, core: Core, ask: Ask) -> Any:
+    """Check the reason, the role and what was seen, then act. One call on the core's thread, so nothing comes between.
+
+    Raises ConfigError, NotAllowed, NotFound or Conflict, and then nothing has happened.
+    """
+    _require_reason(ask.reason)
+    needed = mutation.needs(core, ask)
+    if not ask.person.may(needed):
+        raise NotAllowed(f"`{ask.person.name}` is not {_a(needed)}; the `roles` of the configuration say who is")
+    _require_seen(mutation.revision(core, ask), ask.seen)
+    return plain(mutation.act(core, ask))
+
+
+def _require_reason(reason: str) -> None:
+    if len(reason.strip()) < REASON_MIN and reason not in PRESETS:
+        raise ConfigError(f"a reason of at least {REASON_MIN} characters is needed, or one of: {', '.join(PRESETS)}")
+
+
+def _require_seen(current: str | None, seen: str | None) -> None:
+    if current is None:
+        return
+    if seen is None:
+        raise ConfigError(f"`if_rev` is needed: it stands at revision `{current}`; look at it, then say so")
+    if seen != current:
+        raise Conflict(f"it has changed from revision `{seen}` to `{current}` since you looked; look again")
+
+
+def _a(role: str) -> str:
+    return f"an {role}" if role[0] in "aeiou" else f"a {role}"
+
+
+def _always(role: str) -> Callable[[Core, Ask], str]:
+    return lambda core, ask: role
+
+
+def _unseen(core: Core, ask: Ask) -> None:
+    return None
+
+
+# answers to intents
+
+
+def _kind(ask: Ask) -> AnswerKind:
+    given = ask.options.get("kind", "")
+    try:
+        return AnswerKind(given)
+    except ValueError:
+        raise ConfigError(f"no answer `{given}`; {did_you_mean(given, [kind.value for kind in AnswerKind])}") from None
+
+
+def _answer_needs(core: Core, ask: Ask) -> str:
+    return "operator" if _kind(ask) in STOPS else "approver"
+
+
+def _intent(core: Core, ask: Ask) -> Intent:
+    intent = core.store.get(Intent, ask.on)
+    if intent is None:
+        raise NotFound(f"no intent `{ask.on}`; list them with `healerd inbox`")
+    return intent
+
+
+def _answer_revision(core: Core, ask: Ask) -> str | None:
+    revision = str(_intent(core, ask).revision)
+    return None if _kind(ask) in STOPS else revision
+
+
+def _answer(core: Core, ask: Ask) -> Intent:
+    revision = None if _kind(ask) in STOPS or ask.seen is None else int(ask.seen)
+    return core.answer(
+        ask.on,
+        _kind(ask),
+        author=ask.person.name,
+        roles=ask.person.roles,
+        reason=ask.reason,
+        revision=revision,
+    )
+
+
+# pipelines
+
+
+def _pipeline_revision(core: Core, ask: Ask) -> str:
+    require_pipeline(ask.on, ask.pipelines)
+    return pipeline_revision(core.store, ask.on)
+
+
+def _pause(core: Core, ask: Ask) -> Any:
+    require_pipeline(ask.on, ask.pipelines)
+    core.pause(ask.on, author=ask.person.name, reason=ask.reason)
+    return {"pipeline": ask.on, "revision": pipeline_revision(core.store, ask.on)}
+
+
+def _resume(core: Core, ask: Ask) -> Any:
+    core.resume(ask.on, author=ask.person.name, reason=ask.reason)
+    return {"pipeline": ask.on, "revision": pipeline_revision(core.store, ask.on)}
+
+
+def _propose(core: Core, ask: Ask) -> Any:
+    require_pipeline(ask.on, ask.pipelines)
+    return core.propose(
+        ask.on,
+        ask.options.get("action", ""),
+        to=ask.options.get("to"),
+        author=ask.person.name,
+        roles=ask.person.roles,
+        reason=ask.reason,
+    )
+
+
+def _wanted_stage(ask: Ask) -> Stage:
+    given = ask.options.get("stage", "")
+    try:
+        return Stage(given)
+    except ValueError:
+        raise ConfigError(f"no stage `{given}`; {did_you_mean(given, [stage.value for stage in STAGES])}") from None
+
+
+def _is_promotion(core: Core, ask: Ask) -> bool:
+    return STAGES.index(_wanted_stage(ask)) > STAGES.index(stage_of(core.store, ask.on))
+
+
+def _stage_needs(core: Core, ask: Ask) -> str:
+    return "admin" if _is_promotion(core, ask) else "operator"
+
+
+def _stage_revision(core: Core, ask: Ask) -> str | None:
+    revision = _pipeline_revision(core, ask)
+    return revision if _is_promotion(core, ask) else None
+
+
+def _set_stage(core: Core, ask: Ask) -> Any:
+    return core.set_stage(ask.on, _wanted_stage(ask), author=ask.person.name, roles=ask.person.roles, reason=ask.reason)
+
+
+# everything
+
+
+def _stop_all(core: Core, ask: Ask) -> Any:
+    core.stop_all(author=ask.person.name, reason=ask.reason)
+    return {"revision": pipeline_revision(core.store, EVERYTHING)}
+
+
+def _resume_all(core: Core, ask: Ask) -> Any:
+    core.resume(EVERYTHING, author=ask.person.name, reason=ask.reason)
+    ask.stop_file.unlink(missing_ok=True)
+    return {"revision": pipeline_revision(core.store, EVERYTHING)}
+
+
+def _everything_revision(core: Core, ask: Ask) -> str:
+    return pipeline_revision(core.store, EVERYTHING)
+
+
+def _reload_rules(core: Core, ask: Ask) -> Any:
+    core.reload_rules()
+    return {"reloaded": True}
+
+
+MUTATIONS = (
+    Mutation(
+        path="/v1/intents/{on}/answer",
+        options=("kind",),
+        needs=_answer_needs,
+        revision=_answer_revision,
+        act=_answer,
+    ),
+    Mutation(path="/v1/pipelines/{on}/pause", needs=_always("operator"), revision=_unseen, act=_pause),
+    Mutation(path="/v1/pipelines/{on}/resume", needs=_always("approver"), revision=_pipeline_revision, act=_resume),
+    Mutation(
+        path="/v1/pipelines/{on}/propose",
+        options=("action", "to"),
+        needs=_always("operator"),
+        revision=_unseen,
+        act=_propose,
+    ),
+    Mutation(
+        path="/v1/pipelines/{on}/stage",
+        options=("stage",),
+        needs=_stage_needs,
+        revision=_stage_revision,
+        act=_set_stage,
+    ),
+    Mutation(path="/v1/stop-all", needs=_always("operator"), revision=_unseen, act=_stop_all),
+    Mutation(path="/v1/resume-all", needs=_always("approver"), revision=_everything_revision, act=_resume_all),
+    Mutation(path="/v1/rules/reload", needs=_always("admin"), revision=_unseen, act=_reload_rules),
+)

@@ -1,0 +1,69 @@
+"""Calls the tick on time, and notices when the clock was set. Must never know what is due: the tables know.
+
+APScheduler is a ticker only. A tick may come late, twice or not at all without effect, because each one computes what
+is due from what is stored.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from healerd.clock import Instant
+
+__all__ = ["ClockGuard", "Ticker"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+JUMP_S = 2.0
+"""Clocks that are kept by slewing never differ by so much at once; one that was set does."""
+JOB = "tick"
+
+
+class ClockGuard:
+    """Compares the wall clock with the time since boot, which nobody can set (SAFETY S16)."""
+
+    def __init__(self, start: Instant) -> None:
+        self._last = start
+
+    def check(self, now: Instant) -> float:
+        """Say by how many seconds the wall clock was set since the last jump, or 0.0; negative is backwards.
+
+        Small steps add up until they are a jump. A machine that slept has not jumped: both clocks went on.
+        """
+        wall_s = (now.at - self._last.at).total_seconds()
+        jumped_s = wall_s - (now.boot_s - self._last.boot_s)
+        if abs(jumped_s) <= JUMP_S:
+            return 0.0
+        self._last = now
+        return jumped_s
+
+
+class Ticker:
+    """Calls `tick` every `every_s` seconds, at multiples of it since 1970, one call at a time, on the event loop."""
+
+    def __init__(self, tick: Callable[[], Awaitable[None]], *, every_s: float) -> None:
+        self._every_s = every_s
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        # The default grace time of one second would drop a tick after a stall of 1.6 s without a word.
+        self._scheduler.add_job(tick, self._trigger(), id=JOB, coalesce=True, misfire_grace_time=None, max_instances=1)
+
+    def start(self) -> None:
+        """Start ticking; call it on the event loop."""
+        self._scheduler.start()
+
+    def realign(self) -> None:
+        """Compute the next tick anew: after the clock was set back, the old one may be hours away."""
+        self._scheduler.reschedule_job(JOB, trigger=self._trigger())
+
+    def next_at(self) -> datetime | None:
+        """Say when the next tick is due."""
+        job = self._scheduler.get_job(JOB)
+        return job.next_run_time if job else None
+
+    def stop(self) -> None:
+        """Stop ticking; a tick under way goes on."""
+        self._scheduler.shutdown(wait=False)
+
+    def _trigger(self) -> IntervalTrigger:
+        return IntervalTrigger(seconds=self._every_s, start_date=EPOCH, timezone=UTC)
