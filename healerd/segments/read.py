@@ -14,13 +14,13 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from healerd.columns import Predictions
+from healerd.columns import Column, Predictions, Times
 from healerd.errors import StoreError
 from healerd.segments.duck import SQL_TYPES, fetch, filled, quoted
 from healerd.segments.manifest import ColumnSpec, Segment
 from healerd.segments.times import naive
 
-__all__ = ["Selection", "count_duplicates", "read", "read_known"]
+__all__ = ["Selection", "count_duplicates", "no_rows", "read", "read_known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,14 @@ def read(
         label=filled(label, shape.output.kind),
         features={spec.name: filled(v, spec.kind) for spec, v in zip(shape.features, values, strict=True)},
     )
+
+
+def no_rows() -> Predictions:
+    """Give the rows of a pipeline that never had any: no columns are known yet."""
+    none: Column = np.empty(0, np.object_)
+    numbers: Column = np.empty(0, np.float64)
+    at: Times = np.empty(0, "datetime64[us]")
+    return Predictions(ids=none, at=at, version=none, output=numbers, label=numbers, features={})
 
 
 def count_duplicates(folder: Path, segments: Sequence[Segment], selection: Selection) -> int:

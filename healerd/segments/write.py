@@ -1,4 +1,4 @@
-"""Write segments so that a crash leaves either the whole file or none, and remove what a crash left.
+"""Write segments so that a crash leaves either the whole file or none.
 
 Must never give a file its lasting name before all of it is on the disk.
 """
@@ -6,7 +6,7 @@ Must never give a file its lasting name before all of it is on the disk.
 # ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -21,7 +21,7 @@ from healerd.segments.duck import SQL_TYPES, connection, quoted
 from healerd.segments.manifest import ColumnSpec, Content, Segment
 from healerd.segments.times import aware
 
-__all__ = ["sweep", "write", "write_labels"]
+__all__ = ["write", "write_labels"]
 
 _Fields = list[tuple[str, str, Column]]
 """The columns of a file: name, SQL type, values."""
@@ -60,18 +60,6 @@ def write_labels(folder: Path, pipeline: str, labels: Labels) -> Segment:
         ("label", SQL_TYPES[columns[0].kind], labels.label),
     ]
     return _write(folder, pipeline, Content.LABELS, columns=columns, times=labels.at, fields=fields)
-
-
-def sweep(folder: Path, known: Collection[str]) -> tuple[str, ...]:
-    """Remove the files below `folder` that are on no manifest, as a crash leaves them; give their names.
-
-    Only for the single writer, while it writes no segment.
-    """
-    files = (file for file in folder.rglob("*") if file.is_file() and file.suffix in {".parquet", ".part"})
-    orphans = sorted(name for file in files if (name := str(file.relative_to(folder))) not in known)
-    for name in orphans:
-        (folder / name).unlink()
-    return tuple(orphans)
 
 
 def _specs(columns: Iterable[tuple[str, Column]], *, taken: Iterable[str]) -> tuple[ColumnSpec, ...]:

@@ -22,6 +22,7 @@ from healerd.clock import Clock
 from healerd.errors import Conflict, StoreError
 from healerd.model import Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
+from healerd.segments.sweep import sweep
 from healerd.store.library import DATABASE, connect_to_write, guarded, sqlite
 from healerd.store.lock import held
 from healerd.store.read import Reader, ReadStore
@@ -49,7 +50,7 @@ class Store(ReadStore):
 
     @classmethod
     def open(cls, folder: Path, *, clock: Clock, create: bool = True) -> "Store":  # type: ignore[override]
-        """Take the folder's lock, check the database, bring its schema up to date, and raise the epoch.
+        """Take the folder's lock, check the database, bring its schema up to date, raise the epoch, sweep orphans.
 
         Raises:
             LockHeld: another daemon holds the folder.
@@ -66,6 +67,7 @@ class Store(ReadStore):
             migrate(writer, path)
             store = cls(folder, clock, writer, stack)
             store._start()
+            sweep(folder / FOLDER, {segment.path for segment in store.find(Segment)})
             store._stack = stack.pop_all()
         return store
 

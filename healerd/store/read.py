@@ -6,21 +6,26 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from healerd.audit import AuditReport, Entry, stamp
 from healerd.errors import StoreError
 from healerd.model import Measurement
-from healerd.segments import Content, Segment
+from healerd.segments import FOLDER, Content, Segment
 from healerd.store.check import check
 from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
 from healerd.store.schema import check_version
 from healerd.store.tables import Key, Saved, SavedProfile, Table, Watermark, decode, key_of, table_of
+
+if TYPE_CHECKING:
+    # Rows are columns of numpy, read by DuckDB: half the start-up time of a verb that shows no rows.
+    from healerd.columns import Predictions
+    from healerd.segments.read import Selection
 
 __all__ = ["Range", "ReadStore", "Reader"]
 
@@ -134,10 +139,84 @@ class Reader:
             Segment, pipeline=pipeline, content=content, end_at=Range(start_at), start_at=Range(None, end_at)
         )
 
+    def rows(
+        self,
+        pipeline: str,
+        start_at: datetime,
+        end_at: datetime,
+        *,
+        as_of: datetime | None = None,
+        version: str | None = None,
+    ) -> "Predictions":
+        """Read the predictions of [start_at, end_at) in the order of time, each id once (the first written counts).
+
+        Labels are joined by id; with `as_of`, only those known then. `version` keeps the rows of one model version.
+        """
+        from healerd.segments.read import Selection
+
+        return self._rows(pipeline, Selection(start_at=start_at, end_at=end_at, as_of=as_of, version=version))
+
+    def labelled(
+        self,
+        pipeline: str,
+        start_at: datetime,
+        end_at: datetime,
+        *,
+        as_of: datetime | None = None,
+        version: str | None = None,
+        newest: int | None = None,
+    ) -> "Predictions":
+        """Read the rows that have a label, as `rows` does; with `newest`, that many of the latest."""
+        from healerd.segments.read import Selection
+
+        selection = Selection(
+            start_at=start_at, end_at=end_at, as_of=as_of, version=version, labelled=True, newest=newest
+        )
+        return self._rows(pipeline, selection)
+
+    def duplicates(self, pipeline: str, start_at: datetime, end_at: datetime) -> int:
+        """Count the rows that `rows` leaves out because an earlier one has their id."""
+        from healerd.segments.read import Selection, count_duplicates
+
+        segments = self.segments(pipeline, start_at=start_at, end_at=end_at)
+        selection = Selection(start_at=start_at, end_at=end_at)
+        return count_duplicates(self.folder / FOLDER, segments, selection) if segments else 0
+
+    def known_ids(
+        self,
+        pipeline: str,
+        ids: Collection[str],
+        start_at: datetime,
+        end_at: datetime | None = None,
+        *,
+        content: Content = Content.PREDICTIONS,
+    ) -> frozenset[str]:
+        """Tell which of the ids have a prediction (or a label that became known) from `start_at` on already."""
+        from healerd.segments.read import read_known
+
+        segments = self.segments(pipeline, start_at=start_at, end_at=end_at, content=content)
+        return read_known(self.folder / FOLDER, segments, ids)
+
     def verify(self, progress: Callable[[int], None] | None = None) -> AuditReport:
         """Check the whole audit log, and every row against it, in constant memory."""
         with self._reading() as connection:
             return check(connection, progress)
+
+    def _rows(self, pipeline: str, selection: "Selection") -> "Predictions":
+        from healerd.segments.read import no_rows, read
+
+        start_at, end_at = selection.start_at, selection.end_at
+        segments = self.segments(pipeline, start_at=start_at, end_at=end_at)
+        # An empty stretch of time still has the pipeline's columns: those of its newest segment.
+        segments = segments or self._newest_segment(pipeline)
+        if not segments:
+            return no_rows()
+        until_at = selection.as_of + timedelta(microseconds=1) if selection.as_of else None
+        labels = self.segments(pipeline, start_at=start_at, end_at=until_at, content=Content.LABELS)
+        return read(self.folder / FOLDER, segments, selection, labels=labels)
+
+    def _newest_segment(self, pipeline: str) -> tuple[Segment, ...]:
+        return self.find(Segment, pipeline=pipeline, content=Content.PREDICTIONS, order="-seq", limit=1)
 
     def _check_fields(self, table: Table, fields: set[str]) -> None:
         # SQLite takes a quoted name that is no column for a text, and would answer wrongly instead of failing.
