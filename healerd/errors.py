@@ -11,6 +11,7 @@ A *no* (hold, a forbidding verdict, a diagnostic) is a value and never raised. A
     |- ActionError     an action cannot be carried out                            exit 1
     |  `- StaleEpoch   a newer daemon has fenced this one off                     exit 1
     `- ControlError    the daemon cannot be reached, or refuses                   exit 3
+       |- TimedOut     the daemon is there and does not answer in time           exit 124
        |- NotAllowed   the role does not permit it                               exit 4
        |- NotFound     no such pipeline, intent or trace                         exit 5
        `- Conflict     already decided, or the revision has changed              exit 6
@@ -61,6 +62,12 @@ class ControlError(HealerdError):
     """The daemon cannot be reached."""
 
     exit_code = 3
+
+
+class TimedOut(ControlError):
+    """The daemon is there, but did not answer in time."""
+
+    exit_code = 124
 
 
 class NotAllowed(ControlError):
