@@ -1,0 +1,54 @@
+"""The healerd rule language, `*.heal`: load and check rule files, then ask them what may be done.
+
+It never acts, never reads the clock and never imports healerd: the host hands in a `Schema` and `Inputs`.
+
+    loaded = load("my.heal", schema=schema)
+    state = advance(loaded.ruleset, inputs, SignalState())
+    evaluation = evaluate(loaded.ruleset, inputs, state, confidence={"retrain": 0.9})
+"""
+
+from healerd_rules.diagnostics import CODES, Diagnostic, Severity, render
+from healerd_rules.evaluation import Evaluation, Notification, Proposal, advance, evaluate
+from healerd_rules.explanation import Explanation, Flip, explain
+from healerd_rules.inputs import ActionRecord, Inputs, Memory, SignalState, Truth
+from healerd_rules.loading import Loaded, load, load_text
+from healerd_rules.program import RuleInfo, RuleSet
+from healerd_rules.schema import ActionDecl, FactDecl, Schema
+from healerd_rules.sources import shipped_packs
+from healerd_rules.verdicts import Acting, Approval, Leaf, Level, Verdict, at_least_as_strict, join
+
+__all__ = [
+    "CODES",
+    "Acting",
+    "ActionDecl",
+    "ActionRecord",
+    "Approval",
+    "Diagnostic",
+    "Evaluation",
+    "Explanation",
+    "FactDecl",
+    "Flip",
+    "Inputs",
+    "Leaf",
+    "Level",
+    "Loaded",
+    "Memory",
+    "Notification",
+    "Proposal",
+    "RuleInfo",
+    "RuleSet",
+    "Schema",
+    "Severity",
+    "SignalState",
+    "Truth",
+    "Verdict",
+    "advance",
+    "at_least_as_strict",
+    "evaluate",
+    "explain",
+    "join",
+    "load",
+    "load_text",
+    "render",
+    "shipped_packs",
+]

@@ -1,0 +1,117 @@
+"""Checks every statement of every file and turns the rules into what is evaluated.
+
+It never stops at the first fault: each is reported in its file, and checking goes on.
+"""
+
+from healerd_rules import core, tree
+from healerd_rules.core import Core
+from healerd_rules.elaborate import Context, Elaborator, Place
+from healerd_rules.lint import lint
+from healerd_rules.module import Home, Module, Vocabulary
+from healerd_rules.program import CompiledRule, RuleSet
+from healerd_rules.rulecheck import RuleChecker
+from healerd_rules.testcheck import check_test
+
+
+class Checker:
+    """One pass over all modules of a rule set, imported ones first."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.elaborator = Elaborator(vocabulary)
+        self.rules: list[CompiledRule] = []
+        self.signals: dict[str, Core] = {}
+        self.invariants: list[tuple[tree.Invariant, Core]] = []
+        self.tests: list[tree.TestBlock] = []
+
+    def check(self, modules: list[Module], identity: str) -> RuleSet:
+        """The rule set; only meaningful when no module has an error."""
+        for module in modules:
+            self._module(module)
+        lint(modules, self.rules)
+        return RuleSet(
+            id=identity,
+            actions=tuple(sorted(self.vocabulary.actions.values(), key=lambda action: action.name)),
+            facts=tuple(sorted(self.vocabulary.facts.values(), key=lambda fact: fact.name)),
+            signals=self.signals,
+            compiled=tuple(self.rules),
+            invariants=tuple(self.invariants),
+            tests=tuple(self.tests),
+        )
+
+    def _module(self, module: Module) -> None:
+        rules = RuleChecker(self.elaborator, module)
+        for position, statement in enumerate(module.statements):
+            if isinstance(statement, tree.Pack) and position:
+                module.findings.error("syntax", statement.span, "`pack` stands once, at the top of a file")
+            self._statement(statement, module, rules)
+        _check_unique(module)
+        known = frozenset(name for rule in self.rules for name in (rule.name, rule.id))
+        for statement in module.statements:
+            if isinstance(statement, tree.TestBlock):
+                check_test(statement, module, self.elaborator, known)
+                self.tests.append(statement)
+
+    def _statement(self, statement: tree.Statement, module: Module, rules: RuleChecker) -> None:
+        match statement:
+            case tree.Rule():
+                compiled = rules.compile(statement)
+                if compiled is not None:
+                    self.rules.append(compiled)
+            case tree.Invariant():
+                self._invariant(statement, module)
+            case tree.Annotated():
+                span = statement.annotations[0].name.span
+                module.findings.error("annotation", span, "only rules carry annotations")
+            case tree.Metric():
+                self._stale(statement, module)
+            case tree.Const() | tree.Let() | tree.Signal() | tree.Calendar() | tree.ScopeDecl():
+                self._definition(statement, module, rules)
+            case _:
+                pass
+
+    def _definition(
+        self,
+        definition: tree.Const | tree.Let | tree.Signal | tree.Calendar | tree.ScopeDecl,
+        module: Module,
+        rules: RuleChecker,
+    ) -> None:
+        name = definition.name
+        home = module.names.get(name.text)
+        if home is None or home.definition is not definition:
+            return
+        if name.text in self.vocabulary.facts:
+            module.findings.error("duplicate", name.span, f"`{name.text}` is also a metric")
+        if isinstance(definition, tree.ScopeDecl):
+            rules.scope(definition.body, (name.text,))
+            return
+        node = self.elaborator.named(home, name, Context(module, Place.PLAIN))
+        if isinstance(definition, tree.Signal) and isinstance(node, core.Named):
+            self.signals[self._signal_name(home)] = node
+
+    def _signal_name(self, home: Home) -> str:
+        name = home.definition.name.text
+        return home.module.rule_id(name) if home.module.shipped else self._free(name, home.module)
+
+    def _free(self, name: str, module: Module) -> str:
+        return module.rule_id(name) if name in self.signals else name
+
+    def _invariant(self, invariant: tree.Invariant, module: Module) -> None:
+        node = self.elaborator.truth(invariant.body, Context(module, Place.INVARIANT))
+        if node is not None:
+            self.invariants.append((invariant, node))
+
+    def _stale(self, metric: tree.Metric, module: Module) -> None:
+        if metric.stale is not None:
+            self.elaborator.extent(metric.stale, Context(module, Place.PLAIN))
+
+
+def _check_unique(module: Module) -> None:
+    seen: dict[str, tree.Ident] = {}
+    for statement in module.statements:
+        if isinstance(statement, tree.Rule | tree.Invariant):
+            before = seen.setdefault(statement.name.text, statement.name)
+            if before is not statement.name:
+                line, _ = module.source.place(before.span.start)
+                message = f"a rule `{before.text}` already stands in line {line}"
+                module.findings.error("duplicate", statement.name.span, message)

@@ -1,0 +1,118 @@
+"""What one evaluation reads: facts, alarms, the action log, time; and what it keeps between windows.
+
+It never computes; values of a wrong type count as unknown.
+"""
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from healerd_rules.schema import Type
+
+Truth = bool | None
+Value = float | str | bool | None
+FactValue = float | bool | str | None | Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRecord:
+    """One action in the log; `ended_at` None means it is open. Cost None means unknown."""
+
+    action: str
+    pipeline: str
+    tags: tuple[str, ...] = ()
+    started_at: dt.datetime
+    ended_at: dt.datetime | None = None
+    cost: float | None = None
+    incident_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything that rules may know about one pipeline at one moment.
+
+    None, NaN, an absent name and a value of the wrong type are all unknown. `log` holds the actions of all
+    pipelines, without the intent that is being judged. `pipelines` is the size of the fleet. `members` may
+    close the list of a dimension's members; without it they are the keys of the mappings in `facts`.
+    """
+
+    pipeline: str
+    tags: tuple[str, ...] = ()
+    now: dt.datetime
+    window_s: float
+    stage: str | None
+    incident: bool | None
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
+    alarms: Mapping[str, bool | None] = field(default_factory=dict)
+    log: tuple[ActionRecord, ...] = ()
+    pipelines: int = 1
+    incident_id: str | None = None
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert self.now.tzinfo is not None, "now must be an aware datetime"
+        assert self.window_s > 0, "a window has a length"
+        assert self.pipelines >= 1, "the fleet has at least this pipeline"
+
+
+def known(value: object, kind: Type) -> Value:
+    """The value if it is of that type and finite, else None."""
+    if kind is Type.BOOL:
+        return value if isinstance(value, bool) else None
+    if kind is Type.TEXT:
+        return value if isinstance(value, str) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value) if abs(value) < 1e300 else math.inf
+    return number if math.isfinite(number) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one remembered thing keeps: its past, oldest first, and how it read after its newest window."""
+
+    past: tuple[Value, ...] = ()
+    reading: Value = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalState:
+    """What a rule set remembers of one pipeline between windows, keyed by meaning, in two readings.
+
+    `patient` leaves windows without data out of the count; `strict` keeps them as windows that could have
+    been anything. Proposals and notifications are read patiently, guards strictly.
+    """
+
+    patient: Mapping[str, Memory] = field(default_factory=dict)
+    strict: Mapping[str, Memory] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON object that `from_json` reads back."""
+        return {"schema": 1, "patient": _dump(self.patient), "strict": _dump(self.strict)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, object]) -> "SignalState":
+        """The state that `to_json` wrote; ValueError for anything else."""
+        if raw.get("schema") != 1:
+            raise ValueError("not a signal state of schema 1")
+        return cls(patient=_read(raw.get("patient")), strict=_read(raw.get("strict")))
+
+
+def _dump(memories: Mapping[str, Memory]) -> dict[str, object]:
+    return {key: {"past": list(m.past), "reading": m.reading} for key, m in sorted(memories.items())}
+
+
+def _read(raw: object) -> dict[str, Memory]:
+    if not isinstance(raw, Mapping):
+        raise ValueError("not a signal state: an object is missing")
+    return {str(key): _read_memory(value) for key, value in raw.items()}
+
+
+def _read_memory(raw: object) -> Memory:
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("past"), list):
+        raise ValueError("not a signal state: a memory is malformed")
+    values = (*raw["past"], raw.get("reading"))
+    if not all(value is None or isinstance(value, bool | float | int | str) for value in values):
+        raise ValueError("not a signal state: a remembered value is malformed")
+    return Memory(past=tuple(raw["past"]), reading=raw.get("reading"))

@@ -1,0 +1,72 @@
+"""Loads rule files: reads, parses, checks and joins them into one rule set, with every finding of all files.
+
+It never raises for a rule text, and never returns a rule set that has an error.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from healerd_rules.check import Checker
+from healerd_rules.diagnostics import Diagnostic, Severity
+from healerd_rules.module import Module
+from healerd_rules.names import give_names
+from healerd_rules.program import RuleSet
+from healerd_rules.schema import Schema
+from healerd_rules.sources import Reader
+from healerd_rules.vocabulary import gather
+
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A rule set, or None when a finding is an error; `sources` are the texts by the paths of the findings."""
+
+    ruleset: RuleSet | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, str]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The findings that keep the rule set from loading."""
+        return tuple(found for found in self.diagnostics if found.severity is Severity.ERROR)
+
+
+def load(path_or_paths: str | Path | Iterable[str | Path], *, schema: Schema) -> Loaded:
+    """The rule set of one or more files with all they import; the pack `base` is always part of it."""
+    paths = [path_or_paths] if isinstance(path_or_paths, str | Path) else list(path_or_paths)
+    reader = Reader()
+    base = reader.pack(BASE)
+    for path in paths:
+        reader.file(Path(path))
+    return _finish(reader, base, schema)
+
+
+def load_text(text: str, *, name: str, schema: Schema) -> Loaded:
+    """The rule set of a text; `name` stands in findings, and imports are looked for beside it."""
+    reader = Reader()
+    base = reader.pack(BASE)
+    reader.text(text, name)
+    return _finish(reader, base, schema)
+
+
+def _finish(reader: Reader, base: Module, schema: Schema) -> Loaded:
+    vocabulary = gather(reader.modules, schema)
+    for module in reader.modules:
+        give_names(module, base)
+    ruleset = Checker(vocabulary).check(reader.modules, _identity(reader.modules))
+    found = (*reader.failed, *(finding for module in reader.modules for finding in module.findings.found))
+    broken = any(finding.severity is Severity.ERROR for finding in found)
+    return Loaded(
+        ruleset=None if broken else ruleset,
+        diagnostics=tuple(sorted(found, key=lambda f: (f.path, f.line, f.column, f.code))),
+        sources={module.source.path: module.source.text for module in reader.modules},
+    )
+
+
+def _identity(modules: list[Module]) -> str:
+    """The same for the same texts, wherever they lie and in whatever order they were read."""
+    parts = sorted(hashlib.sha256(module.source.text.encode("utf-8", "replace")).digest() for module in modules)
+    return hashlib.sha256(b"".join(parts)).hexdigest()

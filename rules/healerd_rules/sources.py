@@ -1,0 +1,149 @@
+"""Reads rule files and finds what they import: beside the importing file first, then among the shipped packs.
+
+It never writes, and a file that cannot be read is a finding, not an exception.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from healerd_rules import tree
+from healerd_rules.diagnostics import Diagnostic, Severity
+from healerd_rules.module import Module
+from healerd_rules.source import MAX_CHARACTERS, Findings, Source
+from healerd_rules.words import did_you_mean
+
+PACKS = Path(__file__).with_name("packs")
+MAX_IMPORT_DEPTH = 30
+
+
+def shipped_packs() -> tuple[str, ...]:
+    """The names of the packs that come with the language."""
+    return tuple(sorted(path.stem for path in PACKS.glob("*.heal")))
+
+
+@dataclass(slots=True)
+class Reader:
+    """Loads each file once; `modules` is in order, imported files before those that import them."""
+
+    modules: list[Module] = field(default_factory=list)
+    failed: list[Diagnostic] = field(default_factory=list)
+    _loaded: dict[str, Module] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list)
+
+    def pack(self, name: str) -> Module:
+        """A shipped pack."""
+        module = self._load(PACKS / f"{name}.heal", shown=f"healerd_rules/packs/{name}.heal", shipped=True)
+        assert module is not None, "a shipped pack can be read"
+        return module
+
+    def file(self, path: Path) -> Module | None:
+        """A file that the caller names."""
+        return self._load(path, shown=str(path), shipped=False)
+
+    def text(self, text: str, name: str) -> Module:
+        """A text that the caller holds, as if it stood in a file of that name."""
+        key = str(_absolute(Path(name)))
+        return self._module(Source.of(name, text), Path(name), key, shipped=False)
+
+    def _load(self, path: Path, *, shown: str, shipped: bool) -> Module | None:
+        key = str(_absolute(path))
+        if key in self._loaded:
+            return self._loaded[key]
+        text = self._read(path, shown)
+        return None if text is None else self._module(Source.of(shown, text), path, key, shipped=shipped)
+
+    def _read(self, path: Path, shown: str) -> str | None:
+        try:
+            if path.stat().st_size <= 4 * MAX_CHARACTERS:
+                return path.read_bytes().decode("utf-8")
+            self._fail("too-large", shown, f"`{shown}` is larger than {MAX_CHARACTERS} characters")
+        except UnicodeDecodeError as error:
+            self._fail("unreadable", shown, f"`{shown}` is not UTF-8 text: byte {error.start}")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._fail("unreadable", shown, f"`{shown}` cannot be read: {reason.lower()}")
+        return None
+
+    def _fail(self, code: str, shown: str, message: str) -> None:
+        self.failed.append(
+            Diagnostic(code=code, severity=Severity.ERROR, path=shown, line=1, column=1, end=2, message=message)
+        )
+
+    def _module(self, source: Source, path: Path, key: str, *, shipped: bool) -> Module:
+        from healerd_rules.syntax import parse  # lark loads only when something is parsed
+
+        findings = Findings(source)
+        parsed = parse(source, findings)
+        packs = [statement.name.text for statement in parsed.statements if isinstance(statement, tree.Pack)]
+        pack = packs[0] if packs else ""
+        module = Module(source, findings, parsed.statements, parsed.broken_names, shipped, pack)
+        self._loaded[key] = module
+        self._open.append(key)
+        for statement in parsed.statements:
+            if isinstance(statement, tree.Import):
+                self._import(statement, module, path)
+        self._open.pop()
+        self.modules.append(module)
+        return module
+
+    def _import(self, statement: tree.Import, module: Module, path: Path) -> None:
+        alias = statement.alias.text if statement.alias else ""
+        target = _find(statement.target, path.parent)
+        if target is None:
+            mend = did_you_mean(statement.target, shipped_packs()) or _where(statement.target)
+            module.findings.error("import", statement.span, f"cannot find `{statement.target}`", mend)
+            module.unusable.add(alias)
+            return
+        key = str(_absolute(target))
+        if key in self._open:
+            message = f"`{statement.target}` imports this file, directly or through others"
+            module.findings.error("cycle", statement.span, message, "move what both need into a third file")
+            module.unusable.add(alias)
+            return
+        if len(self._open) > MAX_IMPORT_DEPTH:
+            module.findings.error("too-deep", statement.span, f"more than {MAX_IMPORT_DEPTH} files import each other")
+            return
+        imported = self.pack(target.stem) if target.parent == PACKS else self.file(target)
+        if imported is None:
+            module.findings.error("import", statement.span, self.failed.pop().message)
+            module.unusable.add(alias)
+            return
+        module.imports.append((alias, imported))
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path.absolute()
+
+
+def _find(target: str, folder: Path) -> Path | None:
+    """`x.heal` beside the importing file, then `01_x.heal` there, then the shipped pack `x`."""
+    if not target or "\0" in target or Path(target).is_absolute():
+        return None
+    beside = folder / (target if target.endswith(".heal") else f"{target}.heal")
+    candidates = [beside, *_numbered(beside), PACKS / f"{Path(target).name}.heal"]
+    return next((path for path in candidates if _is_file(path)), None)
+
+
+def _numbered(path: Path) -> Iterable[Path]:
+    """Files in reading order are often numbered; the number is no part of the name."""
+    try:
+        return sorted(p for p in path.parent.glob("[0-9]*_*.heal") if p.name.split("_", 1)[1] == path.name)
+    except (OSError, ValueError):
+        return []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _where(target: str) -> str:
+    return f"looked for `{target}.heal` beside this file, and among the packs " + ", ".join(
+        f"`{name}`" for name in shipped_packs()
+    )
