@@ -1,0 +1,197 @@
+"""What a healthy stretch of windows looks like: their merged profile, and the habits of the windows within it.
+
+Must never learn from the windows it will judge. Habits say how far a healthy window strays from the whole: what a
+clock, an hour of the day or a weekend does all the time is not a fault.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+
+import numpy as np
+
+from healerd.columns import Mask
+from healerd.profiles.counts import Counts, Profile, Tally, from_bytes, merge, to_bytes
+from healerd.profiles.maps import CellMap, Maps, NameMap, maps_from_json, maps_to_json
+from healerd.profiles.ranks import Shares, mid_ranks, quantiles, spreads
+
+__all__ = [
+    "QUARTILES",
+    "Habit",
+    "ReferenceProfile",
+    "make_reference",
+    "reference_from_bytes",
+    "reference_to_bytes",
+    "stretch",
+]
+
+ROWS_MIN = 20
+"""Rows below which the shares of a window say too little to be a habit."""
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habit:
+    """How one feature behaves from window to window of the reference: the largest share any window showed.
+
+    `unseen` and `out_of_range` compare each window of the second half with all before it. `stuck` is the share of the
+    commonest cell, `scaled` the logarithm of the largest common factor of the quartiles. `location_var` and
+    `spread_var` are the variance between windows, beyond chance, of the mean mid-rank and the mean spread.
+    """
+
+    missing: float
+    unseen: float
+    out_of_range: float
+    stuck: float
+    scaled: float
+    location_var: float
+    spread_var: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReferenceProfile:
+    """The frozen reference: cell maps, merged counts, a habit a feature, and the fewest and most rows of a window."""
+
+    maps: Maps
+    whole: Profile
+    habits: Mapping[str, Habit]
+    windows: int
+    rows_fewest: int
+    rows_most: int
+
+    @property
+    def id(self) -> str:
+        """The hash of the counts, which hold the hash of the maps."""
+        return self.whole.id
+
+
+def make_reference(maps: Maps, windows: Sequence[Profile]) -> ReferenceProfile:
+    """Merge the reference's windows, in order of time, and learn their habits; one window is enough, more are better.
+
+    Raises ValueError when there is no window.
+    """
+    if not windows:
+        raise ValueError("a reference needs at least one window; give it the profiles of healthy windows")
+    whole = reduce(merge, windows)
+    habits = {
+        name: _habit(one, whole.features[name], [window.features[name] for window in windows])
+        for name, one in maps.features.items()
+    }
+    rows = [window.rows for window in windows]
+    return ReferenceProfile(
+        maps=maps,
+        whole=whole,
+        habits=habits,
+        windows=len(windows),
+        rows_fewest=min(rows),
+        rows_most=max(rows),
+    )
+
+
+def _habit(cell_map: CellMap, whole: Counts, windows: Sequence[Counts]) -> Habit:
+    full = [one for one in windows if one.n >= ROWS_MIN] or [whole]
+    judged = _in_turn(full)
+    return Habit(
+        missing=max(_missing_share(one) for one in (whole, *full)),
+        unseen=max(_singles(whole.cells), *(_share(one.cells, before == 0) for before, one in judged), 0.0),
+        out_of_range=max((_share(one.cells, _outside(before)) for before, one in judged), default=0.0),
+        stuck=max(float(one.cells.max()) / max(one.n, 1) for one in (whole, *full)),
+        scaled=_scaled(cell_map, whole.cells, full),
+        location_var=_variance(mid_ranks(whole.cells), full),
+        spread_var=_variance(spreads(whole.cells), full),
+    )
+
+
+def _in_turn(windows: Sequence[Counts]) -> list[tuple[Tally, Counts]]:
+    """Each window of the second half, with what was counted before it."""
+    pairs, before = [], np.zeros_like(windows[0].cells)
+    for k, one in enumerate(windows):
+        if k >= max(1, len(windows) // 2):
+            pairs.append((before, one))
+        before = before + one.cells
+    return pairs
+
+
+def _missing_share(one: Counts) -> float:
+    return one.missing / max(one.missing + one.wrong_type + one.n, 1)
+
+
+def _singles(cells: Tally) -> float:
+    """Good's (1953) estimate of the share of rows to come that fall into cells without a row so far."""
+    return int((cells == 1).sum()) / max(int(cells.sum()), 1) if cells.any() else 1.0
+
+
+def _share(cells: Tally, where: Mask) -> float:
+    return float(cells[where].sum()) / max(int(cells.sum()), 1)
+
+
+def _outside(cells: Tally) -> Mask:
+    """The cells below the first and above the last that holds rows."""
+    filled = np.flatnonzero(cells)
+    outside = np.ones(len(cells), np.bool_)
+    if filled.size:
+        outside[filled[0] : filled[-1] + 1] = False
+    return outside
+
+
+def _scaled(cell_map: CellMap, whole: Tally, windows: Sequence[Counts]) -> float:
+    if isinstance(cell_map, NameMap):
+        return 0.0
+    usual = quantiles(whole, cell_map, QUARTILES)
+    return max(abs(stretch(usual, quantiles(one.cells, cell_map, QUARTILES))) for one in windows)
+
+
+def stretch(usual: Sequence[float], found: Sequence[float]) -> float:
+    """The logarithm of the factor by which all quartiles and their range grew at least (above 0) or shrank (below).
+
+    0 unless all agree on the direction: a shift moves the quartiles but not their range. A quartile that is small
+    beside the range between quartiles says nothing and is left out.
+    """
+    pairs = list(zip(usual, found, strict=True))
+    usual_range, found_range = usual[-1] - usual[0], found[-1] - found[0]
+    told = [(a, b) for a, b in pairs if abs(a) > usual_range / 10]
+    if not (usual_range > 0 and found_range > 0) or any(a * b <= 0 for a, b in told):
+        return 0.0
+    logs = [math.log(abs(b)) - math.log(abs(a)) for a, b in (*told, (usual_range, found_range))]
+    return max(min(logs), 0.0) or min(max(logs), 0.0)
+
+
+def _variance(places: Shares, windows: Sequence[Counts]) -> float:
+    """Variance between windows of a mean place in [0, 1] beyond 1 / (12 n), what chance alone gives at most."""
+    if len(windows) < 2:
+        return 0.0
+    excess = [(float(one.cells @ places) / one.n - 0.5) ** 2 - 1 / (12 * one.n) for one in windows]
+    return max(0.0, sum(excess) / (len(excess) - 1))
+
+
+def reference_to_bytes(reference: ReferenceProfile) -> bytes:
+    """Write a reference: its counts, and one line of JSON for the rest."""
+    head = {
+        "maps": maps_to_json(reference.maps),
+        "habits": {name: asdict(habit) for name, habit in reference.habits.items()},
+        "windows": reference.windows,
+        "rows_fewest": reference.rows_fewest,
+        "rows_most": reference.rows_most,
+    }
+    return json.dumps(head, allow_nan=False).encode() + b"\n" + to_bytes(reference.whole)
+
+
+def reference_from_bytes(written: bytes) -> ReferenceProfile:
+    """Read what `reference_to_bytes` wrote. Raises ValueError when the bytes are not a whole reference."""
+    head, _, counts = written.partition(b"\n")
+    try:
+        tree = json.loads(head)
+        habits = {name: Habit(**habit) for name, habit in tree["habits"].items()}
+        maps, whole = maps_from_json(tree["maps"]), from_bytes(counts)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"these bytes are not a reference: {error}") from error
+    return ReferenceProfile(
+        maps=maps,
+        whole=whole,
+        habits=habits,
+        windows=tree["windows"],
+        rows_fewest=tree["rows_fewest"],
+        rows_most=tree["rows_most"],
+    )
