@@ -111,13 +111,17 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Quantified:
-    """How many members of a dimension satisfy the body; `bound` is a count, `share` a fraction: a leaf."""
+    """How many members of a dimension satisfy the body; `bound` is a count, `share` a fraction: a leaf.
+
+    `measures` are the facts in whose keys the members are found.
+    """
 
     kind: str
     bound: int
     share: float | None
     dimension: str
     body: "Core"
+    measures: tuple[str, ...] = field(repr=False, compare=False)
     text: str = field(repr=False, compare=False)
     type: Type = Type.BOOL
 
@@ -142,11 +146,11 @@ class Remembered:
     need: int
     type: Type
     text: str = field(repr=False, compare=False)
+    key: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def key(self) -> str:
-        """The name of its memory: changes exactly when its meaning does."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:20]
+    def __post_init__(self) -> None:
+        """The key names its memory: it changes exactly when the meaning does."""
+        object.__setattr__(self, "key", hashlib.sha256(repr(self).encode()).hexdigest()[:20])
 
     def span(self, window_s: float) -> int:
         """How many windows it looks back over, at least one."""

@@ -399,7 +399,8 @@ class Elaborator:
             context.error("dimension", expr.body.span, f"says nothing about one {dimension}", mend)
             return None
         count, share = bound or (0, None)
-        return core.Quantified(expr.kind, count, share, dimension, body, context.text(expr.span))
+        measures = tuple(sorted(fact.name for fact in self.vocabulary.facts.values() if fact.per == dimension))
+        return core.Quantified(expr.kind, count, share, dimension, body, measures, context.text(expr.span))
 
     def _bound(self, expr: Expr, context: Context) -> tuple[int, float | None] | None:
         found = self.constant(expr, context, (Type.NUMBER, Type.RATIO))

@@ -82,6 +82,7 @@ class Weighed:
     acts: bool
     truth: Truth
     leaves: tuple[Leaf, ...]
+    confidence: float | None
 
 
 def evaluate(
@@ -198,7 +199,7 @@ def weigh_at(
     memories = state.patient if patient else state.strict
     walk = Walk(inputs, memories, patient, confidence=confidence, forced=forced or {})
     truth = walk.truth(rule.condition)
-    return Weighed(rule, acts(rule, truth), truth, tuple(walk.leaves))
+    return Weighed(rule, acts(rule, truth), truth, tuple(walk.leaves), confidence)
 
 
 def acts(rule: CompiledRule, truth: Truth) -> bool:

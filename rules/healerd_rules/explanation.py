@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from healerd_rules.evaluation import (
-    FREE,
-    Sureness,
     Weighed,
     acting_of,
     applies,
@@ -96,16 +94,15 @@ def explain(
         action=action,
         verdict=judge(ruleset, inputs, state, declared, sure),
         permits=tuple((acting_of(permit.rule, permit.leaves), permit.acts) for permit in permits),
-        flips=tuple(flip for weighed in failing for flip in _flips(weighed, inputs, state, sure)),
+        flips=tuple(flip for weighed in failing for flip in _flips(weighed, inputs, state)),
     )
 
 
-def _flips(weighed: Weighed, inputs: Inputs, state: SignalState, sure: Sureness) -> Iterator[Flip]:
+def _flips(weighed: Weighed, inputs: Inputs, state: SignalState) -> Iterator[Flip]:
     """Each leaf that alone turns the rule round."""
-    confidence = None if sure is FREE or not isinstance(sure, float | int) else float(sure)
     for position, leaf in enumerate(weighed.leaves):
         for needed in _others(leaf.truth):
-            forced = weigh_at(weighed.rule, inputs, state, confidence, {position: needed})
+            forced = weigh_at(weighed.rule, inputs, state, weighed.confidence, {position: needed})
             if forced.acts is not weighed.acts:
                 yield Flip(rule=weighed.rule.id, leaf=leaf, needed=needed)
 

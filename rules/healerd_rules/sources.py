@@ -3,15 +3,20 @@
 It never writes, and a file that cannot be read is a finding, not an exception.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from healerd_rules import tree
 from healerd_rules.diagnostics import Diagnostic, Severity
 from healerd_rules.module import Module
 from healerd_rules.source import MAX_CHARACTERS, Findings, Source
 from healerd_rules.words import did_you_mean
+
+if TYPE_CHECKING:
+    from healerd_rules.syntax import Parsed
 
 PACKS = Path(__file__).with_name("packs")
 MAX_IMPORT_DEPTH = 30
@@ -71,10 +76,8 @@ class Reader:
         )
 
     def _module(self, source: Source, path: Path, key: str, *, shipped: bool) -> Module:
-        from healerd_rules.syntax import parse  # lark loads only when something is parsed
-
         findings = Findings(source)
-        parsed = parse(source, findings)
+        parsed = _parse_pack(source) if shipped else _parse(source, findings)
         packs = [statement.name.text for statement in parsed.statements if isinstance(statement, tree.Pack)]
         pack = packs[0] if packs else ""
         module = Module(source, findings, parsed.statements, parsed.broken_names, shipped, pack)
@@ -110,6 +113,21 @@ class Reader:
             module.unusable.add(alias)
             return
         module.imports.append((alias, imported))
+
+
+def _parse(source: Source, findings: Findings) -> "Parsed":
+    from healerd_rules.syntax import parse  # lark loads only when something is parsed
+
+    return parse(source, findings)
+
+
+@functools.cache
+def _parse_pack(source: Source) -> "Parsed":
+    """Shipped packs are read at every load and never change: parsed once."""
+    findings = Findings(source)
+    parsed = _parse(source, findings)
+    assert not findings.found, "a shipped pack parses"
+    return parsed
 
 
 def _absolute(path: Path) -> Path:

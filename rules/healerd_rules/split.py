@@ -17,8 +17,9 @@ _START = re.compile(
     rf"|^(?!(?:{'|'.join(sorted(KEYWORDS))})\b)[A-Za-z]\w*[ \t]+[A-Za-z_]\w*[ \t]*(?::|=(?!=))",
     re.MULTILINE,
 )
-_ONLY_ANNOTATIONS = re.compile(r"(?:\s|#[^\n]*(?:\n|$)|@\w+(?:\s*\([^)\n]*\))?)*")
-_DEFINED = re.compile(r"[ \t]*(?:last[ \t]+resort|\w+)[ \t]+([A-Za-z_][\w.]*)")
+_ANNOTATIONS = r"(?:\s|#[^\n]*(?:\n|$)|@\w+(?:\s*\([^)\n]*\))?)*"
+_ONLY_ANNOTATIONS = re.compile(_ANNOTATIONS)
+_DEFINED = re.compile(_ANNOTATIONS + r"(?:last[ \t]+resort|\w+)[ \t]+([A-Za-z_][\w.]*)")
 _TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|#[^\n]*|\w[\w.%]*|[()]|\S')
 _BLANK = re.compile(r"(?:\s|#[^\n]*(?:\n|$))*")
 

@@ -6,6 +6,7 @@ It is the only module that imports lark, and it never raises for a text.
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lark import Lark, TextSlice, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
@@ -106,7 +107,8 @@ def _place(error: UnexpectedInput, piece: Piece, source: Source) -> Span:
         start = token.start_pos or 0
         return Span(start, token.end_pos or start + 1)
     assert isinstance(error, UnexpectedCharacters)
-    return _word_at(source.text, error.pos_in_stream or 0, piece.span.end)
+    offset: Any = error.pos_in_stream
+    return _word_at(source.text, offset, piece.span.end)
 
 
 def _word_at(text: str, start: int, stop: int) -> Span:

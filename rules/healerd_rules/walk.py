@@ -3,6 +3,7 @@
 It never changes a memory: moving the memories on is `advance`'s part, which walks with `Walk.renew`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
@@ -76,7 +77,7 @@ class Walk:
         raw = self.inputs.facts.get(node.name)
         if node.dimension is None:
             return known(raw, node.type)
-        if raw is None or isinstance(raw, str | int | float):
+        if not isinstance(raw, Mapping):
             return None
         return known(raw.get(self.bound[node.dimension]), node.type)
 
@@ -172,7 +173,7 @@ class Walk:
         return contains(node.calendar, datetime.fromtimestamp(moment, self.inputs.now.tzinfo))
 
     def _quantified(self, node: core.Quantified) -> Leaf:
-        members = members_of(node.dimension, self.inputs)
+        members = members_of(node, self.inputs)
         truths = [self._for_member(node, member) for member in members]
         need = needed(node, len(members))
         truth = quantify(node.kind, need, truths)
@@ -197,16 +198,13 @@ class Walk:
         return truth
 
 
-def members_of(dimension: str, inputs: Inputs) -> tuple[str, ...]:
-    """The members of a dimension: those the host lists, else the keys of every mapping in the facts."""
-    listed = inputs.members.get(dimension)
+def members_of(node: core.Quantified, inputs: Inputs) -> tuple[str, ...]:
+    """The members of a dimension: those the host lists, else all that any fact over it mentions."""
+    listed = inputs.members.get(node.dimension)
     if listed is not None:
         return listed
-    found: set[str] = set()
-    for value in inputs.facts.values():
-        if value is not None and not isinstance(value, str | int | float):
-            found.update(value)
-    return tuple(sorted(found))
+    measured = (inputs.facts.get(name) for name in node.measures)
+    return tuple(sorted({member for value in measured if isinstance(value, Mapping) for member in value}))
 
 
 def needed(node: core.Quantified, count: int) -> int:
