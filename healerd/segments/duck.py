@@ -37,13 +37,16 @@ def connection() -> duckdb.DuckDBPyConnection:
                 "temp_directory": "",
             },
         )
+        # A time without a zone is UTC here, whatever the machine's zone.
+        found.execute("SET TimeZone = 'UTC'")
         _threads.connection = found
     return found
 
 
 def fetch(sql: str, bound: Mapping[str, Any]) -> list[Column]:
     """Run a query with the `$name` values that it uses; give its columns in order, masked where a value is NULL."""
-    used = {name: bound[name] for name in re.findall(r"\$(\w+)", sql)}
+    outside_names = re.sub(r'"[^"]*"', "", sql)
+    used = {name: bound[name] for name in re.findall(r"\$(\w+)", outside_names)}
     return list(connection().execute(sql, used).fetchnumpy().values())
 
 

@@ -1,1 +1,21 @@
-"""sources"""
+"""Where predictions and labels come from. Must never guess: what cannot be read is an error that says where and why.
+
+`SOURCES` is the table of kinds; a new one is a file here and a line there. See the README.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from healerd.config import SourceSettings
+from healerd.sources.file import TableFile, read_table
+from healerd.sources.memory import MemorySource
+from healerd.sources.source import Source
+from healerd.sources.table import TableSource
+
+__all__ = ["SOURCES", "MemorySource", "Source", "TableFile", "TableSource", "read_table"]
+
+SOURCES: Mapping[str, Callable[[SourceSettings, Path, Callable[[], str]], Source]] = {
+    "table": TableSource,
+    "memory": MemorySource,
+}
+"""Kind -> how it is made: from its settings, the configuration's folder, and what tells the active version's name."""

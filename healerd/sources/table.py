@@ -1,0 +1,153 @@
+"""Predictions and labels from tables: any CSV or Parquet file, glob or folder. Must never change them."""
+
+# ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from healerd.columns import Labels, Predictions, is_missing
+from healerd.config import LabelsSettings, SourceSettings
+from healerd.errors import SourceError
+from healerd.segments.duck import SQL_TYPES, filled, quoted
+from healerd.segments.times import naive
+from healerd.sources.relation import Relation, open_relation
+
+__all__ = ["TableSource"]
+
+UNKNOWN = "unknown"
+"""The version of a row whose version column is empty."""
+
+
+class TableSource:
+    """A table that something else writes, read anew each time; labels in a column of it, or in a table of their own.
+
+    Without an id column, an id is made from the row's content (all but its label and version). Equal rows are
+    numbered in the order of the file: rows may be appended, not reordered.
+    """
+
+    def __init__(self, settings: SourceSettings, folder: Path, active: Callable[[], str]) -> None:
+        if settings.labels and not settings.id:
+            raise SourceError("labels in a table of their own are joined by id: set `source.id` to the id column")
+        self._settings, self._folder, self._active = settings, folder, active
+
+    def fetch(self, start_at: datetime, end_at: datetime) -> Predictions:
+        """Read the predictions of [start_at, end_at); see `Source`."""
+        table = self._open()
+        output, features = table.kind_of(self._settings.prediction), self._features(table)
+        listed = "".join(f", f{index}" for index in range(len(features)))
+        sql = f"""SELECT {self._id(table)} AS id, "at", version, output, label{listed}
+            FROM ({self._served(table)}) ORDER BY n"""
+        ids, at, version, outputs, label, *values = table.fetch(sql, _times(start_at, end_at))
+        self._check_rows(table, ids, at)
+        versions = filled(version, "categorical")
+        versions[is_missing(versions)] = UNKNOWN if self._settings.version else self._active()
+        return Predictions(
+            ids=filled(ids, "categorical"),
+            at=np.asarray(at, "datetime64[us]"),
+            version=versions,
+            output=filled(outputs, output),
+            label=filled(label, output),
+            features={name: filled(v, table.kind_of(name)) for name, v in zip(features, values, strict=True)},
+        )
+
+    def labels(self, start_at: datetime, end_at: datetime, now: datetime) -> Labels:
+        """Read the labels known at `now` of the predictions of [start_at, end_at); see `Source`."""
+        table = self._open()
+        kind = table.kind_of(self._settings.prediction)
+        bound = {**_times(start_at, end_at), "now": naive(now).item()}
+        served = f"SELECT {self._id(table)} AS id, label, n FROM ({self._served(table)})"
+        if self._settings.labels:
+            ids, label, at = self._joined(table, self._settings.labels, served, bound)
+        else:
+            sql = f"SELECT id, label, $now::TIMESTAMP FROM ({served}) WHERE label IS NOT NULL ORDER BY n"
+            ids, label, at = table.fetch(sql, bound)
+        return Labels(ids=filled(ids, "categorical"), label=filled(label, kind), at=np.asarray(at, "datetime64[us]"))
+
+    def _joined(self, table: Relation, names: LabelsSettings, served: str, bound: dict[str, Any]) -> list[Any]:
+        """Read the labels of the served rows from the table of labels."""
+        truth = open_relation(names.path, self._folder, name="label_files", texts={names.id})
+        truth.require(names.id, names.label, *([names.at] if names.at else []))
+        at = truth.time_sql(names.at) if names.at else "$now::TIMESTAMP"
+        label = _comparable(table, self._settings.prediction, truth, names.label)
+        sql = f"""SELECT id, label, known FROM (
+                SELECT {quoted(names.id)}::VARCHAR AS id, {label} AS label, {at} AS known, {truth.row_sql} AS n
+                FROM {truth.sql}
+            ) WHERE label IS NOT NULL AND (known IS NULL OR known <= $now)
+            AND id IN (SELECT id FROM ({served})) ORDER BY n"""
+        found = truth.fetch(sql, {**table.bound, **bound})
+        if names.at and np.ma.getmaskarray(found[2]).any():
+            truth.refuse(names.at, f"{at} IS NULL", _NO_TIME)
+        return found
+
+    def _open(self) -> Relation:
+        names = self._settings
+        table = open_relation(names.path, self._folder, texts={names.id, names.version})
+        optional = (names.id, names.version, names.label)
+        table.require(names.time, names.prediction, *(name for name in optional if name), *(names.features or ()))
+        return table
+
+    def _features(self, table: Relation) -> list[str]:
+        names = self._settings
+        taken = {names.time, names.id, names.prediction, names.version, names.label}
+        return names.features if names.features is not None else [name for name in table.types if name not in taken]
+
+    def _served(self, table: Relation) -> str:
+        """Select the rows of the window, or without a time, under names of ours."""
+        names, kind = self._settings, table.kind_of(self._settings.prediction)
+        label = _comparable(table, names.prediction, table, names.label) if names.label else f"NULL::{SQL_TYPES[kind]}"
+        features = "".join(
+            f", {table.value_sql(name, table.kind_of(name))} AS f{index}"
+            for index, name in enumerate(self._features(table))
+        )
+        at = table.time_sql(names.time)
+        return f"""SELECT {table.row_sql} AS n, {at} AS "at", {_text(names.id)} AS given,
+            {_text(names.version)} AS version, {table.value_sql(names.prediction, kind)} AS output,
+            {label} AS label{features}
+            FROM {table.sql} WHERE ({at} >= $start_at AND {at} < $end_at) OR {at} IS NULL"""
+
+    def _id(self, table: Relation) -> str:
+        if self._settings.id:
+            return "given"
+        values = ['"at"', "output", *(f"f{index}" for index in range(len(self._features(table))))]
+        content = ", ".join(f"coalesce({value}::VARCHAR, chr(30))" for value in values)
+        digest = f"md5(concat_ws(chr(31), {content}))"
+        return f"{digest} || '-' || row_number() OVER (PARTITION BY {digest} ORDER BY n)"
+
+    def _check_rows(self, table: Relation, ids: Any, at: Any) -> None:
+        if np.ma.getmaskarray(at).any():
+            table.refuse(self._settings.time, f"{table.time_sql(self._settings.time)} IS NULL", _NO_TIME)
+        if self._settings.id and np.ma.getmaskarray(ids).any():
+            table.refuse(self._settings.id, f"{quoted(self._settings.id)} IS NULL", "is no id; every row needs one")
+
+
+_NO_TIME = "is no time; write times as `2026-01-31T12:00:00Z`"
+
+
+def _comparable(table: Relation, prediction: str, truth: Relation, label: str) -> str:
+    """Write the label as the kind of the prediction, after checking that it is of that kind.
+
+    Raises:
+        SourceError: one is text and the other numbers; they would never be equal.
+    """
+    kind, other = table.kind_of(prediction), truth.kind_of(label)
+    if kind == "numeric" and other == "categorical":
+        number = f"try_cast({quoted(label)} AS DOUBLE)"
+        truth.refuse(label, f"{quoted(label)} IS NOT NULL AND {number} IS NULL", "is no number, as predictions are")
+        return number
+    if kind == "categorical" and other == "numeric":
+        text = f"try_cast({quoted(prediction)} AS DOUBLE)"
+        mend = f"is no number, as the labels in `{label}` are"
+        table.refuse(prediction, f"{quoted(prediction)} IS NOT NULL AND {text} IS NULL", mend)
+    return truth.value_sql(label, kind)
+
+
+def _text(name: str | None) -> str:
+    return f"{quoted(name)}::VARCHAR" if name else "NULL::VARCHAR"
+
+
+def _times(start_at: datetime, end_at: datetime) -> dict[str, Any]:
+    return {"start_at": naive(start_at).item(), "end_at": naive(end_at).item()}
