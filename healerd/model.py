@@ -202,7 +202,9 @@ class Reference:
     """What a version is held against: its held-out error, and the frozen window its inputs are compared with.
 
     `error` is the mean 0/1 loss on `error_rows` held-out rows that did not train it, capped so that references
-    cannot ratchet upward (SAFETY S12). The fitted profile lies beside it under `id`, a hash of its content.
+    cannot ratchet upward (SAFETY S12). `error_sd` is the standard deviation of the error between the `error_windows`
+    windows of those rows, beyond chance: healthy days differ. The fitted profile lies beside it under `id`, a hash
+    of its content.
     """
 
     id: str
@@ -211,6 +213,8 @@ class Reference:
     at: datetime
     error: float
     error_rows: int
+    error_sd: float = 0.0
+    error_windows: int = 1
     capped_from: float | None = None
     rows: int
     start_at: datetime
