@@ -86,9 +86,10 @@ def _utf16(key: object) -> bytes:
 def _number(value: float, place: str) -> str:
     """Write a number as ECMAScript does: the shortest digits that read back as the same double."""
     if isinstance(value, int):
-        if abs(value) > _EXACT:
+        digits = str(int(value))
+        if abs(value) > _EXACT and (abs(value) >= 10**21 or _float(float(value)) != digits):
             raise ValueError(f"the integer at `{place}` is beyond 2^53: write it as text")
-        return str(int(value))
+        return digits
     if not math.isfinite(value):
         raise ValueError(f"the number at `{place}` is {value}: write None for what is unknown")
     return _float(float(value))
