@@ -160,7 +160,7 @@ def _die_with_the_daemon() -> None:
         return
     pipe = daemon.sentinel
     fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(pipe, 10, signal.SIGKILL)  # F_SETSIG, which the module does not name
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
     if not daemon.is_alive():
         os.killpg(0, signal.SIGKILL)

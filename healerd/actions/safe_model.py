@@ -163,10 +163,6 @@ def _small(group: tuple[Levels, ...]) -> bool:
     return int(np.prod([each.count for each in group])) <= CELLS_MAX
 
 
-def _small(group: tuple[Levels, ...]) -> bool:
-    return int(np.prod([each.count for each in group])) <= CELLS_MAX
-
-
 def _table(levels: tuple[Levels, ...], codes: Sequence[Codes], values: Numbers, *, majority: bool) -> Table:
     cell, known = _cells(levels, codes)
     cells = int(np.prod([each.count for each in levels]))

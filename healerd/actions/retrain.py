@@ -1,0 +1,145 @@
+"""retrain: fit a candidate on the newest trusted rows. It does not serve: promotion is a step of its own.
+
+Must never train on rows that will judge the candidate, nor on data that is not known to be good (SAFETY S13).
+"""
+
+from datetime import datetime
+from hashlib import sha256
+
+from healerd.actions.evidence import Evidence, newest
+from healerd.actions.job import TrainingJob
+from healerd.actions.registry import Draft, version_name
+from healerd.actions.worker import Run
+from healerd.actions.world import Observation, Plan, Refusal, Seen, World
+from healerd.columns import Predictions
+from healerd.errors import ActionError
+from healerd.model import Intent, Quality, VersionKind
+
+__all__ = ["Retrain", "judgement_rows", "observe_fit", "refit_key", "start_refit"]
+
+TRAIN_ROWS_MAX = 1_000_000
+REFIT = "refit"
+
+
+class Retrain:
+    """Fit a new model on the newest labelled rows, keeping the very newest back to judge it."""
+
+    name = "retrain"
+    does = "fits a candidate on the newest labelled rows; serves nothing"
+    idempotent = True
+    dedupe = True
+    reversible = True
+    observable = True
+    serves = False
+    needs_good_data = True
+
+    def plan(self, world: World) -> Plan | Refusal:
+        """Choose the rows: the newest windows judge, the ones before them train."""
+        if world.quality is not Quality.GOOD:
+            return Refusal(action=self.name, reason=f"the newest window's data is {world.quality}, not good")
+        if world.settings.actions.get(self.name) is None or not world.settings.actions[self.name].entry:
+            return Refusal(action=self.name, reason="no training function; set `actions.retrain.entry`")
+        healing = world.settings.healing
+        found = newest(world, windows=healing.train_windows + healing.judge_windows)
+        judge_from = _judge_from(found, windows=healing.judge_windows, rows_min=healing.rows_min)
+        train = found.before(judge_from) if judge_from else None
+        if judge_from is None or train is None or len(train) < healing.rows_min:
+            have = 0 if train is None else len(train)
+            return Refusal(
+                action=self.name,
+                reason=f"{have} labelled rows to train on and {len(found) - have} to judge by; "
+                f"each needs {healing.rows_min}",
+            )
+        args = {"train_from": found.windows[0].isoformat(), "judge_from": judge_from.isoformat()}
+        note = f"train on {len(train)} rows from {found.windows[0]:%Y-%m-%d %H:%M} to {judge_from:%Y-%m-%d %H:%M}"
+        return Plan(action=self.name, target=None, current=world.registry.active, args=args, note=note)
+
+    def makes(self, intent: Intent) -> str:
+        """Name the candidate."""
+        return version_name(self.name, intent.key)
+
+    def execute(self, intent: Intent, world: World, *, epoch: int) -> None:
+        """Begin to fit on the rows that the plan chose."""
+        start, end = _bounds(intent)
+        _start(world, key=intent.key, name=self.makes(intent), start=start, end=end, note="candidate")
+
+    def observe(self, intent: Intent, world: World, *, epoch: int) -> Observation:
+        """Look for the candidate in the registry, then for its job."""
+        return observe_fit(world, key=intent.key, name=self.makes(intent))
+
+
+def judgement_rows(heal: Intent, world: World) -> Predictions:
+    """Gather the labelled rows that the candidate of `heal` never saw, as known by now."""
+    _, judge_from = _bounds(heal)
+    healing = world.settings.healing
+    return newest(world, windows=healing.train_windows + healing.judge_windows, since=judge_from).rows
+
+
+def refit_key(heal: Intent) -> str:
+    """Derive the key of the second fit of a retraining."""
+    return sha256(f"{heal.key} {REFIT}".encode()).hexdigest()
+
+
+def start_refit(heal: Intent, world: World, *, end: datetime) -> None:
+    """Begin to fit the accepted candidate anew on the rows up to `end`, those that judged it included."""
+    start, _ = _bounds(heal)
+    key = refit_key(heal)
+    _start(world, key=key, name=version_name(REFIT, key), start=start, end=end, note=f"refit of {heal.key[:12]}")
+
+
+def observe_fit(world: World, *, key: str, name: str) -> Observation:
+    """Look for a fitted version by key and name, then for its job."""
+    try:
+        version = world.registry.made_by(key, name)
+    except ActionError as error:
+        return Observation(seen=Seen.UNKNOWN, reason=str(error))
+    if version is not None:
+        return Observation(seen=Seen.DONE, version=version.name, at=version.created_at)
+    look = world.worker.look(key)
+    seen = {Run.RUNNING: Seen.RUNNING, Run.FAILED: Seen.FAILED, Run.ABSENT: Seen.ABSENT}[look.run]
+    return Observation(seen=seen, reason=look.reason)
+
+
+def _start(world: World, *, key: str, name: str, start: datetime, end: datetime, note: str) -> None:
+    settings = world.settings.actions["retrain"]
+    healing = world.settings.healing
+    found = newest(world, windows=healing.train_windows + 2 * healing.judge_windows, since=start)
+    rows = found.before(end)
+    if len(rows) < healing.rows_min:
+        raise ActionError(f"only {len(rows)} labelled rows before {end:%Y-%m-%d %H:%M} are left to train on")
+    draft = Draft(
+        name=name,
+        key=key,
+        kind=VersionKind.MODEL,
+        created_at=world.now,
+        trained_from_at=start,
+        trained_to_at=end,
+        trained_rows=len(rows),
+        note=note,
+    )
+    job = TrainingJob(
+        key=key,
+        entry=settings.entry or "",
+        registry=world.registry.folder,
+        pipeline=world.pipeline,
+        draft=draft,
+        features={name: column[-TRAIN_ROWS_MAX:] for name, column in rows.features.items()},
+        label=rows.label[-TRAIN_ROWS_MAX:],
+        deadline_s=settings.deadline,
+    )
+    world.worker.start(job)
+
+
+def _judge_from(found: Evidence, *, windows: int, rows_min: int) -> datetime | None:
+    """Find the newest moment with at least `windows` windows and `rows_min` rows after it; None when there is none."""
+    for start in reversed(found.windows[: max(0, len(found.windows) - windows + 1)]):
+        if len(found.since(start)) >= rows_min:
+            return start
+    return None
+
+
+def _bounds(heal: Intent) -> tuple[datetime, datetime]:
+    try:
+        return datetime.fromisoformat(heal.args["train_from"]), datetime.fromisoformat(heal.args["judge_from"])
+    except (KeyError, ValueError) as error:
+        raise ActionError(f"intent `{heal.id}` does not say which rows train: {error!r}; withdraw it") from error

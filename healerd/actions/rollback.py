@@ -1,0 +1,35 @@
+"""rollback: let the stored version serve that does best on the newest labelled rows, by shadow.
+
+Must never choose by age alone: after a recurring change an older version may be the right one again.
+"""
+
+from healerd.actions.alias_move import AliasMove
+from healerd.actions.evidence import best_stored, models_that_never_saw, newest
+from healerd.actions.world import Plan, Refusal, World
+
+__all__ = ["Rollback"]
+
+
+class Rollback(AliasMove):
+    """Point the alias at the best stored version."""
+
+    name = "rollback"
+    does = "lets the stored version serve that does best on the newest labelled rows"
+
+    def plan(self, world: World) -> Plan | Refusal:
+        """Shadow the stored versions on the newest labelled rows, and aim at the surest gain."""
+        active = world.registry.active
+        rows = newest(world, windows=world.settings.healing.judge_windows).rows
+        if len(rows) < world.settings.healing.rows_min:
+            need = world.settings.healing.rows_min
+            return Refusal(action=self.name, reason=f"{len(rows)} labelled rows to choose by; needs {need}")
+        others = [name for name in models_that_never_saw(world, rows) if name != active]
+        if not others:
+            return Refusal(action=self.name, reason="no other version is stored that has not seen these rows")
+        best = best_stored(world, rows, others, against=active)
+        if best is None or best[1].mean <= 0:
+            return Refusal(action=self.name, reason="no stored version does better on the newest labelled rows")
+        target, gain = best
+        args = {"gain": gain.mean, "gain_low": gain.low, "p_better": gain.p_better, "n": gain.n}
+        note = f"`{target}` does better by {gain.mean:.1%} [{gain.low:.1%}, {gain.high:.1%}] on {gain.n} rows"
+        return Plan(action=self.name, target=target, current=active, args=args, note=note)

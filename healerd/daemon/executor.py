@@ -1,0 +1,165 @@
+"""Move every open intent as far as it can go: wait for people, start, observe, judge, verify, undo.
+
+Each move is a compare-and-set that is committed before the effect it allows, so the executor holds nothing that a
+crash could lose: what it remembers is only since when people could answer, and forgetting that starts their time anew.
+Must never shorten anybody's time, and never carry on when the store cannot be written.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from healerd.actions.retrain import refit_key
+from healerd.actions.worker import Run
+from healerd.clock import Clock, Instant
+from healerd.daemon.consent import Count, Passage, passage_between, review
+from healerd.daemon.following import consider_return, follow
+from healerd.daemon.reach import Reach, end, retell
+from healerd.daemon.starting import resume, start, waiting_states, withdrawal
+from healerd.errors import ActionError, ConfigError, Conflict, SourceError, StaleEpoch
+from healerd.model import OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
+
+__all__ = ["Executor", "Move"]
+
+MOVES_MAX = 12
+"""Moves of one intent in one step; more would be a circle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One move of an intent: where it stood, and how it stands now."""
+
+    was: IntentState
+    intent: Intent
+
+
+class Executor:
+    """The one who carries out intents. `gap_max_s` is the longest pause between steps that is no downtime."""
+
+    def __init__(self, reach: Reach, clock: Clock, *, gap_max_s: float = 60.0) -> None:
+        self._reach, self._clock, self._gap_max_s = reach, clock, gap_max_s
+        self._read: Instant | None = None
+        self._counts: dict[str, Count] = {}
+
+    def recover(self, pipelines: Iterable[str]) -> None:
+        """Fence off every older daemon and sweep what it left half made. Once, on start, before the first step."""
+        for pipeline in pipelines:
+            registry = self._reach.worlds(pipeline, self._clock.now()).registry
+            registry.prepare()
+            registry.raise_fence(self._reach.store.epoch)
+            registry.sweep()
+
+    def step(self, *, channel_open: bool) -> tuple[Move, ...]:
+        """Move every open intent as far as it goes now; `channel_open`: people can answer (SAFETY S9).
+
+        Raises StoreError when nothing can be written, StaleEpoch when a newer daemon has taken over.
+        """
+        now = self._clock.read()
+        passage = passage_between(self._read, now, gap_max_s=self._gap_max_s)
+        self._read = now
+        intents = self._open()
+        self._counts = {intent.id: self._counts[intent.id] for intent in intents if intent.id in self._counts}
+        moves = [each for intent in intents for each in self._advance(intent, now, passage, channel_open=channel_open)]
+        for fallback in self._fallbacks():
+            self._return(fallback, now.at)
+        return tuple(moves)
+
+    def settle(self, *, channel_open: bool) -> tuple[Move, ...]:
+        """Step, and wait for every job that runs, until none does: for offline runs."""
+        moves = list(self.step(channel_open=channel_open))
+        while self._wait_for_jobs():
+            moves += self.step(channel_open=channel_open)
+        return tuple(moves)
+
+    def due_at(self) -> datetime | None:
+        """Tell when silence or an approval next runs out; None when nothing waits for a moment."""
+        times = [intent.deadline_at for intent in self._open() if intent.state in waiting_states]
+        needs = [need.deadline_at for intent in self._open() for need in intent.approvals]
+        return min((at for at in (*times, *needs) if at is not None), default=None)
+
+    def _open(self) -> tuple[Intent, ...]:
+        return self._reach.store.find(Intent, state=OPEN_STATES)
+
+    def _advance(self, intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> list[Move]:
+        moves: list[Move] = []
+        for _ in range(MOVES_MAX):
+            try:
+                after = self._one(intent, now, passage, channel_open=channel_open)
+            except Conflict:  # a person was faster: their word stands, and is read at the next step
+                break
+            except StaleEpoch:
+                raise
+            except (ActionError, SourceError, ConfigError) as error:
+                retell(self._reach, intent, str(error)[:500])
+                break
+            if after.version == intent.version:
+                break
+            moves.append(Move(was=intent.state, intent=after))
+            if after.state in TERMINAL_STATES:
+                break
+            intent = after
+        return moves
+
+    def _one(self, intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> Intent:
+        """Make one move, or none."""
+        match intent.state:
+            case IntentState.ANNOUNCED | IntentState.AWAITING_APPROVAL:
+                return self._wait(intent, now, passage, channel_open=channel_open)
+            case IntentState.READY:
+                return start(self._reach, intent, now.at)
+            case IntentState.EXECUTING:
+                return resume(self._reach, intent, now.at)
+            case IntentState.CONFIRMED | IntentState.VERIFYING | IntentState.UNDOING:
+                return follow(self._reach, intent, now.at)
+            case _:
+                return intent
+
+    def _wait(self, intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> Intent:
+        store = self._reach.store
+        if reason := withdrawal(intent, store):
+            with store.transaction() as tx:
+                return end(tx, intent, IntentState.WITHDRAWN, at=now.at, reason=reason)
+        waiting = review(
+            intent,
+            answers=store.find(Answer, intent_id=intent.id),
+            count=self._counts.get(intent.id),
+            now=now,
+            passage=passage,
+            channel_open=channel_open,
+        )
+        after = intent
+        if waiting.intent != intent:
+            with store.transaction() as tx:
+                after = tx.replace(waiting.intent, expect=intent)
+        self._counts.pop(intent.id, None)
+        if waiting.count is not None:
+            self._counts[intent.id] = waiting.count
+        return after
+
+    def _fallbacks(self) -> tuple[Intent, ...]:
+        """Find the fallbacks that took effect and may still serve: the newest of each pipeline."""
+        found = self._reach.store.find(Intent, action="fallback", order="-created_at", limit=100)
+        newest = {intent.pipeline: intent for intent in reversed(found) if intent.effect_at is not None}
+        return tuple(newest.values())
+
+    def _return(self, fallback: Intent, now: datetime) -> None:
+        probe = replace(fallback, id=f"{fallback.id} return")
+        if self._reach.stopped() or not self._reach.anything_new(probe, late=False):
+            return
+        try:
+            consider_return(self._reach, fallback, now)
+        except (Conflict, ActionError) as error:
+            if isinstance(error, StaleEpoch):
+                raise
+            self._reach.looked.pop(probe.id, None)
+
+    def _wait_for_jobs(self) -> bool:
+        """Wait for the jobs of retrainings; tell whether one was running."""
+        waited = False
+        for intent in self._open():
+            key = refit_key(intent) if intent.result.get("phase") == "refit" else intent.key
+            worker = self._reach.worlds(intent.pipeline, self._clock.now()).worker
+            if worker.look(key).run is Run.RUNNING:
+                worker.wait(key)
+                waited = True
+        return waited

@@ -1,0 +1,246 @@
+"""What follows an effect that took place: judge the candidate, promote it, verify, undo, return. One move at a time.
+
+Must never end a heal as healed without its paired test, nor leave one open for ever: each wait has a deadline, at
+which the heal is kept and a person is asked.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from healerd.actions import Refusal, Seen, World
+from healerd.actions.registry import version_name
+from healerd.actions.retrain import observe_fit, refit_key, start_refit
+from healerd.daemon.judgement import Candidate, gain_note, judge_candidate, judge_refit, patience_until
+from healerd.daemon.reach import Reach, end, move, retell
+from healerd.daemon.starting import ATTEMPTS_MAX
+from healerd.daemon.steps import newest_step, propose_step
+from healerd.daemon.verification import Judged, Word, outcome_of, return_gain, verify
+from healerd.errors import ActionError
+from healerd.model import Incident, Intent, IntentState, Outcome, Quality, Result, Stage, StageChange
+
+__all__ = ["SURE_TO_RETURN", "consider_return", "follow"]
+
+SURE_TO_RETURN = 0.80
+UNDOS_MAX = 2
+UNDOS_WITHIN = timedelta(hours=24)
+ASKED_AGAIN = frozenset({IntentState.EXPIRED, IntentState.WITHDRAWN})
+KEPT = frozenset({IntentState.VETOED, IntentState.REFUSED, *ASKED_AGAIN})
+
+
+def follow(reach: Reach, intent: Intent, now: datetime) -> Intent:
+    """Move a confirmed, verifying or undoing intent as far as it goes; the same intent when nothing is due."""
+    match intent.state, intent.action:
+        case IntentState.UNDOING, _:
+            return _after_undo(reach, intent, now)
+        case IntentState.CONFIRMED, "retrain":
+            return _retrained(reach, intent, now)
+        case IntentState.VERIFYING, "retrain":
+            return _after_promotion(reach, intent, now)
+        case IntentState.CONFIRMED, "undo":
+            return move(reach, intent, state=IntentState.VERIFIED, ended_at=now, reason="the replaced version serves")
+        case IntentState.CONFIRMED, _:
+            return move(reach, intent, state=IntentState.VERIFYING)
+        case _:
+            return _verified(reach, intent, now)
+
+
+def consider_return(reach: Reach, fallback: Intent, now: datetime) -> bool:
+    """Propose the way back from a fallback whose safe model still serves; tell whether a step was taken up."""
+    world = reach.worlds(fallback.pipeline, now)
+    safe = fallback.result.get("version")
+    if world.quality is not Quality.GOOD or world.registry.active != safe or fallback.current is None:
+        return False
+    gain = return_gain(world, safe=safe, model=fallback.current)
+    if gain is None or gain.p_better < SURE_TO_RETURN:
+        return False
+    told = {**fallback.result, "return": gain_note(gain)}
+    taken = propose_step(reach, fallback, "return", confidence=gain.p_better, world=world, result=told)
+    return not isinstance(taken, Refusal) and taken.version > fallback.version
+
+
+# A retraining: judge, refit, shadow, promote.
+
+
+def _retrained(reach: Reach, heal: Intent, now: datetime) -> Intent:
+    incident = reach.store.get(Incident, heal.incident_id) if heal.incident_id else None
+    if incident is not None and incident.closed_at is not None:
+        return _given_up(reach, heal, now, f"incident `{incident.id}` is closed")
+    world = reach.worlds(heal.pipeline, now)
+    match heal.result.get("phase"):
+        case "refit":
+            return _refitted(reach, heal, world)
+        case "promote":
+            return _promoted(reach, heal, world)
+        case phase:
+            late = world.now >= patience_until(heal, world)
+            if not reach.anything_new(heal, late=late):
+                return heal
+            judged = _judge(heal, world, shadow=phase == "shadow")
+            if judged is None:
+                return _given_up(reach, heal, world.now, "too few labelled rows to judge by") if late else heal
+            return _accept_or_refuse(reach, heal, world, judged, shadowed=phase == "shadow")
+
+
+def _judge(heal: Intent, world: World, *, shadow: bool) -> Candidate | None:
+    candidate = str(heal.result["version"])
+    if not shadow:
+        return judge_candidate(heal, world, name=candidate)
+    since = datetime.fromisoformat(heal.result["refit_to"])
+    return judge_refit(world, refit=str(heal.result["refit"]), candidate=candidate, since=since)
+
+
+def _accept_or_refuse(reach: Reach, heal: Intent, world: World, judged: Candidate, *, shadowed: bool) -> Intent:
+    result = {**heal.result, "shadowed" if shadowed else "judged": judged.note()}
+    if judged.accepted is None:
+        outcome = outcome_of(heal, Judged(word=Word.UNCLEAR, gain=judged.gain, note=judged.reason), world.now)
+        ended = {"state": IntentState.REFUSED, "ended_at": world.now, "reason": judged.reason}
+        return move(reach, heal, outcome, result=result, **ended)
+    if shadowed or not world.settings.healing.refit or world.quality is not Quality.GOOD:
+        accepted = {"phase": "promote", "accepted": judged.accepted, "p_better": judged.gain.p_better}
+        return move(reach, heal, result={**result, **accepted}, reason=judged.reason)
+    refit = {"phase": "refit", "refit_to": world.now.isoformat(), "refit": version_name("refit", refit_key(heal))}
+    return move(reach, heal, result={**result, **refit, "refit_attempt": 0}, reason=judged.reason)
+
+
+def _refitted(reach: Reach, heal: Intent, world: World) -> Intent:
+    """Fit the accepted candidate anew; if that fails, the candidate itself goes into shadow."""
+    seen = observe_fit(world, key=refit_key(heal), name=str(heal.result["refit"]))
+    attempt = int(heal.result["refit_attempt"])
+    match seen.seen:
+        case Seen.RUNNING:
+            return heal
+        case Seen.DONE:
+            with reach.store.transaction() as tx:
+                tx.put(world.registry.get(str(seen.version)))
+                shadow = replace(heal, result={**heal.result, "phase": "shadow"})
+                return tx.replace(shadow, expect=heal)
+        case Seen.ABSENT if attempt < ATTEMPTS_MAX and not reach.stopped():
+            return _start_refit(reach, heal, world, attempt=attempt + 1)
+        case Seen.ABSENT if reach.stopped():
+            return heal
+        case _:
+            reason = f"the refit failed: {seen.reason or 'no attempt is left'}"
+            alone = {**heal.result, "phase": "shadow", "refit": heal.result["version"]}
+            return move(reach, heal, result=alone, reason=reason)
+
+
+def _start_refit(reach: Reach, heal: Intent, world: World, *, attempt: int) -> Intent:
+    heal = move(reach, heal, result={**heal.result, "refit_attempt": attempt})
+    try:
+        start_refit(heal, world, end=datetime.fromisoformat(heal.result["refit_to"]))
+    except ActionError as error:
+        return retell(reach, heal, f"the refit did not start: {error}")
+    return heal
+
+
+def _promoted(reach: Reach, heal: Intent, world: World) -> Intent:
+    """Propose the promotion, and ask again at leisure, until patience runs out."""
+    confidence = float(heal.result["p_better"])
+    taken = propose_step(
+        reach, heal, "promote", confidence=confidence, world=world, state=IntentState.VERIFYING, reason=""
+    )
+    if isinstance(taken, Intent) and taken.state is not IntentState.CONFIRMED:
+        return taken
+    if world.now >= patience_until(heal, world) + timedelta(days=1):
+        return _given_up(reach, taken if isinstance(taken, Intent) else heal, world.now, "nobody let it be promoted")
+    if isinstance(taken, Refusal):
+        return retell(reach, heal, f"promotion waits: {taken.reason}")
+    return taken
+
+
+def _after_promotion(reach: Reach, heal: Intent, now: datetime) -> Intent:
+    """End a retraining as its promotion ended; what merely ran out of time is asked again."""
+    step = newest_step(reach.store, heal, "promote")
+    if step is None or step.state in ASKED_AGAIN:
+        return move(reach, heal, state=IntentState.CONFIRMED)
+    same = {IntentState.VERIFIED, IntentState.INCONCLUSIVE, IntentState.UNDONE, IntentState.FAILED}
+    if step.state not in same and step.state not in KEPT:
+        return heal
+    state = step.state if step.state in same else IntentState.REFUSED
+    outcome = reach.store.get(Outcome, step.id)
+    told = replace(outcome, intent_id=heal.id) if outcome else _unknown(heal, now, step.reason)
+    return move(reach, heal, told, state=state, ended_at=now, reason=f"promotion: {step.state}")
+
+
+# Verification and undo, of whatever moved the alias.
+
+
+def _verified(reach: Reach, intent: Intent, now: datetime) -> Intent:
+    assert intent.test is not None, "what serves has its test fixed before the effect"
+    world = reach.worlds(intent.pipeline, now)
+    if "worse" in intent.result:
+        return _undo(reach, intent, world)
+    if not reach.anything_new(intent, late=now >= intent.test.deadline_at):
+        return intent
+    judged = verify(intent, world)
+    outcome = outcome_of(intent, judged, now)
+    looked: dict[str, Any] = {**intent.result, "looks": 1, **(gain_note(judged.gain) if judged.gain else {})}
+    match judged.word:
+        case Word.WAIT:
+            return intent
+        case Word.BETTER:
+            ended = {"state": IntentState.VERIFIED, "ended_at": now, "reason": "better than what it replaced"}
+            return move(reach, intent, outcome, result=looked, **ended)
+        case Word.WORSE:
+            return move(reach, intent, outcome, result={**looked, "worse": True}, reason="worse than what it replaced")
+        case Word.UNCLEAR if judged.final:
+            return _kept(reach, intent, outcome, looked, now)
+        case Word.UNCLEAR:
+            return move(reach, intent, result=looked)
+
+
+def _kept(reach: Reach, intent: Intent, outcome: Outcome, result: dict[str, Any], now: datetime) -> Intent:
+    """Keep what nothing speaks clearly for or against, and ask a person; the question bars nothing."""
+    reason = "neither better nor worse by its deadline: kept"
+    with reach.store.transaction() as tx:
+        tx.note("question", {"intent": intent.id, "asks": f"`{intent.action}` is kept: is it good?", "why": reason})
+        return end(tx, intent, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome, result=result)
+
+
+def _undo(reach: Reach, intent: Intent, world: World) -> Intent:
+    """Propose to undo; where that is refused, keep and ask."""
+    p_worse = 1.0 - float(intent.result.get("p_better", 0.0))
+    taken = propose_step(reach, intent, "undo", confidence=p_worse, world=world, state=IntentState.UNDOING)
+    if isinstance(taken, Intent):
+        return taken
+    reason = f"worse, and not undone: {taken.reason}"
+    with reach.store.transaction() as tx:
+        tx.note("question", {"intent": intent.id, "asks": "it is worse and was not undone", "why": taken.reason})
+        return end(tx, intent, IntentState.INCONCLUSIVE, at=world.now, reason=reason)
+
+
+def _after_undo(reach: Reach, intent: Intent, now: datetime) -> Intent:
+    step = newest_step(reach.store, intent, "undo")
+    assert step is not None, "an undo is proposed in the transaction that says `undoing`"
+    if step.state is IntentState.VERIFIED:
+        return _undone(reach, intent, now)
+    if step.state is IntentState.FAILED:
+        return move(
+            reach, intent, state=IntentState.NEEDS_PERSON, reason=f"it is worse, the undo failed: {step.reason}"
+        )
+    if step.state in KEPT:
+        reason = f"worse, and kept: the undo is {step.state}"
+        return move(reach, intent, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+    return intent
+
+
+def _undone(reach: Reach, intent: Intent, now: datetime) -> Intent:
+    """Close an undone intent; two undos within a day take the pipeline's autonomy away (the circuit breaker)."""
+    with reach.store.transaction() as tx:
+        undos = tx.find(Intent, pipeline=intent.pipeline, action="undo", state=IntentState.VERIFIED)
+        recent = [step for step in undos if step.effect_at is not None and step.effect_at > now - UNDOS_WITHIN]
+        stages = tx.find(StageChange, pipeline=intent.pipeline, order="-at", limit=1)
+        if len(recent) >= UNDOS_MAX and (not stages or stages[0].stage is not Stage.OBSERVE):
+            reason = f"{len(recent)} heals undone within 24 h: somebody should look"
+            tx.put(StageChange(pipeline=intent.pipeline, stage=Stage.OBSERVE, at=now, author="daemon", reason=reason))
+        return end(tx, intent, IntentState.UNDONE, at=now, reason="worse, so undone")
+
+
+def _given_up(reach: Reach, heal: Intent, now: datetime, reason: str) -> Intent:
+    outcome = _unknown(heal, now, reason)
+    return move(reach, heal, outcome, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+
+
+def _unknown(heal: Intent, now: datetime, reason: str) -> Outcome:
+    return replace(outcome_of(heal, Judged(word=Word.WAIT, note=reason), now), result=Result.UNKNOWN)

@@ -1,0 +1,70 @@
+"""What the executor can reach, and how it writes a move down. Must never move an intent without compare-and-set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from healerd.actions import World
+from healerd.daemon.rulings import Guards
+from healerd.model import TERMINAL_STATES, Intent, IntentState, Outcome
+from healerd.store import Store, Transaction
+
+__all__ = ["Reach", "end", "move", "retell"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """The store, the guards, the worlds of the pipelines, and the file that stops everything (SAFETY S15).
+
+    `looked` remembers on what evidence an intent was last judged, so that rows are read once for each closed window.
+    """
+
+    store: Store
+    guards: Guards
+    worlds: Callable[[str, datetime], World]
+    stop_file: Path
+    looked: dict[str, object] = field(default_factory=dict)
+
+    def stopped(self) -> bool:
+        """Tell whether somebody has stopped everything."""
+        return self.stop_file.exists()
+
+    def anything_new(self, intent: Intent, *, late: bool) -> bool:
+        """Tell whether a window has closed, or patience has run out, since this was last asked for the intent."""
+        evidence = (self.store.watermark(intent.pipeline), late)
+        if self.looked.get(intent.id) == evidence:
+            return False
+        self.looked[intent.id] = evidence
+        return True
+
+
+def move(reach: Reach, intent: Intent, outcome: Outcome | None = None, **changes: Any) -> Intent:
+    """Move an intent by compare-and-set in a transaction of its own, with its outcome. Raises Conflict."""
+    with reach.store.transaction() as tx:
+        if outcome is not None:
+            tx.put(outcome)
+        return tx.replace(replace(intent, **changes), expect=intent)
+
+
+def end(
+    tx: Transaction,
+    intent: Intent,
+    state: IntentState,
+    *,
+    at: datetime,
+    reason: str,
+    outcome: Outcome | None = None,
+    **changes: Any,
+) -> Intent:
+    """End an intent inside a transaction, for a reason, with its outcome. Raises Conflict."""
+    assert state in TERMINAL_STATES, "an intent ends in a terminal state"
+    if outcome is not None:
+        tx.put(outcome)
+    return tx.replace(replace(intent, state=state, ended_at=at, reason=reason, **changes), expect=intent)
+
+
+def retell(reach: Reach, intent: Intent, reason: str) -> Intent:
+    """Say why an intent waits, once."""
+    return intent if intent.reason == reason else move(reach, intent, reason=reason)

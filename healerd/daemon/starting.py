@@ -1,0 +1,239 @@
+"""Carry out an intent: the last recheck, the effect, and what the world says of it afterwards.
+
+Must never touch the world before the move to `executing` is committed, never carry out an effect again that may have
+taken place, and never start beside another intent (SAFETY S7, S10, S14, S15).
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from healerd.actions import EFFECTS, Effect, Observation, Seen, World
+from healerd.actions.alias import Alias
+from healerd.daemon.reach import Reach, end, move, retell
+from healerd.daemon.rulings import Go, Ruling
+from healerd.daemon.verification import Judged, Word, outcome_of, test_for
+from healerd.errors import ActionError, StaleEpoch
+from healerd.model import OPEN_STATES, STEPS, Incident, Intent, IntentState, Layer, Outcome, Quality, Result
+from healerd.store import Reader, Transaction
+
+__all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "start", "waiting_states", "withdrawal"]
+
+ATTEMPTS_MAX = 3
+waiting_states = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.READY})
+ENDED_BY_A_HEAL = frozenset({IntentState.CONFIRMED, IntentState.VERIFYING})
+
+
+def start(reach: Reach, intent: Intent, now: datetime) -> Intent:
+    """Recheck a ready intent, commit that it executes, and carry it out."""
+    if reach.stopped():
+        return intent
+    world, effect = reach.worlds(intent.pipeline, now), EFFECTS[intent.action]
+    try:
+        alias = world.registry.alias()
+    except ActionError as error:
+        return retell(reach, intent, f"waits: {error}")
+    begun = _begin(reach, intent, world, effect, alias)
+    # INVARIANT: stop-all is read after the commit and right before the effect.
+    if begun.state is not IntentState.EXECUTING or reach.stopped():
+        return begun
+    return _carry_out(reach, begun, world, effect)
+
+
+def resume(reach: Reach, intent: Intent, now: datetime) -> Intent:
+    """Go on with an intent that is found executing: observe first, and act again only if the effect is absent."""
+    world, effect = reach.worlds(intent.pipeline, now), EFFECTS[intent.action]
+    if not effect.observable:
+        return move(reach, intent, state=IntentState.NEEDS_PERSON, reason="nobody can tell whether it took effect")
+    seen = effect.observe(intent, world, epoch=reach.store.epoch)
+    if seen.seen is not Seen.ABSENT:
+        return _note(reach, intent, world, seen)
+    if intent.attempt >= ATTEMPTS_MAX:
+        return _fail(reach, intent, now, f"no effect after {intent.attempt} attempts")
+    return start(reach, intent, now)
+
+
+def withdrawal(intent: Intent, reader: Reader) -> str:
+    """Say why an intent that has not started must be withdrawn; empty when it may go on (SAFETY S10)."""
+    incident = reader.get(Incident, intent.incident_id) if intent.incident_id else None
+    if incident is not None and incident.closed_at is not None:
+        return f"incident `{incident.id}` is closed"
+    for other in _others(intent, reader):
+        if other.state in waiting_states and _rank(other) > _rank(intent):
+            return f"`{other.id}` answers to something more severe"
+    return ""
+
+
+def failure_of(intent: Intent, at: datetime, reason: str) -> Outcome:
+    """Write down that an intent had no effect."""
+    return replace(outcome_of(intent, Judged(word=Word.UNCLEAR, note=reason), at), result=Result.FAILED)
+
+
+def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Alias) -> Intent:
+    """In one transaction: see that nothing has changed, ask the guards again, and commit what follows."""
+    with reach.store.transaction() as tx:
+        fresh = tx.get(Intent, intent.id)
+        assert fresh is not None, "an intent is never removed"
+        if (fresh.state, fresh.version) != (intent.state, intent.version):
+            return fresh
+        ruling = _own_ruling(fresh, tx, effect, alias, quality=world.quality) or reach.guards.recheck(
+            fresh, tx, world.now
+        )
+        match ruling.go:
+            case Go.RUN:
+                _end_others(tx, fresh, world.now)
+                return tx.replace(_executing(fresh, world, effect, alias, epoch=reach.store.epoch), expect=fresh)
+            case Go.ASK:
+                return tx.replace(_asked_again(fresh, ruling), expect=fresh)
+            case Go.WAIT:
+                reason = f"waits: {ruling.reason}"
+                return fresh if fresh.reason == reason else tx.replace(replace(fresh, reason=reason), expect=fresh)
+            case Go.REFUSE:
+                return end(tx, fresh, IntentState.WITHDRAWN, at=world.now, reason=ruling.reason)
+
+
+def _own_ruling(intent: Intent, reader: Reader, effect: Effect, alias: Alias, *, quality: Quality) -> Ruling | None:
+    """Check what no rule can loosen; None when the rules may speak."""
+    if reason := withdrawal(intent, reader):
+        return Ruling(go=Go.REFUSE, reason=reason)
+    if effect.serves and alias.version != intent.current:
+        reason = f"`active` is at `{alias.version}`, no longer at `{intent.current}`: somebody else moved it"
+        return Ruling(go=Go.REFUSE, reason=reason)
+    if effect.needs_good_data and quality is not Quality.GOOD:
+        return Ruling(go=Go.REFUSE, reason=f"the newest window's data is {quality}, not good")
+    if not effect.observable and not intent.approved_by:
+        return Ruling(go=Go.REFUSE, reason="it cannot be observed, so a person must approve it each time")
+    barring = next((other for other in _others(intent, reader) if _bars(other, intent, reader)), None)
+    if barring is not None:
+        return Ruling(go=Go.WAIT, reason=f"`{barring.id}` is `{barring.state}` on this pipeline")
+    return None
+
+
+def _others(intent: Intent, reader: Reader) -> Iterable[Intent]:
+    """Find the other open intents of the pipeline that do not belong to the same heal."""
+    root = intent.parent_id or intent.id
+    family = _family(root, reader)
+    found = reader.find(Intent, pipeline=intent.pipeline, state=OPEN_STATES)
+    return [other for other in found if other.id not in family]
+
+
+def _family(root: str, reader: Reader) -> set[str]:
+    """Collect the heal that `root` belongs to, with all its steps, and the steps of steps."""
+    top = root
+    while (found := reader.get(Intent, top)) is not None and found.parent_id:
+        top = found.parent_id
+    family, newest = {top}, {top}
+    while newest:
+        newest = {child.id for child in reader.find(Intent, parent_id=newest)} - family
+        family |= newest
+    return family
+
+
+def _bars(other: Intent, intent: Intent, reader: Reader) -> bool:
+    """Tell whether another open intent keeps this one from starting."""
+    if other.state in waiting_states:
+        return _rank(other) > _rank(intent)
+    return not (other.state in ENDED_BY_A_HEAL and _may_end_others(intent, reader))
+
+
+def _may_end_others(intent: Intent, reader: Reader) -> bool:
+    """A heal for harm or bad data may end a verification that still runs; a step may not."""
+    incident = reader.get(Incident, intent.incident_id) if intent.incident_id else None
+    return intent.action not in STEPS and incident is not None and incident.kind in {Layer.HARM, Layer.QUALITY}
+
+
+def _rank(intent: Intent) -> tuple[int, bool, float]:
+    """Order intents that wait: the more severe first, a step before a heal, then the older."""
+    return intent.severity, intent.action in STEPS, -intent.created_at.timestamp()
+
+
+def _end_others(tx: Transaction, intent: Intent, now: datetime) -> None:
+    """Withdraw what waits on the pipeline, and end the verifications that this heal is allowed to end."""
+    for other in _others(intent, tx):
+        if other.state in waiting_states:
+            end(tx, other, IntentState.WITHDRAWN, at=now, reason=f"`{intent.id}` starts")
+        elif other.state in ENDED_BY_A_HEAL:
+            reason = f"ended by `{intent.id}`, which starts"
+            outcome = outcome_of(other, Judged(word=Word.WAIT, note=reason), now)
+            end(tx, other, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome)
+
+
+def _executing(intent: Intent, world: World, effect: Effect, alias: Alias, *, epoch: int) -> Intent:
+    """Write down, before the effect: which attempt, under which epoch, from which alias, and how it will be judged."""
+    made = effect.makes(intent)
+    test = intent.test
+    if test is None and effect.serves and intent.action != "undo" and made and intent.current:
+        test = test_for(world, version=made, against=intent.current, from_at=world.now)
+    return replace(
+        intent,
+        state=IntentState.EXECUTING,
+        attempt=intent.attempt + 1,
+        epoch=epoch,
+        executed_at=intent.executed_at or world.now,
+        args={"generation": alias.generation, **intent.args},
+        test=test,
+    )
+
+
+def _asked_again(intent: Intent, ruling: Ruling) -> Intent:
+    """Ask anew, as a new revision: what people said to the old one no longer counts."""
+    return replace(
+        intent,
+        state=IntentState.AWAITING_APPROVAL if ruling.approvals else IntentState.ANNOUNCED,
+        revision=intent.revision + 1,
+        decision_id=ruling.decision_id or intent.decision_id,
+        severity=max(ruling.severity, intent.severity),
+        veto_within_s=ruling.veto_within_s,
+        approvals=ruling.approvals,
+        approved_by=(),
+        default=ruling.default,
+        counted_at=None,
+        deadline_at=None,
+        countdown_s=0.0,
+        reason=ruling.reason,
+    )
+
+
+def _carry_out(reach: Reach, intent: Intent, world: World, effect: Effect) -> Intent:
+    failure = ""
+    try:
+        effect.execute(intent, world, epoch=reach.store.epoch)
+    except StaleEpoch:
+        raise
+    except Exception as error:  # around an action: whatever went wrong, only the world can say what happened
+        failure = f"{type(error).__name__}: {error}"[:500]
+    if effect.observable:
+        seen = effect.observe(intent, world, epoch=reach.store.epoch)
+    else:
+        seen = Observation(seen=Seen.UNKNOWN if failure else Seen.DONE, version=effect.makes(intent), reason=failure)
+    if seen.seen is Seen.ABSENT and failure:
+        return _fail(reach, intent, world.now, failure)
+    return _note(reach, intent, world, seen)
+
+
+def _note(reach: Reach, intent: Intent, world: World, seen: Observation) -> Intent:
+    """Write down what the world says of an effect."""
+    match seen.seen:
+        case Seen.DONE:
+            return _confirm(reach, intent, world, seen)
+        case Seen.FAILED:
+            return _fail(reach, intent, world.now, seen.reason)
+        case Seen.UNKNOWN:
+            reason = seen.reason or "nobody can tell whether it took effect"
+            return move(reach, intent, state=IntentState.NEEDS_PERSON, reason=reason)
+        case Seen.ABSENT | Seen.RUNNING:
+            return intent
+
+
+def _confirm(reach: Reach, intent: Intent, world: World, seen: Observation) -> Intent:
+    result = {**intent.result, "version": seen.version}
+    with reach.store.transaction() as tx:
+        if seen.version is not None:
+            tx.put(world.registry.get(seen.version))
+        confirmed = replace(intent, state=IntentState.CONFIRMED, effect_at=world.now, result=result, reason="")
+        return tx.replace(confirmed, expect=intent)
+
+
+def _fail(reach: Reach, intent: Intent, at: datetime, reason: str) -> Intent:
+    outcome = failure_of(intent, at, reason)
+    return move(reach, intent, outcome, state=IntentState.FAILED, ended_at=at, reason=reason)
