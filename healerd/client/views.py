@@ -103,6 +103,7 @@ def status_view(reader: Reader, names: Sequence[str], *, at: datetime) -> Json:
         "schema": 1,
         "at": plain(at),
         "head": reader.head()[0],
+        "stop_revision": pipeline_revision(reader, EVERYTHING),
         "stopped": plain(standing_pause(reader, EVERYTHING)),
         "pipelines": pipelines,
     }

@@ -32,7 +32,8 @@ class Peer:
 class Person:
     """Somebody at the control socket: `name` is recorded with whatever they do.
 
-    `roles` are the configured ones, then the person's unix groups, which rules may name (`approval from "ml-oncall"`).
+    `roles` are the configured ones, in the singular and, as rules say it (`approval from "operators"`), in the plural;
+    then the person's unix groups, which rules may name as well (`approval from "ml-oncall"`).
     """
 
     name: str
@@ -59,13 +60,19 @@ class People:
         known_as = {f"user:{name}", *(f"group:{group}" for group in groups)}
         held = [role for role in ROLES if known_as.intersection(self.roles.get(role, ()))]
         highest = ROLES[-1] if peer.uid in {self.owner_uid, ROOT} else max(held, key=ROLES.index, default=ROLES[0])
-        # INVARIANT: a unix group that happens to be called like a role does not confer it.
-        return Person(name=name, roles=(*including(highest), *(group for group in groups if group not in ROLES)))
+        # INVARIANT: group_called_like_a_role_does_not_confer_it
+        others = tuple(group for group in groups if group not in {*ROLES, *in_plural(ROLES)})
+        return Person(name=name, roles=(*including(highest), *in_plural(including(highest)), *others))
 
 
 def including(role: str) -> tuple[str, ...]:
     """List `role` and every role that it includes."""
     return ROLES[: ROLES.index(role) + 1]
+
+
+def in_plural(roles: Sequence[str]) -> tuple[str, ...]:
+    """Write roles as rules do."""
+    return tuple(f"{role}s" for role in roles)
 
 
 def peer_of(connection: socket.socket) -> Peer | None:

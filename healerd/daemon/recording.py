@@ -3,6 +3,7 @@
 Must never be used by the daemon itself.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -68,10 +69,13 @@ class MemoryStore:
             self._records[self._records.index(instead_of)] = record
         else:
             self._records.append(record)
+        table = re.sub(r"(?<!^)(?=[A-Z])", "_", type(record).__name__).lower()
         pipeline = getattr(record, "pipeline", None)
-        self.note(type(record).__name__.lower(), actor=actor, pipeline=pipeline, record=plain(record))
+        self.note(table, actor=actor, pipeline=pipeline, record=plain(record), table=table)
 
-    def note(self, kind: str, *, actor: str, pipeline: str | None = None, record: Any = None) -> None:
+    def note(
+        self, kind: str, *, actor: str, pipeline: str | None = None, record: Any = None, table: str | None = None
+    ) -> None:
         """Add an entry to the log."""
         now = self._clock.read()
         self._entries.append(
@@ -84,7 +88,7 @@ class MemoryStore:
                 kind=kind,
                 actor=actor,
                 pipeline=pipeline,
-                table=None,
+                table=table,
                 key=None,
                 record=record,
             )

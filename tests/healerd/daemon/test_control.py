@@ -3,6 +3,8 @@
 import http.client
 import json
 import os
+import pwd
+import socket
 import stat
 from collections.abc import Iterator
 from itertools import islice
@@ -308,12 +310,20 @@ def test_a_daemon_that_is_away_is_named_with_the_mend(tmp_path: Path) -> None:
 
 
 def _me() -> str:
-    import pwd
-
     return pwd.getpwuid(os.getuid()).pw_name
 
 
-def _raw(daemon: Served) -> http.client.HTTPConnection:
-    from healerd.client.link import _Connection
+class _Connection(http.client.HTTPConnection):
+    """The standard library's HTTP over our socket: a client that is not ours."""
 
-    return _Connection(daemon.socket, 5.0)
+    def __init__(self, path: Path) -> None:
+        super().__init__("healerd", timeout=5.0)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(str(self._path))
+
+
+def _raw(daemon: Served) -> http.client.HTTPConnection:
+    return _Connection(daemon.socket)

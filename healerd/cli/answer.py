@@ -1,0 +1,95 @@
+"""`healerd approve` and `healerd veto`: a person's answer. Must never approve what the person has not seen.
+
+An approval names the revision it was decided on, by --if-rev or by looking first. A veto needs none: it always wins
+while there is still time.
+"""
+
+import click
+
+from healerd.cli.exits import Exit
+from healerd.cli.options import attached, ids_option, is_interactive, read_ids, reason_option, reason_or_ask
+from healerd.cli.show import Show
+from healerd.client import Client
+from healerd.client.words import say_intent
+from healerd.errors import HealerdError
+
+__all__ = ["approve", "veto"]
+
+revision_option = click.option("--if-rev", help="Only if it is still at this revision.")
+
+
+@click.command(help="Let an intent run that waits for consent.")
+@ids_option
+@reason_option
+@revision_option
+@click.option("--yes", is_flag=True, help="Approve whatever revision it is at now, without being asked.")
+@attached
+def approve(
+    *, client: Client, show: Show, ids: tuple[str, ...], reason: str | None, if_rev: str | None, yes: bool
+) -> int:
+    """Approve each intent; a single one may be shown and confirmed at a terminal."""
+    why = reason_or_ask(reason)
+    return _answer_each(
+        client=client, show=show, ids=read_ids(ids), kind="approve", reason=why, if_rev=if_rev, look=True, yes=yes
+    )
+
+
+@click.command(help="Stop an intent, or lift an earlier veto.")
+@ids_option
+@reason_option
+@revision_option
+@click.option("--lift", is_flag=True, help="Take a veto back, so that the action may be proposed again.")
+@attached
+def veto(
+    *, client: Client, show: Show, ids: tuple[str, ...], reason: str | None, if_rev: str | None, lift: bool
+) -> int:
+    """Stop each intent. With --if-rev it stops even when the evidence has changed since: stopping is always right."""
+    why = reason_or_ask(reason)
+    kind = "lift" if lift else "veto"
+    return _answer_each(
+        client=client, show=show, ids=read_ids(ids), kind=kind, reason=why, if_rev=if_rev, look=lift, yes=True
+    )
+
+
+def _answer_each(
+    *,
+    client: Client,
+    show: Show,
+    ids: tuple[str, ...],
+    kind: str,
+    reason: str,
+    if_rev: str | None,
+    look: bool,
+    yes: bool,
+) -> int:
+    """Answer one after another; what fails is said and the rest is done all the same. Ends with the last failure."""
+    code: int = Exit.OK
+    done = []
+    for intent_id in ids:
+        try:
+            seen = if_rev or (_look(client, show, intent_id, yes=yes) if look else None)
+            done.append(client.answer(intent_id, kind, reason=reason, if_rev=seen))
+        except HealerdError as error:
+            show.note(f"healerd: {error}")
+            code = error.exit_code
+    if show.as_json:
+        show.json({"intents": done})
+    elif done:
+        show.table(
+            ["id", "pipeline", "action", "state"], [[i["id"], i["pipeline"], i["action"], i["state"]] for i in done]
+        )
+    return code
+
+
+def _look(client: Client, show: Show, intent_id: str, *, yes: bool) -> str:
+    """Fetch the revision that stands now; a person must have seen what it says, or have said --yes."""
+    view = client.intent(intent_id)
+    revision = str(view["intent"]["revision"])
+    if yes:
+        return revision
+    if not is_interactive():
+        raise click.UsageError(f"nobody can be asked here: give --if-rev {revision} after `healerd review`, or --yes")
+    for line in say_intent(view):
+        show.note(line)
+    click.confirm("let it run?", abort=True, err=True)
+    return revision

@@ -1,0 +1,127 @@
+"""The table of verbs, each loaded only when it is called, and the one place where errors become exit codes.
+
+Must never import a verb to print the list of verbs: the short helps stand in the table, and a test compares.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from healerd.cli.exits import Exit
+from healerd.errors import HealerdError
+
+__all__ = ["VERBS", "cli", "invoke", "main"]
+
+SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Look": {
+        "status": ("status:status", "Show every pipeline at a glance, or one in detail."),
+        "watch": ("watch:watch", "Follow what healerd sees, decides and does, as it happens."),
+        "inbox": ("inbox:inbox", "List what waits for a person, the most pressing first."),
+        "review": ("inbox:review", "Show one intent with its evidence, and answer it in a terminal."),
+        "trace": ("trace:trace", "List decisions, or show one with everything it stood on."),
+    },
+    "Decide": {
+        "approve": ("answer:approve", "Let an intent run that waits for consent."),
+        "veto": ("answer:veto", "Stop an intent, or lift an earlier veto."),
+        "propose": ("steer:propose", "Ask for a heal, under the same rules as any other."),
+        "pause": ("steer:pause", "Stop healing one pipeline."),
+        "resume": ("steer:resume", "End a pause, or a stop of everything."),
+        "stop-all": ("steer:stop_all", "Stop everything, even when the daemon hangs."),
+        "policy": ("policy:policy", "Show how far a pipeline is trusted, or change it."),
+    },
+    "Check": {
+        "rules": ("rules:rules", "Check rule files, or explain a verdict."),
+        "audit": ("audit:audit", "Verify the record of everything that happened."),
+        "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
+    },
+    "Run": {
+        "run": ("run:run", "Run the daemon in the foreground."),
+        "try": ("offline:try_", "Run the whole loop over a table of your own, offline."),
+        "demo": ("offline:demo", "Watch the whole loop on a year of real flights."),
+        "version": ("about:version", "Print the version."),
+        "completion": ("about:completion", "Print the completion script of a shell."),
+    },
+}
+VERBS: Mapping[str, tuple[str, str]] = {verb: row for rows in SECTIONS.values() for verb, row in rows.items()}
+"""Verb -> (module:function, short help)."""
+
+RUN_USAGE = 64
+"""`healerd run` ends as a service manager expects (sysexits.h)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every verb, in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one verb that is wanted."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, function = VERBS[cmd_name][0].partition(":")
+        command = getattr(import_module(f"healerd.cli.{module}"), function)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or end with the nearest one."""
+        if not args[0].startswith("-") and args[0] not in VERBS:
+            near = get_close_matches(args[0], VERBS, n=1)
+            help_ = f"did you mean `{near[0]}`?" if near else "`healerd --help` lists them"
+            raise click.UsageError(f"no verb `{args[0]}`; {help_}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the table, section by section."""
+        for section, rows in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(verb, short_help) for verb, (_, short_help) in rows.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    help="Watch a model in production, decide what to do about it, do it, and show why it was safe.",
+    epilog="Each verb has its own --help. What is running lies in the state folder: --state DIR, or --config FILE.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+def cli() -> None:
+    """Hold the verbs together; does nothing itself."""
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process."""
+    sys.exit(invoke(sys.argv[1:]))
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one verb and give its exit code; what went wrong is on stderr."""
+    try:
+        code = cli.main(list(arguments), prog_name="healerd", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return _usage_code(arguments) if isinstance(error, click.UsageError) else Exit.FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough; without this, the interpreter complains on its way out.
+        sys.stdout = None
+        return Exit.OK
+    except HealerdError as error:
+        click.echo(f"healerd: {error}", err=True)
+        return error.exit_code
+    return int(code or 0)
+
+
+def _usage_code(arguments: Sequence[str]) -> int:
+    return RUN_USAGE if arguments and arguments[0] == "run" else Exit.USAGE

@@ -1,0 +1,127 @@
+"""The options that verbs share, and where the state folder is found. Must never print or connect."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from healerd.cli.show import Show
+from healerd.client import Client
+from healerd.errors import ConfigError
+
+__all__ = ["attached", "ids_option", "is_interactive", "json_option", "locate", "reason_option", "reason_or_ask"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONFIG = "healerd.toml"
+COMPLETION_S = 0.3
+"""Longer than this, a completion is worse than none."""
+
+
+def json_option(f: F) -> F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON; its `schema` names the version.")(f)
+
+
+def place_options(f: F) -> F:
+    """Add --state and --config."""
+    state = click.option("--state", type=click.Path(path_type=Path), help="State folder of the daemon.")
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help=f"Configuration file [default: ./{CONFIG}, else $HEALERD_CONFIG].",
+    )
+    return state(config(f))
+
+
+def attached(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --state, --config and --json, and call `f` with a `client` and a `show` made from them."""
+
+    @functools.wraps(f)
+    def verb(*, state: Path | None, config: Path | None, as_json: bool, **rest: Any) -> Any:
+        show = Show(as_json=as_json)
+        folder, socket = locate(state, config)
+        return f(client=Client(folder, socket=socket, attended=show.is_terminal), show=show, **rest)
+
+    return place_options(json_option(verb))
+
+
+def reason_option(f: F) -> F:
+    """Add --reason."""
+    return click.option("--reason", help="Why, in a few words; kept in the record.")(f)
+
+
+def ids_option(f: F) -> F:
+    """Add the argument of one or more intent ids; `-` reads them from stdin, one a line."""
+    return click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=_complete_intents)(f)
+
+
+def pipeline_argument(*, required: bool = True) -> Callable[[F], F]:
+    """Add the argument of a pipeline's name."""
+    return click.argument("pipeline", required=required, shell_complete=_complete_pipelines)
+
+
+def read_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Take ids as they are, or from stdin when they are `-`."""
+    if ids != ("-",):
+        return ids
+    return tuple(line.split()[0] for line in sys.stdin if line.strip())
+
+
+def is_interactive() -> bool:
+    """Tell whether somebody sits at a terminal and can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def reason_or_ask(reason: str | None) -> str:
+    """Take the reason given, ask for it at a terminal, or end naming the option."""
+    if reason:
+        return reason
+    if not is_interactive():
+        raise click.UsageError('nobody can be asked here: give --reason "..."')
+    answer: str = click.prompt("reason", err=True)
+    return answer
+
+
+def locate(state: Path | None, config: Path | None) -> tuple[Path, Path]:
+    """Find the state folder and the control socket. Raises ConfigError with the ways to name them."""
+    if state is not None:
+        return state, state / "control.sock"
+    from healerd.config import load_config  # not needed with --state, and it costs a third of the start-up time
+
+    loaded = load_config(config or default_config())
+    return loaded.state, loaded.socket
+
+
+def default_config() -> Path:
+    """Choose ./healerd.toml, else $HEALERD_CONFIG. Raises ConfigError when there is neither."""
+    here, named = Path(CONFIG), os.environ.get("HEALERD_CONFIG")
+    if here.exists():
+        return here
+    if named:
+        return Path(named)
+    raise ConfigError(f"no `{CONFIG}` here; name one with --config FILE, or a state folder with --state DIR")
+
+
+def _complete_pipelines(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [view["name"] for view in _ask(ctx, "/v1/status", "pipelines") if view["name"].startswith(incomplete)]
+
+
+def _complete_intents(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [view["id"] for view in _ask(ctx, "/v1/intents", "intents") if view["id"].startswith(incomplete)]
+
+
+def _ask(ctx: click.Context, path: str, rows: str) -> list[dict[str, Any]]:
+    """Ask the daemon for what could be meant; nothing when it is away, since a completion must never complain."""
+    from healerd.errors import HealerdError
+
+    try:
+        folder, socket = locate(ctx.params.get("state"), ctx.params.get("config"))
+        found: list[dict[str, Any]] = Client(folder, socket=socket, timeout_s=COMPLETION_S).link.get(path)[rows]
+    except HealerdError:
+        return []
+    return found

@@ -1,0 +1,91 @@
+"""`healerd policy`: how far a pipeline is trusted to act alone. Must never promote without a person's word."""
+
+import click
+
+from healerd.cli.options import attached, pipeline_argument, reason_option, reason_or_ask
+from healerd.cli.show import Show
+from healerd.client import Client
+
+__all__ = ["policy"]
+
+LADDER = ("observe", "suggest", "live")
+"""From the least to the most trusted."""
+
+
+@click.group(help="Show how far a pipeline is trusted, or change it.")
+def policy() -> None:
+    """Hold the verbs together."""
+
+
+@policy.command(help="Show the stage of each pipeline.")
+@pipeline_argument(required=False)
+@attached
+def status(client: Client, show: Show, pipeline: str | None) -> None:
+    """Print stages and what each means."""
+    views = [client.pipeline(pipeline)] if pipeline else client.status()["pipelines"]
+    if show.as_json:
+        rows = [{"name": view["name"], "stage": view["stage"], "revision": view["revision"]} for view in views]
+        show.json({"pipelines": rows})
+        return
+    show.table(
+        ["pipeline", "stage", "revision", "what it means"],
+        [[view["name"], view["stage"], view["revision"], MEANS[view["stage"]]] for view in views],
+    )
+
+
+MEANS = {
+    "observe": "sees and decides, and nothing may act",
+    "suggest": "every action asks a person first",
+    "canary": "acts alone on part of the cases, as the rules say",
+    "live": "acts alone where the rules and its confidence allow",
+}
+
+
+@policy.command(help="Trust a pipeline with more.")
+@pipeline_argument()
+@click.option("--to", type=click.Choice(LADDER), help="The stage to go to [default: the next].")
+@click.option("--if-rev", help="Only if it is still at this revision [default: as it stands now].")
+@reason_option
+@attached
+def promote(
+    *, client: Client, show: Show, pipeline: str, to: str | None, if_rev: str | None, reason: str | None
+) -> None:
+    """Move a pipeline up the ladder."""
+    _move(client=client, show=show, pipeline=pipeline, to=to, reason=reason, step=1, if_rev=if_rev)
+
+
+@policy.command(help="Trust a pipeline with less.")
+@pipeline_argument()
+@click.option("--to", type=click.Choice(LADDER), help="The stage to go to [default: the one before].")
+@reason_option
+@attached
+def demote(client: Client, show: Show, pipeline: str, to: str | None, reason: str | None) -> None:
+    """Move a pipeline down the ladder."""
+    _move(client=client, show=show, pipeline=pipeline, to=to, reason=reason, step=-1)
+
+
+def _move(
+    *,
+    client: Client,
+    show: Show,
+    pipeline: str,
+    to: str | None,
+    reason: str | None,
+    step: int,
+    if_rev: str | None = None,
+) -> None:
+    why, view = reason_or_ask(reason), client.pipeline(pipeline)
+    wanted = to or _next(view["stage"], step)
+    done = client.set_stage(pipeline, wanted, reason=why, if_rev=if_rev or view["revision"])
+    if show.as_json:
+        show.json({"change": done})
+    else:
+        show.pairs({"pipeline": pipeline, "stage": wanted, "was": view["stage"]})
+
+
+def _next(stage: str, step: int) -> str:
+    """Take one step on the ladder; canary lies between suggest and live."""
+    place = LADDER.index(stage) if stage in LADDER else LADDER.index("suggest") + (0 if step > 0 else 1)
+    if not 0 <= place + step < len(LADDER):
+        raise click.UsageError(f"`{stage}` is the {'last' if step > 0 else 'first'} stage")
+    return LADDER[place + step]

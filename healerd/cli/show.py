@@ -1,0 +1,78 @@
+"""Prints data to stdout: JSON, a table in a terminal, tab-separated lines in a pipe. Must never print anything else.
+
+What is said about the data goes to stderr with `note`.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+__all__ = ["Show", "brief"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """How this call prints."""
+
+    as_json: bool
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether a person sees stdout."""
+        return sys.stdout.isatty()
+
+    def json(self, view: Mapping[str, Any]) -> None:
+        """Print a view as JSON, with its schema version first."""
+        click.echo(json.dumps({"schema": 1, **view}, indent=2, ensure_ascii=False))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Print rows under their columns."""
+        texts = [[brief(cell) for cell in row] for row in rows]
+        if self.is_terminal:
+            _print_rich(columns, texts)
+        else:
+            click.echo("\n".join("\t".join(row) for row in [[name.upper() for name in columns], *texts]))
+
+    def pairs(self, pairs: Mapping[str, Any]) -> None:
+        """Print names and values, one a line."""
+        width = max(map(len, pairs)) if self.is_terminal else 0
+        for name, value in pairs.items():
+            click.echo(f"{name:<{width}}  {brief(value)}" if self.is_terminal else f"{name}\t{brief(value)}")
+
+    def text(self, text: str) -> None:
+        """Print text as it is."""
+        click.echo(text)
+
+    def note(self, text: str) -> None:
+        """Say something about the data, on stderr."""
+        click.echo(text, err=True)
+
+
+def brief(value: Any) -> str:
+    """Write one value in a cell: `-` for nothing, a time without its fractions, at most two significant decimals."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
+    text = str(value)
+    if len(text) >= 20 and text[4:5] == text[7:8] == "-" and text[10] == "T" and text.endswith("Z"):
+        return text[:19].replace("T", " ") + "Z"
+    return " ".join(text.split())
+
+
+def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # only for people: a pipe does not pay for it
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.upper(), overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)

@@ -1,0 +1,97 @@
+"""`healerd propose`, `pause`, `resume`, `stop-all`: a person's hand on the wheel.
+
+Must never bypass the daemon's checks, except that stop-all leaves its file even when no daemon answers.
+"""
+
+from typing import Any
+
+import click
+
+from healerd.cli.options import attached, pipeline_argument, reason_option, reason_or_ask
+from healerd.cli.show import Show, brief
+from healerd.client import Client
+
+__all__ = ["pause", "propose", "resume", "stop_all"]
+
+
+@click.command(help="Ask for a heal, under the same rules as any other.")
+@pipeline_argument()
+@click.argument("action", type=click.Choice(["retrain", "rollback", "fallback"]))
+@click.option("--to", metavar="VERSION", help="The version to go to; by default the daemon chooses.")
+@reason_option
+@attached
+def propose(*, client: Client, show: Show, pipeline: str, action: str, to: str | None, reason: str | None) -> None:
+    """Print what was decided on the proposal: it may be held, announced or wait for approval."""
+    decision = client.propose(pipeline, action, reason=reason_or_ask(reason), to=to)
+    if show.as_json:
+        show.json({"decision": decision})
+        return
+    show.pairs(
+        {"decision": decision["chosen"], "level": decision["level"], "why": decision["reason"], "trace": decision["id"]}
+    )
+
+
+@click.command(help="Stop healing one pipeline.")
+@pipeline_argument()
+@reason_option
+@attached
+def pause(client: Client, show: Show, pipeline: str, reason: str | None) -> None:
+    """Pause and print the revision that `resume` will want."""
+    _print(show, client.pause(pipeline, reason=reason_or_ask(reason)), "paused")
+
+
+@click.command(help="End a pause, or a stop of everything.")
+@pipeline_argument(required=False)
+@click.option("--all", "everything", is_flag=True, help="End a `stop-all`.")
+@click.option("--if-rev", help="Only if it is still at this revision [default: as it stands now].")
+@reason_option
+@attached
+def resume(
+    *, client: Client, show: Show, pipeline: str | None, everything: bool, if_rev: str | None, reason: str | None
+) -> None:
+    """Say whose pause ends, then end it."""
+    if (pipeline is None) != everything:
+        raise click.UsageError("name one pipeline, or give --all")
+    why = reason_or_ask(reason)
+    if pipeline is None:
+        done = client.resume_all(reason=why, if_rev=if_rev or _stop_revision(show, client.status()))
+    else:
+        done = client.resume(pipeline, reason=why, if_rev=if_rev or _pause_revision(show, client.pipeline(pipeline)))
+    _print(show, done, "running")
+
+
+@click.command(help="Stop everything, even when the daemon hangs.")
+@reason_option
+@attached
+def stop_all(client: Client, show: Show, reason: str | None) -> None:
+    """Leave the stop file and tell the daemon; say which of the two worked."""
+    done = client.stop_all(reason=reason_or_ask(reason))
+    if show.as_json:
+        show.json(done)
+        return
+    told = "the daemon has stopped everything" if done["daemon"] else "no daemon answered; it will obey the file"
+    show.pairs({"file": done["file"], "daemon": told, "to go on": "healerd resume --all"})
+
+
+def _print(show: Show, done: dict[str, Any], state: str) -> None:
+    if show.as_json:
+        show.json({**done, "state": state})
+    else:
+        show.pairs({"pipeline": done.get("pipeline", "all"), "state": state, "revision": done["revision"]})
+
+
+def _pause_revision(show: Show, view: dict[str, Any]) -> str:
+    _say_whose(show, view["paused"])
+    return str(view["revision"])
+
+
+def _stop_revision(show: Show, view: dict[str, Any]) -> str:
+    _say_whose(show, view["stopped"])
+    return str(view["stop_revision"])
+
+
+def _say_whose(show: Show, pause: dict[str, Any] | None) -> None:
+    if pause is None:
+        show.note("nothing was paused")
+    else:
+        show.note(f"ends the pause by {pause['author']} since {brief(pause['since_at'])}: {pause['reason']}")

@@ -1,0 +1,168 @@
+"""Says in plain words what a view or an event holds: for the CLI and the TUI alike. Pure; must never leave a number out
+of a sentence that depends on it, and never say that something worked before it was verified.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+__all__ = ["GLYPHS", "duration", "is_news", "say_event", "say_intent"]
+
+Json = Mapping[str, Any]
+
+GLYPHS: Mapping[str, tuple[str, str]] = {
+    "pending": ("▲", "[? ]"),
+    "failed": ("■", "[F ]"),
+    "drift": ("◆", "[D ]"),
+    "healing": ("↻", "[~ ]"),
+    "watch": ("◐", "[w ]"),
+    "stale": ("◌", "[- ]"),
+    "paused": ("‖", "[p ]"),
+    "vetoed": ("⊘", "[x ]"),
+    "cooldown": ("◷", "[c ]"),
+    "ok": ("●", "[ok]"),
+}
+"""State of a pipeline -> sign, and the same in ASCII. A sign never stands without its word."""
+
+
+def is_news(event: Json) -> bool:
+    """Tell what a person wants to hear: not every window that was fine, nor the bookkeeping."""
+    if event["table"] == "decision":
+        return bool(event["record"]["chosen"] != "hold")
+    return event["table"] is None or event["table"] in _WORDS
+
+
+def say_event(event: Json) -> str:
+    """Say one entry of the audit log in one line, without its time."""
+    about = f"{event['pipeline']}: " if event["pipeline"] else ""
+    record = event["record"] if isinstance(event["record"], Mapping) else {}
+    words = _WORDS.get(event["table"] or "")
+    said = words(record) if words and record else _plainly(event["kind"], record)
+    by = "" if event["actor"] == "daemon" else f" (by {event['actor']})"
+    return f"{about}{said}{by}"
+
+
+def say_intent(view: Json) -> Iterator[str]:
+    """Say all that a person needs to answer an intent, line by line: `view` is that of `Client.intent`."""
+    intent, decision = view["intent"], view["decision"]
+    yield f"{intent['action'].upper()} {intent['pipeline']}  {_from_to(intent)}"
+    yield f"  id          {intent['id']}  revision {intent['revision']}  state {intent['state']}"
+    yield f"  if nobody answers: {intent['default']}{_when(intent)}"
+    yield f"  confidence  {_confidence(intent['confidence'])}"
+    if decision is not None:
+        yield f"  why         {decision['reason']}"
+        yield f"  decided by  {decision['rule'] or 'the policy'}, at {decision['level']}, trace {decision['id']}"
+        yield from _options(decision)
+    for need in intent["approvals"]:
+        yield f"  asks        {need['role']}, by rule {need['rule']}; otherwise {need['otherwise']}"
+    if intent["approved_by"]:
+        yield f"  approved by {', '.join(intent['approved_by'])}"
+    if view["outcome"] is not None:
+        yield f"  outcome     {_outcome(view['outcome'])}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in its two largest units."""
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count:.0f}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
+def _intent_moved(intent: Json) -> str:
+    ends = f"; if nobody answers, {intent['default']}" if intent["state"] in {"announced", "awaiting approval"} else ""
+    because = f": {intent['reason']}" if intent["reason"] else ""
+    return f"{_what(intent)} is {intent['state']}{because}{ends}  [{intent['id']}]"
+
+
+def _what(record: Json) -> str:
+    action = record.get("action") or record["chosen"]
+    return f"{action} to {record['target']}" if record["target"] else str(action)
+
+
+def _from_to(intent: Json) -> str:
+    return f"{intent['current'] or '-'} -> {intent['target'] or 'a new version'}"
+
+
+def _when(intent: Json) -> str:
+    if intent["deadline_at"]:
+        return f", at {intent['deadline_at']}"
+    if intent["veto_within_s"]:
+        return f", {duration(intent['veto_within_s'])} after people could first answer"
+    return ""
+
+
+def _confidence(confidence: float | None) -> str:
+    if confidence is None:
+        return "unknown: it cannot run without a person"
+    if confidence < 0.8:
+        return f"{confidence:.2f}, below 0.80: it cannot run without a person"
+    return f"{confidence:.2f} that it costs less than doing nothing (0.80 is needed to act alone)"
+
+
+def _options(decision: Json) -> Iterator[str]:
+    for option in decision["options"]:
+        cost = "" if option["cost_mean"] is None else f"  cost {option['cost_mean']:.1f} ± {option['cost_sd'] or 0:.1f}"
+        sure = "" if option["confidence"] is None else f"  P(better than nothing) {option['confidence']:.2f}"
+        why_not = f"  {option['why_not']}" if option["why_not"] else ""
+        yield f"  option      {option['action']:<9} {option['level']}{cost}{sure}{why_not}"
+
+
+def _incident_changed(incident: Json) -> str:
+    if incident["closed_at"]:
+        return f"incident closed: {incident['closed_by']}"
+    if incident["clean_windows"]:
+        return f"incident goes on, {incident['clean_windows']} clean windows so far"
+    return f"incident of severity {incident['severity']} ({incident['kind']}): {incident['reason']}"
+
+
+def _outcome(outcome: Json) -> str:
+    if outcome["gain"] is None:
+        return f"{outcome['result']} {outcome['note']}".strip()
+    gain, low, high = (f"{100 * outcome[name]:+.1f}" for name in ("gain", "gain_low", "gain_high"))
+    return f"{outcome['result']}: {gain} points fewer errors ({low} to {high}, n={outcome['n']})"
+
+
+def _decided(decision: Json) -> str:
+    return f"decided to {_what(decision)}: {decision['reason']}"
+
+
+def _paused(pause: Json) -> str:
+    return "goes on" if pause["ended_at"] else f"paused: {pause['reason']}"
+
+
+def _staged(change: Json) -> str:
+    return f"stage {change['stage']}: {change['reason']}"
+
+
+def _answered(answer: Json) -> str:
+    return f"{answer['author']} says {answer['kind']}: {answer['reason']}"
+
+
+def _barred(bar: Json) -> str:
+    return (
+        f"{bar['action']} may be proposed again" if bar["lifted_at"] else f"{bar['action']} is barred: {bar['reason']}"
+    )
+
+
+def _stored(version: Json) -> str:
+    return f"version {version['name']} is stored"
+
+
+def _plainly(kind: str, record: Json) -> str:
+    said = ", ".join(f"{name} {value}" for name, value in record.items() if isinstance(value, str | int | float))
+    return f"{kind} {said}".strip()
+
+
+_WORDS: Mapping[str, Callable[[Json], str]] = {
+    "answer": _answered,
+    "bar": _barred,
+    "decision": _decided,
+    "incident": _incident_changed,
+    "intent": _intent_moved,
+    "outcome": _outcome,
+    "pause": _paused,
+    "stage_change": _staged,
+    "version": _stored,
+}

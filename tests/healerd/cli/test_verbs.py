@@ -1,0 +1,352 @@
+"""The verbs against a control API on a real socket: what they print, what they end with, what reaches the core."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healerd.cli.exits import Exit
+from healerd.model import AnswerKind, IntentState
+from tests.served import Served, an_intent
+
+Call = Callable[..., Any]
+WHY = ("--reason", "easter campaign, expected")
+
+
+def test_status_is_a_tab_separated_table_in_a_pipe(ask: Call) -> None:
+    """In a pipe each pipeline is one line of tab-separated cells under one line of names, without colour."""
+    called = ask("status")
+    assert called.rows[0][:3] == ["PIPELINE", "STATE", "STAGE"]
+    assert [row[:2] for row in called.rows[1:]] == [["churn", "pending"], ["fraud", "ok"]]
+    assert "\x1b" not in called.out
+
+
+def test_status_of_one_pipeline(ask: Call) -> None:
+    """One pipeline is shown in detail, one name and value a line."""
+    pairs = dict(ask("status", "churn").rows)
+    assert pairs["open"] == "retrain announced [act-1]"
+    assert pairs["decision"] == "retrain: the error rose"
+
+
+def test_status_tells_a_script_that_something_waits(ask: Call, daemon: Served) -> None:
+    """With --exit-status the code says whether a person is needed."""
+    assert ask("status", "--exit-status").code == Exit.CONDITION_TRUE
+    assert ask("status", "fraud", "--exit-status").code == Exit.OK
+    assert ask("status").code == Exit.OK
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["status"],
+        ["status", "churn"],
+        ["inbox"],
+        ["review", "act-1"],
+        ["trace", "list"],
+        ["trace", "show", "dec-1"],
+        ["policy", "status"],
+        ["policy", "promote", "churn", *WHY],
+        ["policy", "demote", "churn", *WHY],
+        ["veto", "act-1", *WHY],
+        ["approve", "act-1", "--yes", *WHY],
+        ["pause", "churn", *WHY],
+        ["resume", "churn", *WHY],
+        ["resume", "--all", *WHY],
+        ["stop-all", *WHY],
+        ["propose", "churn", "rollback", "--to", "v12", *WHY],
+    ],
+    ids=" ".join,
+)
+def test_every_verb_prints_json_with_its_schema(ask: Call, verb: list[str]) -> None:
+    """With --json stdout is one JSON object whose schema is 1."""
+    called = ask(*verb, "--json")
+    assert called.code == Exit.OK, called.err
+    assert called.json["schema"] == 1
+
+
+def test_inbox_lists_the_pressing_first_and_all_on_demand(ask: Call, daemon: Served) -> None:
+    """Only what stands open is listed, unless all is asked for."""
+    daemon.store.put(an_intent(id="act-0", state=IntentState.VERIFIED))
+    assert [row[0] for row in ask("inbox").rows[1:]] == ["act-1"]
+    assert {row[0] for row in ask("inbox", "--all").rows[1:]} == {"act-0", "act-1"}
+    assert ask("inbox", "--pipeline", "fraud").err == "nothing waits\n"
+
+
+def test_review_says_what_happens_without_an_answer(ask: Call) -> None:
+    """Whoever reviews reads the default, the reason, the confidence, and the commands that answer."""
+    out = ask("review", "act-1").out
+    assert "if nobody answers: it runs, 10m after people could first answer" in out
+    assert "confidence  0.86" in out
+    assert 'healerd veto act-1 --if-rev 3 --reason "..."' in out
+
+
+def test_a_confidence_below_the_gate_is_said_to_need_a_person(ask: Call, daemon: Served) -> None:
+    """A confidence under 80% is never shown without what follows from it."""
+    daemon.store.put(an_intent(id="act-2", confidence=0.71))
+    daemon.store.put(an_intent(id="act-3", confidence=None))
+    assert "0.71, below 0.80: it cannot run without a person" in ask("review", "act-2").out
+    assert "unknown: it cannot run without a person" in ask("review", "act-3").out
+
+
+def test_s8_veto_reaches_the_core(ask: Call, daemon: Served) -> None:
+    """A veto stops the intent and says so."""
+    assert ask("veto", "act-1", *WHY).rows[1] == ["act-1", "churn", "retrain", "vetoed"]
+    assert daemon.core.calls[-1][:3] == ("answer", "act-1", AnswerKind.VETO)
+
+
+def test_s8_a_veto_can_be_lifted(ask: Call, daemon: Served) -> None:
+    """--lift takes a veto back."""
+    ask("veto", "act-1", *WHY)
+    assert ask("veto", "act-1", "--lift", *WHY).code == Exit.OK
+    assert daemon.core.calls[-1][:3] == ("answer", "act-1", AnswerKind.LIFT)
+
+
+def test_a_late_veto_is_a_conflict_with_the_way_back(ask: Call, daemon: Served) -> None:
+    """Who comes too late is told the state and the command that undoes it."""
+    daemon.store.put(an_intent(id="act-2", state=IntentState.VERIFIED))
+    called = ask("veto", "act-2", *WHY)
+    assert called.code == Exit.CONFLICT
+    assert "healerd propose churn rollback --to v14" in called.err
+
+
+def test_an_approval_is_never_blind(ask: Call, daemon: Served) -> None:
+    """Where nobody can be asked an approval needs the revision or --yes; an old revision is a conflict."""
+    called = ask("approve", "act-1", *WHY)
+    assert (called.code, "--if-rev 3" in called.err) == (Exit.USAGE, True)
+    assert ask("approve", "act-1", "--if-rev", "2", *WHY).code == Exit.CONFLICT
+    assert not daemon.core.calls
+    assert ask("approve", "act-1", "--if-rev", "3", *WHY).code == Exit.OK
+
+
+def test_ids_come_from_stdin(ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads ids from stdin; one that fails does not keep the others from being stopped."""
+    daemon.store.put(an_intent(id="act-2"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("act-1\tchurn\nnone\n\nact-2\n"))
+    called = ask("veto", "-", *WHY)
+    assert [row[0] for row in called.rows[1:]] == ["act-1", "act-2"]
+    assert called.code == Exit.NOT_FOUND
+    assert "no intent `none`" in called.err
+
+
+@pytest.mark.parametrize("verb", [["veto", "act-1"], ["pause", "churn"], ["stop-all"], ["policy", "promote", "churn"]])
+def test_nothing_is_asked_where_nobody_sits(ask: Call, daemon: Served, verb: list[str]) -> None:
+    """Without a terminal a missing reason ends the verb, naming the option."""
+    called = ask(*verb)
+    assert called.code == Exit.USAGE
+    assert "--reason" in called.err
+    assert not daemon.core.calls
+
+
+def test_a_person_at_a_terminal_is_asked(ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal the missing reason and the consent are asked for, after the evidence was shown."""
+    monkeypatch.setattr("healerd.cli.options.is_interactive", lambda: True)
+    monkeypatch.setattr("healerd.cli.answer.is_interactive", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("easter campaign\ny\n"))
+    called = ask("approve", "act-1")
+    assert called.code == Exit.OK
+    assert called.err.index("RETRAIN churn") < called.err.index("let it run?")
+    assert daemon.core.calls[-1][4:] == ("easter campaign", 3)
+
+
+def test_who_declines_has_approved_nothing(ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A no at the question leaves everything as it was."""
+    monkeypatch.setattr("healerd.cli.answer.is_interactive", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert ask("approve", "act-1", *WHY).code == Exit.INTERRUPTED
+    assert not daemon.core.calls
+
+
+@pytest.mark.parametrize(("choice", "calls"), [("l\n", 0), ("v\neaster campaign\n", 1), ("a\neaster campaign\n", 1)])
+def test_review_takes_the_answer_at_a_terminal(
+    ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch, choice: str, calls: int
+) -> None:
+    """A person at a terminal can answer right after reading, or leave it open."""
+    monkeypatch.setattr("healerd.cli.options.is_interactive", lambda: True)
+    monkeypatch.setattr("healerd.cli.inbox.is_interactive", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(choice))
+    assert ask("review", "act-1").code == Exit.OK
+    assert len(daemon.core.calls) == calls
+
+
+def test_resume_says_whose_pause_it_ends(ask: Call, daemon: Served) -> None:
+    """A pause is not ended without saying who made it and why."""
+    ask("pause", "churn", "--reason", "labels are being repaired")
+    called = ask("resume", "churn", *WHY)
+    assert "labels are being repaired" in called.err
+    assert called.rows[1] == ["state", "running"]
+
+
+def test_resume_refuses_a_pause_that_is_not_the_one_seen(ask: Call) -> None:
+    """With --if-rev another pause than the one looked at stays."""
+    ask("pause", "churn", *WHY)
+    assert ask("resume", "churn", "--if-rev", "suggest:running", *WHY).code == Exit.CONFLICT
+
+
+@pytest.mark.parametrize("arguments", [[], ["churn", "--all"]])
+def test_resume_wants_one_thing(ask: Call, arguments: list[str]) -> None:
+    """Neither nothing nor everything and one at once can be resumed."""
+    assert ask("resume", *arguments, *WHY).code == Exit.USAGE
+
+
+def test_s15_stop_all_works_without_a_daemon(call: Call, tmp_path: Path) -> None:
+    """With no daemon there, stop-all leaves the file that is read before each effect."""
+    called = call("stop-all", *WHY, "--state", tmp_path)
+    assert called.code == Exit.OK
+    note = json.loads((tmp_path / "STOP").read_text())
+    assert note["reason"] == WHY[1]
+    assert "no daemon answered" in called.out
+
+
+def test_s15_stop_all_and_resume_all_with_a_daemon(ask: Call, daemon: Served) -> None:
+    """With a daemon both the file and the daemon know, and resuming clears both."""
+    ask("stop-all", *WHY)
+    assert (daemon.state / "STOP").exists()
+    assert "everything is stopped" in ask("status").err
+    assert ask("resume", "--all", *WHY).code == Exit.OK
+    assert not (daemon.state / "STOP").exists()
+
+
+def test_promotion_climbs_one_stage(ask: Call) -> None:
+    """A promotion goes to the next stage, a demotion to the one before, and the ends are named."""
+    assert ["stage", "live"] in ask("policy", "promote", "churn", *WHY).rows
+    assert "`live` is the last stage" in ask("policy", "promote", "churn", *WHY).err
+    assert ["stage", "suggest"] in ask("policy", "demote", "churn", *WHY).rows
+    assert ["stage", "observe"] in ask("policy", "demote", "churn", "--to", "observe", *WHY).rows
+
+
+def test_trace_show_leaves_nothing_out(ask: Call) -> None:
+    """Every part of a trace is printed, however deep it lies."""
+    out = ask("trace", "show", "dec-1").out
+    assert "error_rate  0.31" in out
+    assert "default.retrain_on_harm" in out
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "said"),
+    [
+        (["statsu"], Exit.USAGE, "did you mean `status`?"),
+        (["status", "chrun"], Exit.NOT_FOUND, "did you mean `churn`?"),
+        (["pause", "chrun", *WHY], Exit.NOT_FOUND, "did you mean `churn`?"),
+        (["trace", "list", "chrun"], Exit.NOT_FOUND, "did you mean `churn`?"),
+        (["trace", "show", "none"], Exit.NOT_FOUND, "healerd trace list"),
+        (["review", "none"], Exit.NOT_FOUND, "healerd inbox"),
+        (["propose", "churn", "retrian", *WHY], Exit.USAGE, "retrain"),
+        (["pause", "churn", "--reason", "no"], Exit.USAGE, "at least 8 characters"),
+    ],
+)
+def test_errors_say_what_why_and_what_next(ask: Call, call: Call, verb: list[str], code: int, said: str) -> None:
+    """What went wrong is on stderr with the next step, nothing is on stdout, and the code says which kind it was."""
+    called = call(*verb) if verb == ["statsu"] else ask(*verb)
+    assert (called.code, called.out) == (code, "")
+    assert said in called.err
+
+
+def test_without_a_daemon_the_way_to_one_is_said(call: Call, tmp_path: Path) -> None:
+    """No daemon and no database is exit 3 with the command that starts one."""
+    called = call("status", "--state", tmp_path)
+    assert called.code == Exit.AWAY
+    assert "healerd run" in called.err
+
+
+def test_without_a_configuration_the_ways_to_name_one_are_said(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing to go by, the error names both options."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HEALERD_CONFIG", raising=False)
+    called = call("status")
+    assert called.code == Exit.USAGE
+    assert "--config FILE" in called.err
+    assert "--state DIR" in called.err
+
+
+def test_the_configuration_is_found(
+    call: Call, daemon: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """./healerd.toml counts first, then $HEALERD_CONFIG; --config before both."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text(f'[daemon]\nstate = "{daemon.state}"\n')
+    bad.write_text("[deamon]\n")
+    monkeypatch.setenv("HEALERD_CONFIG", str(good))
+    assert call("status").code == Exit.OK
+    (folder / "healerd.toml").write_text("[deamon]\n")
+    assert "did you mean `daemon`?" in call("status").err
+    assert call("status", "--config", good).code == Exit.OK
+    assert call("status", "--config", bad).code == Exit.USAGE
+
+
+def test_s17_the_daemon_refuses_and_the_verb_says_so(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who lacks the role gets exit 4 and is told where roles are given."""
+    from tests.served import served
+
+    monkeypatch.setattr("healerd.daemon.people.ROOT", 64_999)
+    with served(tmp_path, owner_uid=64_999):
+        called = call("pause", "churn", *WHY, "--state", tmp_path)
+    assert called.code == Exit.NOT_ALLOWED
+    assert "roles" in called.err
+
+
+def test_watch_tells_what_happens_and_skips_what_does_not_matter(ask: Call, daemon: Served) -> None:
+    """Watching prints one line an event in plain words, without the bookkeeping, until the daemon stops."""
+    daemon.store.note("segment", actor="daemon", pipeline="churn", table="segment", record={"rows": 5})
+    daemon.store.note("clock jump", actor="daemon", record={"seconds": 3600})
+    _stop_soon(daemon)
+    called = ask("watch", "--after", "0")
+    lines = [line.split("  ", 1)[1] for line in called.out.splitlines()]
+    assert lines == [
+        "churn: decided to retrain: the error rose",
+        "churn: retrain is announced; if nobody answers, it runs  [act-1]",
+        "clock jump seconds 3600",
+    ]
+    assert called.err == "the daemon has stopped\n"
+
+
+def test_watch_prints_json_lines(ask: Call, daemon: Served) -> None:
+    """With --json each event is one JSON object on a line of its own."""
+    _stop_soon(daemon)
+    events = [json.loads(line) for line in ask("watch", "--after", "0", "--all", "--json").out.splitlines()]
+    assert [event["seq"] for event in events] == [1, 2]
+
+
+def test_version_needs_nothing(call: Call) -> None:
+    """The version is printed without a daemon or a configuration."""
+    from healerd import __version__
+
+    assert dict(call("version").rows)["healerd"] == __version__
+    assert call("version", "--json").json["healerd"] == __version__
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(call: Call, shell: str) -> None:
+    """Each shell gets a script that calls back into healerd."""
+    assert "_HEALERD_COMPLETE" in call("completion", shell).out
+
+
+def test_pipelines_and_intents_complete(
+    daemon: Served, call: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell is offered the names that exist; without a daemon nothing, and never an error."""
+    from click.shell_completion import ShellComplete
+
+    from healerd.cli.group import cli
+
+    def offered(*arguments: str) -> list[str]:
+        complete = ShellComplete(cli, {}, "healerd", "_HEALERD_COMPLETE")
+        return [item.value for item in complete.get_completions(list(arguments[:-1]), arguments[-1])]
+
+    assert offered("status", "--state", str(daemon.state), "ch") == ["churn"]
+    assert offered("veto", "--state", str(daemon.state), "a") == ["act-1"]
+    assert offered("status", "--state", "/nowhere", "") == []
+    assert "status" in offered("st")
+
+
+def _stop_soon(daemon: Served) -> None:
+    daemon.loop.call_soon_threadsafe(lambda: daemon.loop.call_later(0.2, daemon.bell.stop))
