@@ -10,8 +10,9 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from healerd.errors import (
@@ -66,23 +67,21 @@ class Link:
         Ends when the daemon stops. Raises ControlError when it falls silent.
         """
         path = "/v1/events" if after is None else f"/v1/events?after={after}"
-        with self._connected(SILENCE_S) as stream:
-            _send(stream, "GET", path, b"", self._headers)
-            _read_head(stream)
-            for line in stream:
+        with self._asked("GET", path, timeout_s=SILENCE_S) as answer:
+            for line in answer:
                 if line.startswith(b"data: "):
                     yield json.loads(line.removeprefix(b"data: "))
 
     def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-        with self._connected(self._timeout_s) as stream:
-            _send(stream, method, path, body, {**self._headers, **headers})
-            _read_head(stream)
-            answer: dict[str, Any] = json.load(stream)
-        return answer
+        with self._asked(method, path, body, headers, timeout_s=self._timeout_s) as answer:
+            view: dict[str, Any] = json.load(answer)
+        return view
 
     @contextmanager
-    def _connected(self, timeout_s: float) -> Iterator[IO[bytes]]:
-        """Open the socket, and turn whatever goes wrong with it into a ControlError that names the mend."""
+    def _asked(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, timeout_s: float
+    ) -> Iterator[BufferedReader]:
+        """Ask, and hold the body of the answer; whatever goes wrong is a ControlError that names the mend."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)
             try:
@@ -90,8 +89,10 @@ class Link:
             except OSError as error:
                 raise ControlError(_away(self.path, error)) from error
             try:
-                with connection.makefile("rwb") as stream:
-                    yield stream
+                connection.sendall(_request(method, path, body, {**self._headers, **(headers or {})}))
+                with connection.makefile("rb") as answer:
+                    _read_head(answer)
+                    yield answer
             except TimeoutError:
                 raise TimedOut(f"the daemon at `{self.path}` did not answer within {timeout_s:g} s; {LOOK}") from None
             except (OSError, ValueError) as error:
@@ -103,14 +104,13 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _send(stream: IO[bytes], method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+def _request(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
     lines = [f"{method} {path} HTTP/1.0", "host: healerd", f"content-length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    stream.write("\r\n".join([*lines, "", ""]).encode() + body)
-    stream.flush()
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _read_head(stream: IO[bytes]) -> None:
+def _read_head(stream: BufferedReader) -> None:
     """Read up to the body. Raises the error that the daemon answered, if it did."""
     status = stream.readline().split(maxsplit=2)
     if len(status) < 2:
