@@ -3,7 +3,8 @@
 Must never stop at a malformed leaf with an exception: whatever is wrong is said in the report, with its number.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,8 +16,9 @@ __all__ = ["AuditReport", "Row", "replay", "verify_leaves"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a table as it stands: the leaf that last wrote it, and its canonical record."""
+    """A row of a table as it stands: the leaf that made it, the one that last wrote it, and its canonical record."""
 
+    first: int
     leaf: int
     body: bytes
 
@@ -25,13 +27,15 @@ class Row:
 class AuditReport:
     """What a check found: `leaves` counts those that hold, `head` is the chain after the last of them.
 
-    `rows` counts, for each table, the rows found to be as their leaf says. `first_bad` is the number of the first
-    leaf that does not hold or whose row was changed, and `problem` says how; both are None for a sound log.
+    `rows` counts, for each table, the rows that are as their last leaf says, and `made` those whose first leaf made
+    them. `first_bad` is the number of the first leaf that does not hold or whose row was changed, and `problem` says
+    how; both are None for a sound log.
     """
 
     leaves: int
     head: str
     rows: Mapping[str, int] = field(default_factory=dict)
+    made: Mapping[str, int] = field(default_factory=dict)
     first_bad: int | None = None
     problem: str | None = None
 
@@ -59,27 +63,27 @@ def verify_leaves(
     `row_of(table, key)` gives the row as it stands now. Each leaf in turn must find its row there, as it wrote it
     or written again by a later leaf. Memory stays constant, however long the log.
     """
-    chain, rows, count = EMPTY, dict[str, int](), 0
+    chain, count, rows, made = EMPTY, 0, Counter[str](), Counter[str]()
     for count, leaf in enumerate(leaves, start=1):
-        problem = _flaw(leaf, count, chain) or (row_of and _row_flaw(leaf, row_of, rows))
+        problem = _flaw(leaf, count, chain) or (row_of and _row_flaw(leaf, row_of, rows, made))
         if problem:
-            return AuditReport(leaves=count - 1, head=chain.hex(), rows=rows, first_bad=count, problem=problem)
+            return AuditReport(leaves=count - 1, head=chain.hex(), first_bad=count, problem=problem)
         chain = leaf.chain
         if progress:
             progress(count)
-    return AuditReport(leaves=count, head=chain.hex(), rows=rows)
+    return AuditReport(leaves=count, head=chain.hex(), rows=rows, made=made)
 
 
 def replay(leaves: Iterable[Leaf]) -> dict[tuple[str, str], Row]:
     """Rebuild the rows that the leaves describe, by (table, key): what the tables should hold."""
-    return dict(_written(leaves))
-
-
-def _written(leaves: Iterable[Leaf]) -> Iterator[tuple[tuple[str, str], Row]]:
+    rows = dict[tuple[str, str], Row]()
     for leaf in leaves:
         claim = _decode(leaf.body)
         if claim.table is not None and claim.key is not None:
-            yield (claim.table, claim.key), Row(leaf=leaf.seq, body=bytes(claim.record))
+            place = (claim.table, claim.key)
+            first = rows[place].first if place in rows else leaf.seq
+            rows[place] = Row(first=first, leaf=leaf.seq, body=bytes(claim.record))
+    return rows
 
 
 def _flaw(leaf: Leaf, expected_seq: int, chain: bytes) -> str | None:
@@ -92,7 +96,9 @@ def _flaw(leaf: Leaf, expected_seq: int, chain: bytes) -> str | None:
     return None
 
 
-def _row_flaw(leaf: Leaf, row_of: Callable[[str, str], Row | None], rows: dict[str, int]) -> str | None:
+def _row_flaw(
+    leaf: Leaf, row_of: Callable[[str, str], Row | None], rows: Counter[str], made: Counter[str]
+) -> str | None:
     """Compare the row that a leaf describes with the row as it stands; count the rows that are as written."""
     try:
         claim = _decode(leaf.body)
@@ -107,8 +113,10 @@ def _row_flaw(leaf: Leaf, row_of: Callable[[str, str], Row | None], rows: dict[s
         return f"{name}, written by leaf {leaf.seq}, is gone"
     if row.leaf < leaf.seq:
         return f"{name} is older than leaf {leaf.seq} says: it was put back or edited"
-    if row.leaf == leaf.seq:
-        if row.body != bytes(claim.record):
-            return f"{name} was changed: it is not what leaf {leaf.seq} wrote"
-        rows[claim.table] = rows.get(claim.table, 0) + 1
+    if row.first > leaf.seq:
+        return f"{name} was there at leaf {leaf.seq}, before it says that it was made"
+    if row.leaf == leaf.seq and row.body != bytes(claim.record):
+        return f"{name} was changed: it is not what leaf {leaf.seq} wrote"
+    rows[claim.table] += row.leaf == leaf.seq
+    made[claim.table] += row.first == leaf.seq
     return None

@@ -26,9 +26,9 @@ def check(connection: sqlite.Connection, progress: Callable[[int], None] | None 
     def row_of(table: str, key: str) -> Row | None:
         if table not in _NAMES:
             return None
-        sql = f'SELECT leaf, CAST(body AS BLOB) FROM "{table}" WHERE row_key = ?'
+        sql = f'SELECT seq, leaf, CAST(body AS BLOB) FROM "{table}" WHERE row_key = ?'
         found = connection.execute(sql, [key]).fetchone()
-        return Row(leaf=found[0], body=found[1]) if found else None
+        return Row(first=found[0], leaf=found[1], body=found[2]) if found else None
 
     report = verify_leaves(_leaves(connection), row_of=row_of, progress=progress)
     if report.first_bad is not None:
@@ -56,16 +56,18 @@ def _added(connection: sqlite.Connection, report: AuditReport) -> Iterator[tuple
     for name in sorted(_NAMES):
         (count,) = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
         if count != report.rows.get(name, 0):
-            yield _stranger(connection, name)
+            yield _stranger(connection, name, "leaf")
+        if count != report.made.get(name, 0):
+            yield _stranger(connection, name, "seq")
 
 
-def _stranger(connection: sqlite.Connection, name: str) -> tuple[int, str]:
-    """Name the first row whose leaf describes another row, or none."""
-    sql = f"""SELECT t.leaf, t.row_key FROM "{name}" t LEFT JOIN audit_leaf a ON a.seq = t.leaf
+def _stranger(connection: sqlite.Connection, name: str, pointer: str) -> tuple[int, str]:
+    """Name the first row whose leaf (its last, or its first) describes another row, or none."""
+    sql = f"""SELECT t.{pointer}, t.row_key FROM "{name}" t LEFT JOIN audit_leaf a ON a.seq = t.{pointer}
         WHERE a.seq IS NULL OR a.body ->> '$.table' IS NOT ? OR a.body ->> '$.key' IS NOT t.row_key
-        ORDER BY t.leaf LIMIT 1"""
+        ORDER BY t.{pointer} LIMIT 1"""
     leaf, key = connection.execute(sql, [name]).fetchone()
-    return leaf, f"the {name} `{key}` was added or renamed: leaf {leaf} does not describe it"
+    return leaf, f"the {name} `{key}` was added, renamed or moved: leaf {leaf} does not describe it"
 
 
 def _replaced(connection: sqlite.Connection) -> Iterator[tuple[int, str]]:

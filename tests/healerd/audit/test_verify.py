@@ -89,7 +89,7 @@ def test_any_change_is_found_at_its_place(index: int, change: str) -> None:
 def test_replay_gives_the_last_record_of_each_row() -> None:
     """Replaying the leaves gives each row as the last leaf about it wrote it."""
     rows = replay([*a_log(5), make_leaf(an_entry(6, table=None, key=None), EMPTY)])
-    assert rows[("intent", "i2")] == Row(leaf=5, body=b'{"n":5}')
+    assert rows[("intent", "i2")] == Row(first=2, leaf=5, body=b'{"n":5}')
     assert set(rows) == {("intent", "i0"), ("intent", "i1"), ("intent", "i2")}
 
 
