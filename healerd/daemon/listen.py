@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from healerd.daemon.people import peer_of
-from healerd.errors import ConfigError, ControlError
+from healerd.errors import ConfigError
 
 __all__ = ["Listener", "bind"]
 
@@ -77,7 +77,7 @@ def bind(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         mend = "name a short path in a folder of your own as `daemon.socket`"
-        raise ControlError(f"the control socket `{path}` cannot be made: {error}; {mend}") from error
+        raise ConfigError(f"the control socket `{path}` cannot be made: {error}; {mend}") from error
     finally:
         os.umask(before)
     path.chmod(SOCKET_MODE)

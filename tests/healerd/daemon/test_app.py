@@ -1,0 +1,219 @@
+"""The daemon as a process: what ends it and how, what it survives, and that it stays responsive."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from healerd.client import Link
+from healerd.clock import Clock, ManualClock
+from healerd.config import Config, DaemonSettings, Duration
+from healerd.daemon.app import RunExit, run
+from healerd.daemon.logs import set_up_logging
+from healerd.daemon.recording import MemoryStore, RecordingCore
+from healerd.errors import (
+    ActionError,
+    ConfigError,
+    HealerdError,
+    LockHeld,
+    RulesError,
+    SourceError,
+    StaleEpoch,
+    StoreError,
+)
+
+NOON = datetime(2026, 5, 7, 12, 0, tzinfo=UTC)
+Tick = Callable[["ScriptedCore"], None]
+
+
+class ScriptedCore(RecordingCore):
+    """A recording core whose ticks do what the test says, one after another; after the last, it asks to be stopped."""
+
+    def __init__(self, clock: Clock, ticks: Sequence[Tick]) -> None:
+        super().__init__(MemoryStore(clock), clock)
+        self._ticks = list(ticks)
+
+    def run_due(self) -> Sequence[object]:
+        super().run_due()
+        if not self._ticks:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return ()
+        self._ticks.pop(0)(self)
+        return ()
+
+
+def run_with(state: Path, *ticks: Tick, clock: ManualClock | None = None) -> tuple[RunExit, ScriptedCore]:
+    clock = clock or ManualClock(NOON)
+    core = ScriptedCore(clock, ticks)
+    code = run(config_in(state), open_core=lambda config, clock: core, clock=clock)
+    return code, core
+
+
+def config_in(state: Path) -> Config:
+    return Config(daemon=DaemonSettings(state=str(state), tick=Duration(0.05)), folder="/")
+
+
+def send(number: int) -> Tick:
+    return lambda core: os.kill(os.getpid(), number)
+
+
+def fail_with(error: Exception) -> Tick:
+    def tick(core: ScriptedCore) -> None:
+        raise error
+
+    return tick
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(tmp_path: Path, number: int) -> None:
+    """A stop closes the core last and takes the socket away."""
+    code, core = run_with(tmp_path, send(number), lambda core: None, lambda core: None)
+    assert code is RunExit.OK
+    assert core.calls[-1] == ("close",)
+    assert not (tmp_path / "control.sock").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LockHeld("held"), 75),
+        (StoreError("damaged"), 66),
+        (ConfigError("misspelt"), 78),
+        (RulesError("a syntax error"), 78),
+        (SourceError("no file"), 69),
+        (ActionError("no registry"), 70),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_keeps_it_from_starting_is_its_exit_code(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: HealerdError, code: int
+) -> None:
+    """A daemon that cannot start says why, once, and ends with the code for it."""
+
+    def open_core(config: Config, clock: Clock) -> RecordingCore:
+        raise error
+
+    assert run(config_in(tmp_path), open_core=open_core) == code
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [str(error)]
+
+
+def test_a_failure_of_the_world_is_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk or a missing source ends one tick, not the daemon."""
+    code, core = run_with(tmp_path, fail_with(StoreError("the disk is full")), fail_with(SourceError("no file")))
+    assert code is RunExit.OK
+    assert len([call for call in core.calls if call == ("run_due",)]) >= 3
+    assert "the disk is full" in caplog.text
+
+
+def test_a_bug_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """After an assertion nothing goes on: the daemon says so and ends, with its core closed."""
+    code, core = run_with(tmp_path, fail_with(AssertionError("impossible")))
+    assert code is RunExit.INTERNAL
+    assert core.calls[-1] == ("close",)
+    assert "impossible" in caplog.text
+
+
+def test_s14_a_daemon_that_was_fenced_off_ends(tmp_path: Path) -> None:
+    """When a newer daemon has taken over, this one ends at once, as if it had never got the lock."""
+    code, _ = run_with(tmp_path, fail_with(StaleEpoch("a newer daemon acts")))
+    assert code is RunExit.LOCK_HELD
+
+
+def test_sighup_reads_the_rules_anew(tmp_path: Path) -> None:
+    """SIGHUP reloads the rules and nothing else."""
+    code, core = run_with(tmp_path, send(signal.SIGHUP), lambda core: None, lambda core: None)
+    assert code is RunExit.OK
+    assert ("reload_rules",) in core.calls
+
+
+def test_rules_that_do_not_compile_change_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the new rules do not compile the daemon keeps the old ones and says so."""
+
+    def reload_rules(core: RecordingCore) -> None:
+        raise RulesError("unknown metric")
+
+    monkeypatch.setattr(ScriptedCore, "reload_rules", reload_rules)
+    code, _ = run_with(tmp_path, send(signal.SIGHUP), lambda core: None, lambda core: None)
+    assert code is RunExit.OK
+    assert "the rules stay as they were" in caplog.text
+
+
+def test_s16_a_set_clock_is_told_before_the_next_tick(tmp_path: Path) -> None:
+    """No tick runs on a clock that was just set before the core was told by how much."""
+    clock = ManualClock(NOON)
+    _, core = run_with(tmp_path, lambda core: clock.jump(-3600), lambda core: None, clock=clock)
+    assert ("clock_jumped", -3600.0) in core.calls
+    assert core.calls.index(("clock_jumped", -3600.0)) == 1
+
+
+def test_it_answers_while_a_tick_hangs(tmp_path: Path) -> None:
+    """The control API shows how things stand while a tick takes its time, and says since when it runs."""
+    seen = {}
+
+    def hang(core: ScriptedCore) -> None:
+        looker = threading.Thread(target=lambda: seen.update(Link(tmp_path / "control.sock").get("/v1/status")))
+        looker.start()
+        looker.join(10)
+
+    code, _ = run_with(tmp_path, hang)
+    assert code is RunExit.OK
+    assert seen["daemon"]["ticking_since"] == "2026-05-07T12:00:00Z"
+    assert seen["daemon"]["pid"] == os.getpid()
+
+
+def test_something_in_the_way_of_the_socket_is_not_removed(tmp_path: Path) -> None:
+    """A file where the socket should be is somebody's: it stays, and the daemon does not start."""
+    (tmp_path / "control.sock").write_text("mine")
+    code, core = run_with(tmp_path)
+    assert code is RunExit.CONFIGURATION
+    assert (tmp_path / "control.sock").read_text() == "mine"
+    assert core.calls == [("close",)]
+
+
+def test_a_socket_path_that_is_too_long_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The kernel's limit on socket paths is an error with a mend, not a traceback."""
+    state = tmp_path / ("x" * 100)
+    state.mkdir()
+    code, _ = run_with(state)
+    assert code is RunExit.CONFIGURATION
+    assert "`daemon.socket`" in caplog.text
+
+
+def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
+    """After a crash the next daemon takes the socket over."""
+    from healerd.daemon.listen import bind
+
+    bind(tmp_path / "control.sock").close()
+    code, _ = run_with(tmp_path, lambda core: None)
+    assert code is RunExit.OK
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_logs_go_to_stderr(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+    """Log lines are plain, or JSON with the error in it, and never on stdout."""
+    import json
+
+    before = logging.getLogger().handlers[:]
+    try:
+        set_up_logging(as_json=as_json)
+        try:
+            raise ValueError("why")
+        except ValueError:
+            logging.getLogger("healerd").exception("what")
+    finally:
+        logging.getLogger().handlers[:] = before
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    if as_json:
+        line = json.loads(printed.err)
+        assert (line["level"], line["message"]) == ("error", "what")
+        assert "ValueError: why" in line["error"]
+    else:
+        assert "ERROR   what" in printed.err
