@@ -100,6 +100,8 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     labels: LabelsSettings | None = None
     features: list[str] | None = None
     """Columns the model reads; by default every column not named otherwise."""
+    late: Duration = Duration(0)
+    """How far back rows are looked for that came after their window was judged; they are kept, and judge nothing."""
 
 
 class ReferenceSettings(Settings, frozen=True, kw_only=True):

@@ -1,0 +1,115 @@
+"""One model in production as the daemon holds it: its settings, and its hands. Must never decide anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from healerd.actions import Registry, Worker, World
+from healerd.columns import Predictions
+from healerd.config import Config, PipelineSettings
+from healerd.detectors import DetectionSettings
+from healerd.errors import ActionError
+from healerd.model import Quality, Window
+from healerd.profiles import Loss, parse_loss
+from healerd.sources import SOURCES, Source
+from healerd.store import Reader
+
+__all__ = ["Pipeline", "closed_windows", "make_pipeline"]
+
+BACKLOG_MAX = 5_000
+"""Closed windows that one run of the ticker works off; the rest wait for the next run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pipeline:
+    """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start."""
+
+    name: str
+    settings: PipelineSettings
+    detection: DetectionSettings
+    loss: Loss
+    registry: Registry
+    source: Source
+    worker: Worker
+    store: Reader
+    qualities: dict[datetime, Quality] = field(default_factory=dict)
+
+    @property
+    def active(self) -> str | None:
+        """The version that serves; None while the registry has none or cannot be read."""
+        try:
+            return self.registry.alias().version
+        except ActionError:
+            return None
+
+    def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime) -> Predictions:
+        """Read the predictions of [start_at, end_at), with the labels known at `as_of`."""
+        return self.store.rows(self.name, start_at, end_at, as_of=as_of)
+
+    def world(self, now: datetime) -> World:
+        """Show the pipeline to an action, as of now."""
+        newest = self.store.watermark(self.name)
+        last = newest - timedelta(seconds=self.settings.window) if newest else None
+        return World(
+            pipeline=self.name,
+            settings=self.settings,
+            registry=self.registry,
+            worker=self.worker,
+            now=now,
+            quality=self.quality(last) if last else Quality.UNKNOWN,
+            rows=lambda start, end: self.rows(start, end, as_of=now),
+            trusted=lambda start: self.quality(start) is Quality.GOOD,
+        )
+
+    def quality(self, window_start_at: datetime) -> Quality:
+        """Give the verdict on a judged window's data; unknown for a window that was never judged."""
+        if window_start_at not in self.qualities:
+            end = window_start_at + timedelta(seconds=self.settings.window)
+            told = [m for m in self.store.measurements(self.name, end) if m.name == "data_quality"]
+            verdict = {None: Quality.UNKNOWN, True: Quality.BAD, False: Quality.GOOD}
+            self.qualities[window_start_at] = verdict[told[0].alarm] if told else Quality.UNKNOWN
+        return self.qualities[window_start_at]
+
+
+def make_pipeline(
+    name: str,
+    config: Config,
+    *,
+    store: Reader,
+    worker: Worker,
+    source: Source | None = None,
+) -> Pipeline:
+    """Put one pipeline together from its settings. Raises ConfigError, SourceError."""
+    settings = config.pipeline[name]
+    registry = Registry(config.state / settings.registry / name, name)
+    active: Callable[[], str] = lambda: registry.alias().version or "unknown"  # noqa: E731
+    return Pipeline(
+        name=name,
+        settings=settings,
+        detection=_detection(config, settings),
+        loss=parse_loss(settings.loss),
+        registry=registry,
+        source=source or SOURCES[settings.source.kind](settings.source, config.path("."), active),
+        worker=worker,
+        store=store,
+    )
+
+
+def _detection(config: Config, settings: PipelineSettings) -> DetectionSettings:
+    own = settings.detection
+    return DetectionSettings(
+        window_s=settings.window,
+        false_alarms_per_year=config.daemon.false_alarms_per_year,
+        tolerance=own.tolerance,
+        drift_tolerance=own.drift_tolerance,
+        delta=own.delta,
+        label_coverage=own.label_coverage,
+    )
+
+
+def closed_windows(name: str, *, window_s: float, watermark: datetime, now: datetime) -> tuple[Window, ...]:
+    """List the windows that have closed since the watermark, oldest first, at most BACKLOG_MAX of them."""
+    length = timedelta(seconds=window_s)
+    count = min(BACKLOG_MAX, int((now - watermark) / length)) if now > watermark else 0
+    starts = (watermark + length * k for k in range(count))
+    return tuple(Window(pipeline=name, start_at=start, end_at=start + length) for start in starts)

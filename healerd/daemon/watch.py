@@ -1,0 +1,147 @@
+"""Look at one closed window: profile it, count the labels that matured, measure. Must never decide, nor write.
+
+What the window amounts to is read back from the segments, so that a tick that is done again after a crash sees the
+same rows.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from healerd.columns import Predictions, is_missing, take
+from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.references import Held, inputs_of
+from healerd.detectors import is_known, measure, p_error_high
+from healerd.model import Cohort, Layer, Measurement, Quality, Window
+from healerd.profiles import Profile, losses, profile
+
+__all__ = ["QUALITY", "STATE", "Watched", "cohorts_of", "matured_window", "watch"]
+
+STATE = "detectors"
+"""The name under which the detectors' state is saved."""
+QUALITY = "data_quality"
+"""The measurement that holds a window's verdict: alarm True is bad, None unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Watched:
+    """What one window amounted to. `cohorts` are those whose labels matured in it; `held` is None at first."""
+
+    window: Window
+    rows: int
+    profile: Profile | None
+    cohorts: tuple[Cohort, ...]
+    measurements: tuple[Measurement, ...]
+    quality: Quality
+    reasons: tuple[str, ...]
+    state: Mapping[str, Any]
+    held: Held | None
+    p_error_high: float | None
+
+    def alarm(self, layer: Layer) -> bool | None:
+        """Whether a layer's evidence stands above its line; None when nothing could be measured."""
+        told = [m.alarm for m in self.measurements if m.layer is layer and m.log_limit is not None]
+        if any(told):
+            return True
+        return None if not told or all(each is None for each in told) else False
+
+
+def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: int = 0) -> Watched:
+    """Measure a window whose segments are on the manifest."""
+    rows = pipeline.rows(window.start_at, window.end_at, as_of=window.end_at)
+    cohorts = cohorts_of(pipeline, window)
+    if held is None:
+        return _unmeasured(window, rows, cohorts)
+    counted = profile(inputs_of(rows), held.yardstick.reference.maps)
+    saved = pipeline.store.state(pipeline.name, STATE)
+    found = measure(
+        window=window,
+        profile=counted,
+        yardstick=held.yardstick,
+        reference=held.reference,
+        cohorts=cohorts,
+        settings=pipeline.detection,
+        state=json.loads(saved) if saved else {},
+        duplicates=repeated,
+    )
+    return Watched(
+        window=window,
+        rows=len(rows),
+        profile=counted,
+        cohorts=cohorts,
+        measurements=(*found.measurements, _verdict(found.quality, len(rows))),
+        quality=found.quality,
+        reasons=found.reasons,
+        state=found.state,
+        held=held,
+        p_error_high=_p_error_high(pipeline, cohorts, held),
+    )
+
+
+def matured_window(window: Window, *, label_horizon_s: float) -> Window:
+    """Name the newest window whose labels have had their whole horizon by the end of this one."""
+    length = window.end_at - window.start_at
+    behind = -(-label_horizon_s // length.total_seconds())
+    return Window(
+        pipeline=window.pipeline,
+        start_at=window.start_at - length * behind,
+        end_at=window.end_at - length * behind,
+    )
+
+
+def cohorts_of(pipeline: Pipeline, window: Window) -> tuple[Cohort, ...]:
+    """Count the labels that matured in this window, by the version that predicted."""
+    earlier = matured_window(window, label_horizon_s=pipeline.settings.label_horizon)
+    rows = pipeline.rows(earlier.start_at, earlier.end_at, as_of=window.end_at)
+    return tuple(_cohort(pipeline, earlier, window.end_at, version, rows) for version in sorted(set(rows.version)))
+
+
+def _cohort(pipeline: Pipeline, earlier: Window, mature_at: datetime, version: str, rows: Predictions) -> Cohort:
+    own = take(rows, rows.version == version)
+    labelled = take(own, ~is_missing(own.label))
+    return Cohort(
+        pipeline=pipeline.name,
+        version=version,
+        window_start_at=earlier.start_at,
+        window_end_at=earlier.end_at,
+        mature_at=mature_at,
+        rows=len(own),
+        labelled=len(labelled),
+        loss_sum=float(np.nansum(losses(pipeline.loss, labelled.output, labelled.label))),
+    )
+
+
+def _p_error_high(pipeline: Pipeline, cohorts: tuple[Cohort, ...], held: Held) -> float | None:
+    coverage = pipeline.detection.label_coverage
+    known = [c for c in cohorts if c.version == held.reference.version and is_known(c, coverage)]
+    if not known or not held.reference.error_rows:
+        return None
+    limit = min(1.0, held.reference.error + pipeline.detection.tolerance)
+    return p_error_high(sum(c.loss_sum for c in known), sum(c.labelled for c in known), limit)
+
+
+def _verdict(quality: Quality, rows: int) -> Measurement:
+    alarm = {Quality.GOOD: False, Quality.BAD: True, Quality.UNKNOWN: None}[quality]
+    return Measurement(
+        name=QUALITY, layer=Layer.QUALITY, value=None if alarm is None else float(alarm), n=rows, alarm=alarm
+    )
+
+
+def _unmeasured(window: Window, rows: Predictions, cohorts: tuple[Cohort, ...]) -> Watched:
+    reason = "no reference yet: set `reference`, or let a version be trained and judged"
+    return Watched(
+        window=window,
+        rows=len(rows),
+        profile=None,
+        cohorts=cohorts,
+        measurements=(_verdict(Quality.UNKNOWN, len(rows)),),
+        quality=Quality.UNKNOWN,
+        reasons=(reason,),
+        state={},
+        held=None,
+        p_error_high=None,
+    )
