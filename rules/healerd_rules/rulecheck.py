@@ -59,7 +59,7 @@ class RuleChecker:
         notes = self._annotations(rule)
         ranks = self._ranks(rule)
         unknown = self._policy(rule)
-        if sum(found.severity == "error" for found in self.findings.found) > before:
+        if condition is None or sum(found.severity == "error" for found in self.findings.found) > before:
             return None
         line, _ = self.module.source.place(rule.name.span.start)
         return CompiledRule(
@@ -68,7 +68,7 @@ class RuleChecker:
             kind=rule.kind,
             actions=actions,
             scope=scope,
-            condition=condition or core.TRUE,
+            condition=condition,
             unknown=unknown,
             terms=terms,
             priority=int(ranks.get("priority", "0")),
@@ -125,8 +125,10 @@ class RuleChecker:
             node = self.elaborator.truth(cond.expr, context)
             if node is not None:
                 nodes.append(node if cond.kind == "when" else core.Logic("not", (node,)))
-        if not nodes:
+        if len(nodes) < len(rule.conds):
             return None
+        if not nodes:
+            return core.TRUE
         return nodes[0] if len(nodes) == 1 else core.Logic("and", tuple(nodes))
 
     def _policy(self, rule: tree.Rule) -> str:
