@@ -22,7 +22,9 @@ from healerd.model import OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentSt
 __all__ = ["Executor", "Move"]
 
 MOVES_MAX = 12
-"""Moves of one intent in one step; more would be a circle."""
+"""Moves of one intent in one pass; more would be a circle."""
+PASSES_MAX = 6
+"""Passes over the open intents in one step: a move of one may allow a move of another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +59,13 @@ class Executor:
         now = self._clock.read()
         passage = passage_between(self._read, now, gap_max_s=self._gap_max_s)
         self._read = now
-        intents = self._open()
-        self._counts = {intent.id: self._counts[intent.id] for intent in intents if intent.id in self._counts}
-        moves = [each for intent in intents for each in self._advance(intent, now, passage, channel_open=channel_open)]
-        for fallback in self._fallbacks():
-            self._return(fallback, now.at)
+        moves: list[Move] = []
+        for _ in range(PASSES_MAX):
+            made = self._pass(now, passage, channel_open=channel_open)
+            moves += made
+            if not made:
+                break
+            passage = Passage()
         return tuple(moves)
 
     def settle(self, *, channel_open: bool) -> tuple[Move, ...]:
@@ -76,6 +80,15 @@ class Executor:
         times = [intent.deadline_at for intent in self._open() if intent.state in waiting_states]
         needs = [need.deadline_at for intent in self._open() for need in intent.approvals]
         return min((at for at in (*times, *needs) if at is not None), default=None)
+
+    def _pass(self, now: Instant, passage: Passage, *, channel_open: bool) -> list[Move]:
+        """Look at every open intent once, and at the ways back from fallbacks."""
+        intents = self._open()
+        self._counts = {intent.id: self._counts[intent.id] for intent in intents if intent.id in self._counts}
+        moves = [each for intent in intents for each in self._advance(intent, now, passage, channel_open=channel_open)]
+        for fallback in self._fallbacks():
+            moves += self._return(fallback, now.at)
+        return moves
 
     def _open(self) -> tuple[Intent, ...]:
         return self._reach.store.find(Intent, state=OPEN_STATES)
@@ -97,7 +110,7 @@ class Executor:
             moves.append(Move(was=intent.state, intent=after))
             if after.state in TERMINAL_STATES:
                 break
-            intent = after
+            intent, passage = after, Passage()  # what lay between the steps counts once
         return moves
 
     def _one(self, intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> Intent:
@@ -142,16 +155,18 @@ class Executor:
         newest = {intent.pipeline: intent for intent in reversed(found) if intent.effect_at is not None}
         return tuple(newest.values())
 
-    def _return(self, fallback: Intent, now: datetime) -> None:
-        probe = replace(fallback, id=f"{fallback.id} return")
-        if self._reach.stopped() or not self._reach.anything_new(probe, late=False):
-            return
+    def _return(self, fallback: Intent, now: datetime) -> list[Move]:
+        """Look, once for each closed window, whether the model may come back from a fallback."""
+        marked = replace(fallback, id=f"{fallback.id} return")
+        if self._reach.stopped() or not self._reach.anything_new(marked, late=False):
+            return []
         try:
-            consider_return(self._reach, fallback, now)
-        except (Conflict, ActionError) as error:
+            after = consider_return(self._reach, fallback, now)
+        except (Conflict, ActionError, SourceError) as error:
             if isinstance(error, StaleEpoch):
                 raise
-            self._reach.looked.pop(probe.id, None)
+            return []
+        return [Move(was=fallback.state, intent=after)] if after.version > fallback.version else []
 
     def _wait_for_jobs(self) -> bool:
         """Wait for the jobs of retrainings; tell whether one was running."""

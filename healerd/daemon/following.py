@@ -45,18 +45,18 @@ def follow(reach: Reach, intent: Intent, now: datetime) -> Intent:
             return _verified(reach, intent, now)
 
 
-def consider_return(reach: Reach, fallback: Intent, now: datetime) -> bool:
-    """Propose the way back from a fallback whose safe model still serves; tell whether a step was taken up."""
+def consider_return(reach: Reach, fallback: Intent, now: datetime) -> Intent:
+    """Propose the way back from a fallback whose safe model still serves; gives the fallback, changed if taken up."""
     world = reach.worlds(fallback.pipeline, now)
     safe = fallback.result.get("version")
     if world.quality is not Quality.GOOD or world.registry.active != safe or fallback.current is None:
-        return False
+        return fallback
     gain = return_gain(world, safe=safe, model=fallback.current)
     if gain is None or gain.p_better < SURE_TO_RETURN:
-        return False
+        return fallback
     told = {**fallback.result, "return": gain_note(gain)}
     taken = propose_step(reach, fallback, "return", confidence=gain.p_better, world=world, result=told)
-    return not isinstance(taken, Refusal) and taken.version > fallback.version
+    return fallback if isinstance(taken, Refusal) else taken
 
 
 # A retraining: judge, refit, shadow, promote.

@@ -1,0 +1,527 @@
+"""The executor: what it starts, what it never starts, and how a heal goes from its effect to its end."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from healerd.daemon.action_log import action_log
+from healerd.daemon.answers import resolve, take_answer
+from healerd.daemon.rulings import Go, Ruling
+from healerd.errors import Conflict, StaleEpoch
+from healerd.model import (
+    AnswerKind,
+    ApprovalNeed,
+    Bar,
+    Intent,
+    IntentState,
+    Layer,
+    Outcome,
+    Quality,
+    Result,
+    Stage,
+    StageChange,
+    Version,
+)
+from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench
+
+Make = Callable[..., Bench]
+S = IntentState
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Builds a bench with `zero` serving and `one` stored; closes its store at the end."""
+    made: list[Bench] = []
+
+    def build(**changes) -> Bench:
+        made.append(Bench(tmp_path / str(len(made)), **changes).with_versions())
+        return made[-1]
+
+    yield build
+    for bench in made:
+        bench.store.close()
+
+
+@pytest.fixture
+def bench(make: Make) -> Bench:
+    """Two windows in which `zero` was right, then two in which it was wrong."""
+    made = make()
+    made.close_windows(2, label=0.0)
+    made.close_windows(2, label=1.0)
+    return made
+
+
+def approval(role: str = "approver", deadline_at=None, otherwise: str = "deny") -> ApprovalNeed:
+    return ApprovalNeed(role=role, deadline_at=deadline_at, otherwise=otherwise, rule="suggest")
+
+
+# A rollback from beginning to end.
+
+
+def test_s11_a_rollback_that_helps_is_verified_against_the_shadow_of_what_it_replaced(bench: Bench) -> None:
+    """The alias moves, two labelled windows go by, and the replaced version loses on the same rows."""
+    bench.propose("rollback")
+    bench.step()
+    assert bench.registry.active == "one"
+    assert bench.intent().state is S.VERIFYING
+    bench.close_window(label=1.0)
+    bench.step()
+    assert bench.intent().state is S.VERIFYING
+    bench.close_window(label=1.0)
+    bench.step()
+    outcome = bench.store.get(Outcome, "h1")
+    assert bench.intent().state is S.VERIFIED
+    assert outcome is not None
+    assert (outcome.result, outcome.paired, outcome.n) == (Result.HEALED, True, 120)
+
+
+def test_s11_a_rollback_that_harms_is_undone_once(bench: Bench) -> None:
+    """When the replaced version wins on the same rows, the alias goes back, and the outcome says worse."""
+    bench.propose("rollback")
+    bench.step()
+    bench.close_windows(2, label=0.0)
+    bench.step()
+    bench.step()
+    assert bench.registry.active == "zero"
+    assert bench.intent().state is S.UNDONE
+    assert bench.intent("h1-undo").state is S.VERIFIED
+    assert bench.store.get(Outcome, "h1").result is Result.WORSE
+    assert len(bench.registry.alias().moves) == 3
+
+
+def test_s11_silence_of_labels_never_undoes(bench: Bench) -> None:
+    """Without labels by its deadline a heal is kept, unknown and unpaired, and a person is asked."""
+    bench.propose("rollback")
+    bench.step()
+    bench.labels_after = timedelta(days=9)
+    deadline = bench.intent().test.deadline_at
+    while bench.clock.now() < deadline:
+        bench.close_window(label=0.0)
+        bench.step()
+    outcome = bench.store.get(Outcome, "h1")
+    assert bench.intent().state is S.INCONCLUSIVE
+    assert (outcome.result, outcome.paired) == (Result.UNKNOWN, False)
+    assert bench.registry.active == "one"
+    assert bench.store.leaves(kind="question")
+
+
+def test_s11_the_deadline_leaves_the_labels_their_horizon_and_a_window(bench: Bench) -> None:
+    """The test is fixed before the effect, and cannot end before a window's labels had their time."""
+    bench.propose("rollback")
+    bench.step()
+    test = bench.intent().test
+    assert (test.version, test.against) == ("one", "zero")
+    assert test.deadline_at - test.from_at >= timedelta(seconds=SETTINGS.label_horizon + SETTINGS.window)
+
+
+def test_s11_what_is_unclear_at_the_first_look_waits_for_the_deadline(bench: Bench) -> None:
+    """There are two looks and no more: rows between them do not bring a verdict."""
+    bench.propose("rollback")
+    bench.step()
+    bench.close_windows(2, label=1.0, noise=0.45)
+    bench.step()
+    assert bench.intent().result["looks"] == 1
+    bench.close_windows(3, label=1.0, noise=0.35)
+    bench.step()
+    assert bench.intent().state is S.VERIFYING
+    bench.close_window(label=1.0, noise=0.35)
+    bench.step()
+    assert bench.intent().state is S.VERIFIED
+
+
+# A retraining: judged, promoted, verified.
+
+
+def test_a_retraining_is_judged_then_promoted_then_verified(bench: Bench) -> None:
+    """The candidate serves only after rows it never saw spoke for it; the heal ends when its promotion is verified."""
+    bench.close_windows(3, label=1.0)
+    bench.propose("retrain")
+    bench.step()
+    candidate = bench.intent().result["version"]
+    assert bench.intent().state is S.VERIFYING
+    assert bench.registry.active == candidate
+    assert bench.store.get(Version, ("flights", candidate)).key == bench.intent().key
+    bench.close_windows(2, label=1.0)
+    bench.step()
+    bench.step()
+    assert bench.intent("h1-promote").state is S.VERIFIED
+    assert bench.intent().state is S.VERIFIED
+    assert bench.store.get(Outcome, "h1").result is Result.HEALED
+
+
+def test_s2_the_confidence_of_a_step_is_the_posterior_of_its_own_test(bench: Bench) -> None:
+    """A promotion is proposed with the probability that the judgement found."""
+    bench.close_windows(3, label=1.0)
+    heard: list[float | None] = []
+    bench.guards.step_says = lambda _plan, confidence: (heard.append(confidence), Ruling(go=Go.RUN))[1]
+    bench.propose("retrain")
+    bench.step()
+    assert heard == [bench.intent().result["judged"]["p_better"]]
+    assert bench.intent("h1-promote").confidence == heard[0]
+
+
+def test_s12_the_rows_that_judge_never_trained(bench: Bench) -> None:
+    """The candidate trained on windows before the ones that judge it."""
+    bench.close_windows(3, label=1.0)
+    intent = bench.propose("retrain")
+    bench.step()
+    version = bench.registry.get(bench.intent().result["version"])
+    assert version.trained_to_at.isoformat() == intent.args["judge_from"]
+    assert version.trained_rows == 240
+    assert bench.intent().result["judged"]["n"] == 120
+
+
+def test_a_candidate_without_a_sure_gain_is_refused(make: Make) -> None:
+    """A candidate that does no better than the active version ends its heal; nothing moves."""
+    bench = make()
+    bench.close_windows(6, label=0.0)
+    bench.propose("retrain")
+    bench.step()
+    assert bench.intent().state is S.REFUSED
+    assert bench.store.get(Outcome, "h1").result is Result.NO_CHANGE
+    assert bench.registry.active == "zero"
+
+
+def test_a_candidate_worse_than_a_stored_version_is_refused(make: Make) -> None:
+    """When a stored version does better on the judging rows, the candidate is refused and the better one named."""
+    bench = make()
+    bench.add_version("three", 3.0)
+    bench.registry.set_alias("three", if_current="zero", key="k", epoch=0, by="test", at=bench.clock.now())
+    bench.close_windows(4, label=0.0)
+    bench.close_windows(2, label=1.0, noise=0.2)
+    bench.propose("retrain")
+    bench.step()
+    assert bench.intent().state is S.REFUSED
+    assert "`one`, which is stored" in bench.intent().reason
+
+
+def test_a_refit_is_promoted_only_through_a_shadow_window(make: Make) -> None:
+    """A model fitted again on the judging rows waits for a window that is new to it."""
+    bench = make(settings=settings_with(refit=True))
+    bench.close_window(label=0.0)
+    bench.close_windows(5, label=1.0)
+    bench.propose("retrain")
+    bench.step()
+    assert bench.intent().result["phase"] == "shadow"
+    assert bench.registry.active == "zero"
+    refit = bench.registry.get(bench.intent().result["refit"])
+    assert refit.trained_rows == 360
+    bench.close_window(label=1.0)
+    bench.step()
+    bench.step()
+    assert bench.registry.active in {refit.name, bench.intent().result["version"]}
+    assert bench.intent().result["shadowed"]["n"] == 60
+
+
+def settings_with(**healing):
+    fields = {name: getattr(SETTINGS.healing, name) for name in SETTINGS.healing.__struct_fields__}
+    rest = {name: getattr(SETTINGS, name) for name in SETTINGS.__struct_fields__ if name != "healing"}
+    return type(SETTINGS)(**rest, healing=type(SETTINGS.healing)(**{**fields, **healing}))
+
+
+def test_a_failing_training_ends_its_heal(make: Make) -> None:
+    """When the training code fails, the heal has failed and says why; nothing serves that did not."""
+    bench = make()
+    bench.close_windows(6)
+    bench.propose("retrain")
+    bench.settings = replaced(bench.settings, "no.such.module:f")
+    bench.step()
+    assert bench.intent().state is S.FAILED
+    assert "no training function" in bench.intent().reason
+    assert bench.store.get(Outcome, "h1").result is Result.FAILED
+
+
+def replaced(settings, entry: str):
+    retrain = settings.actions["retrain"]
+    fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    return type(settings)(**{**fields, "actions": {"retrain": type(retrain)(entry=entry, deadline=retrain.deadline)}})
+
+
+# A fallback and the way back.
+
+
+def test_a_fallback_returns_when_the_data_is_good_and_the_model_is_better(make: Make) -> None:
+    """The safe model serves while the feed is broken; afterwards the model that wins in shadow comes back."""
+    bench = make()
+    bench.close_windows(3, label=0.0)
+    bench.registry.set_alias("one", if_current="zero", key="k", epoch=0, by="test", at=bench.clock.now())
+    bench.incident(kind=Layer.QUALITY)
+    bench.quality = Quality.BAD
+    bench.bad.add(bench.clock.now())
+    bench.close_window(label=0.0)
+    bench.propose("fallback")
+    bench.step()
+    safe = bench.intent().result["version"]
+    assert bench.registry.active == safe
+    bench.bad.add(bench.clock.now())
+    bench.close_window(label=0.0)
+    bench.step()
+    bench.quality = Quality.GOOD
+    for _ in range(2):
+        bench.close_window(label=1.0)
+        bench.step()
+        assert bench.registry.active == safe
+    bench.close_window(label=1.0)
+    bench.step()
+    assert bench.registry.active == "one"
+    assert bench.intent("h1-return").state is S.VERIFYING
+
+
+def test_s13_there_is_no_return_while_the_data_is_not_good(make: Make) -> None:
+    """However well the model does in shadow, bad or unknown data keeps the safe model serving."""
+    bench = make()
+    bench.registry.set_alias("one", if_current="zero", key="k", epoch=0, by="test", at=bench.clock.now())
+    bench.close_windows(3, label=0.0)
+    bench.propose("fallback")
+    bench.step()
+    bench.close_windows(2, label=0.0)
+    bench.step()
+    assert bench.intent().state is S.VERIFIED
+    bench.quality = Quality.UNKNOWN
+    for _ in range(5):
+        bench.close_window(label=1.0)
+        bench.step()
+    assert bench.registry.active == bench.intent().result["version"]
+
+
+# Recheck, one at a time, act once, brakes.
+
+
+def test_s7_the_recheck_happens_in_the_transaction_that_starts(bench: Bench) -> None:
+    """What was ready is asked once more, and the answer of that moment counts."""
+    bench.propose("rollback")
+    bench.guards.recheck_says = lambda _: Ruling(go=Go.REFUSE, reason="a freeze began")
+    bench.step()
+    assert bench.intent().state is S.WITHDRAWN
+    assert bench.intent().reason == "a freeze began"
+    assert bench.registry.active == "zero"
+
+
+def test_s7_a_stricter_word_asks_anew_and_forgets_old_approvals(bench: Bench) -> None:
+    """An intent that needs an approval by now waits for it, as a new revision."""
+    bench.propose("rollback", approved_by=("bob",))
+    need = Ruling(go=Go.ASK, approvals=(approval(),), reason="stage is suggest")
+    bench.guards.recheck_says = lambda intent: Ruling(go=Go.RUN) if intent.revision else need
+    bench.step()
+    asked = bench.intent()
+    assert (asked.state, asked.revision, asked.approved_by) == (S.AWAITING_APPROVAL, 1, ())
+    with pytest.raises(Conflict, match="revision 1"):
+        take_answer(bench.store, bench.answer(AnswerKind.APPROVE, revision=0))
+    take_answer(bench.store, bench.answer(AnswerKind.APPROVE))
+    bench.step()
+    assert bench.registry.active == "one"
+
+
+def test_s7_an_alias_moved_by_another_actor_withdraws(bench: Bench) -> None:
+    """What was decided about one version does not happen to another."""
+    bench.propose("rollback")
+    bench.registry.set_alias("one", if_current="zero", key="k", epoch=0, by="deploy", at=bench.clock.now())
+    bench.step()
+    assert bench.intent().state is S.WITHDRAWN
+    assert "somebody else moved it" in bench.intent().reason
+
+
+def test_s10_no_heal_starts_beside_an_open_intent(bench: Bench) -> None:
+    """A second heal waits while the first has an effect under way."""
+    bench.propose("rollback", state=S.NEEDS_PERSON)
+    bench.propose("retrain", name="h2")
+    bench.step()
+    assert bench.intent("h2").state is S.READY
+    assert "`h1` is `needs person`" in bench.intent("h2").reason
+
+
+def test_s10_a_more_severe_proposal_withdraws_one_that_waits(bench: Bench) -> None:
+    """Of two that wait, the more severe one starts and the other ends."""
+    bench.propose("retrain", state=S.AWAITING_APPROVAL, approvals=(approval(),))
+    bench.propose("rollback", name="h2", severity=3)
+    bench.step()
+    assert bench.intent("h1").state is S.WITHDRAWN
+    assert bench.registry.active == "one"
+
+
+def test_s10_a_closed_incident_withdraws_what_waits(bench: Bench) -> None:
+    """An intent that has not started ends with its incident, even when it is ready."""
+    bench.propose("rollback")
+    bench.close_incident()
+    bench.step()
+    assert bench.intent().state is S.WITHDRAWN
+    assert bench.registry.active == "zero"
+
+
+@pytest.mark.parametrize(("kind", "ends"), [(Layer.HARM, True), (Layer.QUALITY, True), (Layer.DRIFT, False)])
+def test_s10_only_harm_or_bad_data_ends_a_verification(bench: Bench, kind: Layer, ends: bool) -> None:
+    """A confirmed heal gives way to a heal for harm or bad data, inconclusive; not to one for drift."""
+    bench.propose("rollback")
+    bench.step()
+    bench.close_window(label=1.0)
+    bench.incident(kind=kind, name="i2")
+    bench.propose("fallback", name="h2", incident="i2")
+    bench.step()
+    assert bench.intent("h1").state is (S.INCONCLUSIVE if ends else S.VERIFYING)
+    assert bench.intent("h2").state is (S.VERIFYING if ends else S.READY)
+
+
+@pytest.mark.parametrize("quality", [Quality.BAD, Quality.UNKNOWN])
+def test_s13_bad_or_unknown_data_starts_no_retraining(bench: Bench, quality: Quality) -> None:
+    """A retraining that was ready is withdrawn when the newest data is not known to be good."""
+    bench.close_windows(3, label=1.0)
+    bench.propose("retrain")
+    bench.quality = quality
+    bench.step()
+    assert bench.intent().state is S.WITHDRAWN
+    assert len(bench.registry.names()) == 2
+
+
+def test_s14_a_newer_daemon_stops_an_older_one(bench: Bench) -> None:
+    """Once a newer epoch has looked at the registry, the older daemon moves nothing and is told."""
+    bench.propose("rollback")
+    bench.registry.raise_fence(bench.store.epoch + 1)
+    with pytest.raises(StaleEpoch):
+        bench.step()
+    assert bench.registry.active == "zero"
+
+
+def test_s14_what_nobody_can_tell_needs_a_person(bench: Bench) -> None:
+    """An unreadable alias is unknown, not absent: the intent is not tried again, and a person resolves it."""
+    bench.propose("rollback", state=S.EXECUTING, attempt=1)
+    (bench.registry.folder / "active.json").write_text("{")
+    bench.step()
+    bench.step()
+    assert bench.intent().state is S.NEEDS_PERSON
+    resolve(bench.store, "h1", took_effect=False, author="ann", reason="looked", at=bench.clock.now())
+    assert bench.intent().state is S.FAILED
+
+
+def test_s14_an_effect_that_never_comes_is_given_up(bench: Bench) -> None:
+    """After three attempts without any effect the intent has failed."""
+    bench.propose("rollback", state=S.EXECUTING, attempt=3)
+    bench.step()
+    assert bench.intent().state is S.FAILED
+    assert bench.registry.active == "zero"
+
+
+def test_s15_stop_all_lets_nothing_start(bench: Bench) -> None:
+    """While the file is there, nothing starts, undo included; when it goes, what waited goes on."""
+    bench.propose("rollback")
+    stop = bench.reach.stop_file
+    stop.write_text("")
+    bench.step()
+    assert bench.intent().state is S.READY
+    stop.unlink()
+    bench.step()
+    stop.write_text("")
+    bench.close_windows(2, label=0.0)
+    bench.step()
+    bench.step()
+    assert bench.registry.active == "one"
+    stop.unlink()
+    bench.step()
+    bench.step()
+    assert bench.registry.active == "zero"
+
+
+def test_s15_stop_all_is_read_again_after_the_commit(bench: Bench) -> None:
+    """A stop between the commit and the effect prevents the effect; lifted, the intent is rechecked and goes on."""
+    bench.propose("rollback")
+    stop = bench.reach.stop_file
+
+    def stop_now(_intent: Intent) -> Ruling:
+        stop.write_text("")
+        return Ruling(go=Go.RUN)
+
+    bench.guards.recheck_says = stop_now
+    bench.step()
+    assert bench.intent().state is S.EXECUTING
+    assert bench.registry.active == "zero"
+    stop.unlink()
+    bench.guards.recheck_says = lambda _: Ruling(go=Go.RUN)
+    bench.step()
+    assert bench.registry.active == "one"
+    assert bench.intent().attempt == 2
+
+
+def test_two_undos_in_a_day_take_autonomy_away(bench: Bench) -> None:
+    """The circuit breaker: after the second undo within 24 h the pipeline only observes."""
+    for heal in ("h1", "h2"):
+        bench.close_windows(2, label=1.0)
+        bench.propose("rollback", name=heal)
+        bench.step()
+        assert bench.store.find(StageChange) == ()
+        bench.close_windows(2, label=0.0)
+        bench.step()
+        bench.step()
+        assert bench.intent(heal).state is S.UNDONE
+    (change,) = bench.store.find(StageChange)
+    assert (change.stage, change.author) == (Stage.OBSERVE, "daemon")
+
+
+def test_an_undo_that_cannot_be_needs_no_second_one(bench: Bench) -> None:
+    """When somebody else has moved the alias meanwhile there is nothing of ours to undo: kept, and asked."""
+    bench.propose("rollback")
+    bench.step()
+    bench.close_windows(2, label=0.0)
+    bench.registry.set_alias("zero", if_current="one", key="k", epoch=1, by="deploy", at=bench.clock.now())
+    bench.step()
+    assert bench.intent().state is S.INCONCLUSIVE
+    assert bench.store.find(Intent, action="undo") == ()
+
+
+def test_a_vetoed_undo_keeps_what_is_worse(bench: Bench) -> None:
+    """A person may keep a version that the test found worse: their word counts."""
+    bench.propose("rollback")
+    bench.step()
+    bench.guards.step_says = lambda _plan, _confidence: Ruling(go=Go.ASK, veto_within_s=600.0)
+    bench.close_windows(2, label=0.0)
+    bench.step()
+    take_answer(bench.store, bench.answer(AnswerKind.VETO, on="h1-undo"))
+    bench.step()
+    assert bench.intent().state is S.INCONCLUSIVE
+    assert bench.registry.active == "one"
+
+
+def test_s10_the_action_log_tells_when_each_effect_ended(bench: Bench) -> None:
+    """Steps are in the log with their heal, so that a cooldown can run from the end of the last one."""
+    bench.propose("rollback")
+    bench.step()
+    first = bench.clock.now()
+    bench.close_windows(2, label=0.0)
+    bench.step()
+    bench.step()
+    log = action_log(bench.store, "flights")
+    assert [(record.action, record.heal_id, record.step) for record in log] == [
+        ("rollback", "h1", False),
+        ("undo", "h1", True),
+    ]
+    assert [record.ended_at for record in log] == [first, first + 2 * HOUR]
+
+
+def test_s8_a_veto_is_remembered(bench: Bench) -> None:
+    """A veto ends the intent and leaves a bar with author, reason, incident and severity; it can be lifted."""
+    bench.propose("rollback", state=S.ANNOUNCED, veto_within_s=600.0)
+    take_answer(bench.store, bench.answer(AnswerKind.VETO))
+    (bar,) = bench.store.find(Bar)
+    assert (bar.action, bar.incident_id, bar.author, bar.severity) == ("rollback", "i1", "ann", 2)
+    take_answer(bench.store, bench.answer(AnswerKind.LIFT))
+    assert bench.store.find(Bar, lifted_at=None) == ()
+
+
+def test_a_late_veto_is_told_what_can_still_be_done(bench: Bench) -> None:
+    """Once the effect took place a veto is a conflict that names the state and the way back."""
+    bench.propose("rollback")
+    bench.step()
+    with pytest.raises(Conflict, match=r"`verifying`.*healerd propose flights rollback --to zero"):
+        take_answer(bench.store, bench.answer(AnswerKind.VETO))
+    assert bench.store.find(Bar) == ()
+
+
+def test_the_log_of_everything_verifies(bench: Bench) -> None:
+    """Every move left its leaf: the audit log of a heal with its undo verifies."""
+    bench.propose("rollback")
+    bench.step()
+    bench.close_windows(2, label=0.0)
+    bench.step()
+    bench.step()
+    assert bench.intent().state is S.UNDONE
+    assert bench.store.verify().problem is None
