@@ -1,0 +1,99 @@
+"""What the owner of a pipeline believes before anything has happened: what actions cost and how often they fail.
+
+Must never guess silently: an action without a configured failure has no say, and a number that makes no sense is a
+ValueError that names its key.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from healerd.config import PipelineSettings
+from healerd.model import ACTIONS_THAT_HEAL, HOLD
+
+__all__ = ["COST_MAX", "DEFAULT_PRIORS", "PSEUDO_INCIDENTS", "UNCONFIGURED_FAILURE", "ActionPrior", "CostModel"]
+
+PSEUDO_INCIDENTS = 10.0
+"""Weight of the configured belief: it counts like so many incidents that were really seen."""
+UNCONFIGURED_FAILURE = 0.5
+"""Stands in the log for an action without a configured failure; nothing is decided by it."""
+COST_MAX = 1e12
+"""A cost above this is a slip of the keyboard, and would drown every other number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionPrior:
+    """What is believed of one action: its fixed cost, and P(failure) = failure + slopes . context, in points.
+
+    A failure is an incident that is not resolved, or harm caused. `failure` None means that nobody said.
+    """
+
+    action: str
+    cost: float = 0.0
+    failure: float | None = None
+    slopes: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        key = f"actions.{self.action}"
+        _require(math.isfinite(self.cost) and 0 <= self.cost <= COST_MAX, f"{key}.cost", self.cost, "from 0 to 1e12")
+        within = self.failure is None or 0 < self.failure < 1
+        _require(within, f"{key}.failure", self.failure, "between 0 and 1")
+        for feature, slope in self.slopes.items():
+            _require(-1 <= slope <= 1, f"{key}.slopes.{feature}", slope, "from -1 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostModel:
+    """The cost model of one pipeline: expected cost of an action = fixed cost + severity x P(failure | context).
+
+    `features` names the context's numbers; the first is the constant 1. `severity` is what an unresolved incident
+    costs. `actions` holds a prior for each action, `hold` among them.
+    """
+
+    features: tuple[str, ...]
+    severity: float
+    actions: tuple[ActionPrior, ...]
+
+    def __post_init__(self) -> None:
+        sound = math.isfinite(self.severity) and 0 < self.severity <= COST_MAX
+        _require(sound, "degraded_cost x degraded_windows", self.severity, "above 0, and at most 1e12")
+        names = [prior.action for prior in self.actions]
+        _require(len(set(names)) == len(names), "actions", names, "each named once")
+        _require(HOLD in names, "actions", names, "complete: `hold` is an action too")
+        unknown = sorted({name for prior in self.actions for name in prior.slopes} - set(self.features[1:]))
+        _require(not unknown, "slopes", unknown, f"of the features {', '.join(self.features[1:])}")
+
+    @classmethod
+    def of(cls, settings: PipelineSettings, *, features: tuple[str, ...], hold: ActionPrior) -> "CostModel":
+        """Take the cost model from a pipeline's configuration. Raises ValueError with the key."""
+        named = {name: (each.cost, each.failure) for name, each in settings.actions.items()}
+        priors = [
+            ActionPrior(action=name, cost=named.get(name, (0.0, None))[0], failure=named.get(name, (0.0, None))[1])
+            for name in ACTIONS_THAT_HEAL
+        ]
+        severity = settings.degraded_cost * settings.degraded_windows
+        return cls(features=features, severity=severity, actions=(hold, *priors))
+
+    def prior(self, action: str) -> ActionPrior | None:
+        """Find the prior of an action."""
+        return next((prior for prior in self.actions if prior.action == action), None)
+
+    def configured(self, action: str) -> bool:
+        """Tell whether somebody said how often the action fails; without it the policy stays in shadow."""
+        prior = self.prior(action)
+        return prior is not None and prior.failure is not None
+
+
+DEFAULT_PRIORS: Mapping[str, ActionPrior] = {
+    "retrain": ActionPrior(action="retrain", cost=40.0, failure=0.25),
+    "rollback": ActionPrior(action="rollback", cost=1.0, failure=0.35),
+    "fallback": ActionPrior(action="fallback", cost=5.0, failure=0.40),
+}
+"""Values to *write into* a configuration where nobody has a better guess, as `try` and `demo` do: in units of which one
+degraded window costs 100. A new fit on good data mostly helps and takes work; an old version costs nothing to bring
+back and fits less often; a safe model stops the worst and resolves little. Nothing reads them by itself."""
+
+
+def _require(holds: bool, key: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not holds:
+        raise ValueError(f"`{key}` is {value}, and must be {wanted}")
