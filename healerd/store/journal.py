@@ -96,10 +96,10 @@ class Store(ReadStore):
                 self._writer.execute("COMMIT")
                 self._head = transaction.end()
             finally:
+                self._owner = 0
                 transaction.end()
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
-                self._owner = 0
 
     def _start(self) -> None:
         newest = self.find(Epoch, order="-number", limit=1)

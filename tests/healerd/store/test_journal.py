@@ -277,6 +277,23 @@ def test_a_watermark_never_goes_back(store: Store) -> None:
         tx.set_watermark("p", START)
 
 
+def test_a_full_disk_is_an_error_that_passes(store: Store) -> None:
+    """When the disk is full a transaction fails whole, and once there is space the store goes on."""
+
+    def flood() -> None:
+        with store.transaction() as tx:
+            tx.save_state("p", "detector", b"x" * 1_000_000)
+
+    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+    store._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    with pytest.raises(StoreError, match="free some disk space"):
+        flood()
+    assert store.state("p", "detector") is None
+    store._writer.execute("PRAGMA max_page_count = 1000000")
+    flood()
+    assert store.verify().first_bad is None
+
+
 def test_a_leaf_has_a_limit(store: Store) -> None:
     """A trace beyond all measure is an error of that tick, not a database that grows without end."""
     with pytest.raises(StoreError, match="the limit is"), store.transaction() as tx:
