@@ -225,7 +225,7 @@ class Transaction(Reader):
     ) -> int:
         key, data = _key(table, record), plain(record)
         assert value is None or len(value) <= VALUE_BYTES_MAX, f"{key} is larger than {VALUE_BYTES_MAX} bytes"
-        pipeline = pipeline or data.get("pipeline")
+        pipeline = pipeline or data.get("pipeline") or self._pipeline_of(data.get("intent_id"))
         seq, body = self._append(kind=kind, actor=actor, pipeline=pipeline, table=table.name, key=key, record=data)
         columns = "seq, row_key, leaf, body" + (", value" if table.with_value else "")
         values = [seq, key, seq, body, *([value] if table.with_value else [])]
@@ -236,6 +236,10 @@ class Transaction(Reader):
             values,
         )
         return seq
+
+    def _pipeline_of(self, intent_id: str | None) -> str | None:
+        intent = self.get(Intent, intent_id) if intent_id else None
+        return intent.pipeline if intent else None
 
     def _append(
         self,

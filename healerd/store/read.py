@@ -11,8 +11,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from healerd.audit import AuditReport, Entry, stamp
 from healerd.errors import StoreError
 from healerd.model import Measurement
@@ -88,7 +86,7 @@ class Reader:
         order = _order("-seq" if newest_first else "seq")
         sql = f"SELECT CAST(body AS BLOB) FROM audit_leaf {where} ORDER BY {order} LIMIT ?"
         rows = self._query(sql, [*values, min(limit, LEAVES_MAX)])
-        return tuple(msgspec.json.decode(body, type=Entry) for (body,) in rows)
+        return tuple(decode(Entry, body) for (body,) in rows)
 
     def head(self) -> tuple[int, str]:
         """Read the number of the newest leaf and the head of the chain after it, in hexadecimal."""

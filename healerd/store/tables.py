@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from healerd.audit import canonical, stamp
+from healerd.errors import StoreError
 from healerd.model import (
     Answer,
     Bar,
@@ -144,5 +145,14 @@ def plain(record: object) -> Any:
 
 
 def decode(record: type[R], body: bytes) -> R:
-    """Put a record together again from its canonical bytes."""
-    return msgspec.json.decode(body, type=record)
+    """Put a record together again from its canonical bytes.
+
+    Raises:
+        StoreError: they are not those of such a record: somebody changed them.
+    """
+    try:
+        return msgspec.json.decode(body, type=record)
+    except msgspec.MsgspecError as problem:
+        raise StoreError(
+            f"a stored {record.__name__.lower()} is damaged: {problem}; `healerd audit verify` names it"
+        ) from problem

@@ -9,7 +9,7 @@ import pytest
 
 from healerd.clock import ManualClock
 from healerd.errors import Conflict, StoreError
-from healerd.model import Cohort, Decision, Incident, Intent, IntentState, Version
+from healerd.model import Cohort, Decision, Incident, Intent, IntentState, Outcome, Version
 from healerd.segments import Segment
 from healerd.store import TABLES, Epoch, Range, ReadStore, Saved, SavedProfile, Store, Watermark
 from tests.healerd.store.records import EACH, HALF_HOUR, START, WINDOW, a_decision, a_measurement, a_segment, an_intent
@@ -65,6 +65,15 @@ def test_each_change_has_its_leaf(store: Store, clock: ManualClock) -> None:
     assert leaf.record["state"] == "announced"
     assert leaf.epoch == store.epoch
     assert (note.table, note.record) == (None, {"seconds": 3.5})
+
+
+def test_an_outcome_belongs_to_its_intents_pipeline(store: Store) -> None:
+    """A record that names only an intent is found in the log under the intent's pipeline."""
+    outcome = next(record for record in EACH if isinstance(record, Outcome))
+    with store.transaction() as tx:
+        tx.put(an_intent())
+        tx.put(outcome)
+    assert [leaf.kind for leaf in store.leaves(pipeline="p")] == ["intent", "outcome"]
 
 
 def test_an_exception_leaves_nothing(store: Store) -> None:

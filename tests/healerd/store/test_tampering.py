@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from healerd.clock import ManualClock
+from healerd.errors import StoreError
+from healerd.model import Intent
 from healerd.store import TABLES, ReadStore, Store
 from healerd.store.library import sqlite
 from tests.healerd.store.records import EACH, START, WINDOW
@@ -116,6 +118,13 @@ def test_a_row_put_back_is_found(sound: Path, tmp_path: Path) -> None:
     _, problem = tampered(sound, tmp_path, *statements)
     assert problem is not None
     assert "put back" in problem
+
+
+def test_a_row_that_is_no_record_is_damage(sound: Path, tmp_path: Path) -> None:
+    """Reading a row that somebody broke is an error that says how to find it, never a half-read record."""
+    tampered(sound, tmp_path, "UPDATE intent SET body = json_remove(body, '$.state')")
+    with ReadStore.open(tmp_path) as reader, pytest.raises(StoreError, match="a stored intent is damaged"):
+        reader.get(Intent, "i1")
 
 
 def test_leaves_cannot_be_changed_by_accident(sound: Path, tmp_path: Path) -> None:
