@@ -258,6 +258,7 @@ OLD = {"started_at": ago(100), "ended_at": ago(90)}
     ("limit", "log", "minutes"),
     [
         ("retrain at most 2 per 24h per pipeline", [("retrain", OLD)], None),
+        ("retrain at most 1 per 100m per pipeline", [("retrain", OLD)], None),
         (
             "retrain at most 2 per 24h per pipeline",
             [("retrain", OLD), ("retrain", {"started_at": ago(200)})],
@@ -383,6 +384,28 @@ def test_hysteresis_opens_and_clears_slowly() -> None:
         state = advance(ruleset, given, state)
         seen.append(evaluate(ruleset, given, state, confidence=None).signals["s"])
     assert seen == [False, True, True, None, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("condition", "windows"),
+    [
+        ("held", [(0.05, 0.5), (None, 0.5), (0.15, 0.5)]),
+        ("(error_rate > 10%) since (stored_gain > 90%)", [(0.3, None), (0.3, 0.5)]),
+    ],
+)
+def test_s4_a_guard_does_not_forget_that_it_could_not_know(
+    condition: str, windows: list[tuple[float | None, float | None]]
+) -> None:
+    """What may have started in a window without data keeps a guard acting, while a proposal stays away."""
+    text = "signal held = error_rate > 20% clears when error_rate < 10%\n"
+    ruleset = rules(f"{text}{PERMIT}\nforbid f: probe when {condition}\npropose p2: rollback when {condition}")
+    state = SignalState()
+    for error, gain in windows:
+        given = inputs(facts={"error_rate": error, "stored_gain": gain})
+        state = advance(ruleset, given, state)
+    answer = evaluate(ruleset, given, state, confidence={"probe": 0.9})
+    assert answer.verdicts["probe"].level is Level.FORBIDDEN
+    assert answer.proposals == ()
 
 
 def test_what_was_never_advanced_is_unknown() -> None:

@@ -1,0 +1,48 @@
+"""The reference is true: every example in it runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from healerd_rules import CODES, load_text, render
+from healerd_rules.builtins import BUILTINS
+from tests.rules.worlds import SCHEMA
+
+README = Path(__file__).parents[2] / "rules" / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```([^\n]+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+GOOD = [text for kind, text in BLOCKS if kind == "heal"]
+BAD = [(kind.split()[2], text) for kind, text in BLOCKS if kind.startswith("heal error")]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_examples_load(text: str) -> None:
+    """Each example of the reference loads without an error."""
+    loaded = load_text(text, name="readme.heal", schema=SCHEMA)
+    assert loaded.errors == (), render(loaded.diagnostics, loaded.sources)
+
+
+@pytest.mark.parametrize(("code", "text"), BAD, ids=[code for code, _ in BAD])
+def test_faults_are_found(code: str, text: str, tmp_path: Path) -> None:
+    """Each faulty example gives its finding, and no other code."""
+    (tmp_path / "own_pack.heal").write_text("pack own\naction reboot\npermit gently: reboot when rows > 5\n")
+    loaded = load_text(text, name=str(tmp_path / "readme.heal"), schema=SCHEMA)
+    assert {found.code for found in loaded.diagnostics} == {code}
+
+
+def test_every_code_and_function_is_documented() -> None:
+    """The reference has an example of each finding and names each function."""
+    shown = {code for code, _ in BAD} | {"too-large", "unreadable"}
+    assert shown == set(CODES)
+    assert all(f"`{name}(" in TEXT for name in BUILTINS)
+
+
+def test_the_python_example_runs() -> None:
+    """The Python example runs and prints what the reference says."""
+    code = next(text for kind, text in BLOCKS if kind == "python")
+    shown = next(text for kind, text in BLOCKS if kind == "text")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == shown.strip()
