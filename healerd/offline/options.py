@@ -17,8 +17,8 @@ class TryOptions:
     file: Path
     target: str
     """Column that the model predicts."""
-    time: str
-    """Column with the time at which a row is served."""
+    time: str | None = None
+    """Column with the time at which a row is served; without one, rows are taken in the order of the file."""
     train_rows: int | None = None
     """The first so many rows train the first model; excludes `train_until`."""
     train_until: datetime | None = None
