@@ -1,6 +1,7 @@
 """Turns lark's parse tree of one statement into the syntax tree.
 
-It never checks a name or a type; literals are read here, and only here.
+It never checks a name or a type; literals are read here, and only here. It is long because it has one
+method for each rule of the grammar.
 """
 
 from collections.abc import Callable

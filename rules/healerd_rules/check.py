@@ -4,8 +4,9 @@ It never stops at the first fault: each is reported in its file, and checking go
 """
 
 from healerd_rules import core, tree
+from healerd_rules.context import Context, Place
 from healerd_rules.core import Core
-from healerd_rules.elaborate import Context, Elaborator, Place
+from healerd_rules.elaborate import Elaborator
 from healerd_rules.lint import lint
 from healerd_rules.module import Home, Module, Vocabulary
 from healerd_rules.program import CompiledRule, RuleSet

@@ -4,47 +4,22 @@ It never evaluates anything but constants; None means that the fault has been re
 """
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from healerd_rules import core, tree
 from healerd_rules.arithmetic import arithmetic
 from healerd_rules.builtins import BUILTINS, Function
 from healerd_rules.calendars import CalendarSpec, read_calendar
+from healerd_rules.comparing import check_comparable
+from healerd_rules.context import Context, Place, with_article
 from healerd_rules.core import Core
-from healerd_rules.module import Home, Module, Vocabulary
-from healerd_rules.schema import STAGES, Type
+from healerd_rules.module import Home, Vocabulary
+from healerd_rules.schema import Type
+from healerd_rules.sizes import MAX_DEPTH, Sizes
 from healerd_rules.tree import Expr, Ident, Span
-from healerd_rules.units import NUMERIC, combine, comparable
+from healerd_rules.units import NUMERIC, combine
 from healerd_rules.words import BUILTIN_VALUES, did_you_mean
 
-MAX_COST = 5_000
-MAX_DEPTH = 100
 MAX_DURATION_S = 90 * 86400
-
-
-class Place(StrEnum):
-    """Where an expression stands; `confidence` has a meaning in guards and invariants alone."""
-
-    GUARD = "guard"
-    PLAIN = "plain"
-    INVARIANT = "invariant"
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The module, the place, and the dimension whose member is being looked at."""
-
-    module: Module
-    place: Place
-    dimension: str | None = None
-
-    def error(self, code: str, span: Span, message: str, mend: str = "") -> None:
-        """Report in the module's file."""
-        self.module.findings.error(code, span, message, mend)
-
-    def text(self, span: Span) -> str:
-        """What is written there."""
-        return self.module.source.slice(span)
 
 
 @dataclass(slots=True)
@@ -54,8 +29,7 @@ class Elaborator:
     vocabulary: Vocabulary
     _done: dict[tuple[str, str], Core | CalendarSpec | None] = field(default_factory=dict)
     _open: set[tuple[str, str]] = field(default_factory=set)
-    _sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
-    _kept: list[Core] = field(default_factory=list)
+    _sizes: Sizes = field(default_factory=Sizes)
     _level: int = 0
 
     def truth(self, expr: Expr, context: Context) -> Core | None:
@@ -64,9 +38,9 @@ class Elaborator:
         if node is None:
             return None
         if node.type is not Type.BOOL:
-            context.error("type", expr.span, f"`{context.text(expr.span)}` is {_a(node.type)}, not a truth")
+            context.error("type", expr.span, f"`{context.text(expr.span)}` is {with_article(node.type)}, not a truth")
             return None
-        return node if self._small(node, expr.span, context) else None
+        return node if self._sizes.small(node, expr.span, context) else None
 
     def constant(self, expr: Expr, context: Context, kinds: tuple[Type, ...]) -> core.Const | None:
         """An expression that must be known now and of one of the types."""
@@ -78,7 +52,9 @@ class Elaborator:
             return None
         if node.type not in kinds:
             wanted = " or ".join(kind.value for kind in kinds)
-            context.error("unit", expr.span, f"`{context.text(expr.span)}` is {_a(node.type)}, expected {wanted}")
+            context.error(
+                "unit", expr.span, f"`{context.text(expr.span)}` is {with_article(node.type)}, expected {wanted}"
+            )
             return None
         return node
 
@@ -180,7 +156,7 @@ class Elaborator:
         if key not in self._done:
             self._open.add(key)
             node = self._define(home)
-            small = not isinstance(node, Core) or self._small(node, name.span, context)
+            small = not isinstance(node, Core) or self._sizes.small(node, name.span, context)
             self._done[key] = node if small else None
             self._open.discard(key)
         return self._done[key]
@@ -260,7 +236,7 @@ class Elaborator:
         if value is None or extent is None or not self._plain((value,), call.span, context):
             return None
         if value.type not in NUMERIC:
-            context.error("type", call.args[0].span, f"`{call.name.text}` of {_a(value.type)} has no meaning")
+            context.error("type", call.args[0].span, f"`{call.name.text}` of {with_article(value.type)} has no meaning")
             return None
         kind = function.result or (Type.POINTS if call.name.text == "drop" and value.type is Type.RATIO else value.type)
         return core.Remembered(call.name.text, (value,), *extent, 0, kind, context.text(call.span))
@@ -323,39 +299,12 @@ class Elaborator:
         if first is None or any(other is None for other in others):
             return None
         found = [other for other in others if other is not None]
-        if not all(self._comparable(first, other, op, expr, context) for other in found):
+        if not all(check_comparable(first, other, op, expr, context) for other in found):
             return None
         text = context.text(expr.span)
         if isinstance(expr, tree.Compare):
             return core.Compare(op, first, found[0], text)
         return core.Between(first, found[0], found[1], text)
-
-    def _comparable(self, left: Core, right: Core, op: str, expr: Expr, context: Context) -> bool:
-        if not comparable(left.type, right.type, op):
-            context.error("type", expr.span, f"cannot compare {left.type.value} {op} {right.type.value}")
-            return False
-        if isinstance(left, core.Confidence) and isinstance(right, core.Confidence):
-            context.error("confidence", expr.span, "`confidence` is compared with itself")
-            return False
-        for one, other in ((left, right), (right, left)):
-            if one.type is Type.POINTS and isinstance(other, core.Const) and other.type is Type.RATIO:
-                mend = f"write `{float(other.value) * 100:g}pp`: a difference of ratios is in percentage points"
-                context.error("unit", expr.span, "cannot compare points with per cent", mend)
-                return False
-            self._look_closer(one, other, expr, context)
-        return True
-
-    def _look_closer(self, one: Core, other: Core, expr: Expr, context: Context) -> None:
-        if not isinstance(other, core.Const):
-            return
-        if one.type is Type.RATIO and other.type is Type.NUMBER and float(other.value) > 1:
-            mend = f"did you mean `{float(other.value):g}%`?"
-            context.module.findings.warning(
-                "scale", expr.span, f"a ratio is compared with {float(other.value):g}", mend
-            )
-        if isinstance(one, core.Builtin) and one.name == "stage" and other.value not in STAGES:
-            mend = "the stages are " + ", ".join(f"`{stage}`" for stage in STAGES)
-            context.error("value", expr.span, f"there is no stage `{other.value}`", mend)
 
     def _is_missing(self, expr: tree.IsMissing, context: Context) -> Core | None:
         node = self.expression(expr.operand, context)
@@ -372,7 +321,9 @@ class Elaborator:
         if node is None or not isinstance(calendar, CalendarSpec):
             return None
         if node.type is not Type.TIME:
-            context.error("type", expr.operand.span, f"{_a(node.type)} cannot lie in a calendar", "write `now in ...`")
+            context.error(
+                "type", expr.operand.span, f"{with_article(node.type)} cannot lie in a calendar", "write `now in ...`"
+            )
             return None
         return core.InCalendar(node, calendar, context.text(expr.span))
 
@@ -425,24 +376,6 @@ class Elaborator:
             return None
         return core.Remembered(expr.kind, found, *extent, expr.need, Type.BOOL, context.text(expr.span))
 
-    def _small(self, node: Core, span: Span, context: Context) -> bool:
-        """Report what would cost too much at every window, or nest too deeply to be walked."""
-        cost, depth = self._size(node)
-        if cost > MAX_COST:
-            context.error("cost", span, f"costs more than {MAX_COST} steps a window", "use fewer nested `let`s")
-        if depth > MAX_DEPTH:
-            context.error("too-deep", span, "definitions build on each other too deeply")
-        return cost <= MAX_COST and depth <= MAX_DEPTH
-
-    def _size(self, node: Core) -> tuple[int, int]:
-        """How many nodes one evaluation visits, shared ones as often as they are visited, and the depth."""
-        if id(node) not in self._sizes:
-            self._kept.append(node)  # an id stays unique only while its node lives
-            inside = [self._size(part) for part in core.parts(node)]
-            depth = 1 + max((deep for _, deep in inside), default=0)
-            self._sizes[id(node)] = (1 + sum(cost for cost, _ in inside), depth)
-        return self._sizes[id(node)]
-
 
 def _literal(expr: Expr) -> Core | None:
     match expr:
@@ -465,9 +398,3 @@ def _fold(node: core.Negative | core.Arith) -> Core:
         return node
     value = arithmetic(node, [operand.value for operand in operands if isinstance(operand, core.Const)])
     return node if value is None else core.Const(value, node.type)
-
-
-def _a(kind: Type) -> str:
-    return {Type.MONEY: "money", Type.TEXT: "text", Type.BYTES: "bytes", Type.BOOL: "a truth", Type.TIME: "a time"}.get(
-        kind, f"a {kind.value}"
-    )

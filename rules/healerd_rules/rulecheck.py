@@ -6,8 +6,9 @@ It never compares rules with each other; that is the linter's part.
 from typing import assert_never
 
 from healerd_rules import core, tree
+from healerd_rules.context import Context, Place
 from healerd_rules.core import Core
-from healerd_rules.elaborate import Context, Elaborator, Place
+from healerd_rules.elaborate import Elaborator
 from healerd_rules.module import Module
 from healerd_rules.program import (
     GUARDS,

@@ -5,7 +5,8 @@ It never runs a test.
 
 from healerd_rules import tree
 from healerd_rules.calendars import read_date, read_minute
-from healerd_rules.elaborate import Context, Elaborator, Place
+from healerd_rules.context import Context, Place
+from healerd_rules.elaborate import Elaborator
 from healerd_rules.module import Module
 from healerd_rules.schema import Type
 from healerd_rules.units import comparable

@@ -1,6 +1,6 @@
 """The syntax tree: what was written, with the place of each part.
 
-It never resolves a name and never knows a type.
+It never resolves a name and never knows a type. It is long because it is one list: a record for each form.
 """
 
 from dataclasses import dataclass
