@@ -117,12 +117,14 @@ class ProcessWorker:
     `folder` holds a note for each job (who runs it, why it failed), `logs` what jobs print.
     """
 
-    def __init__(self, folder: Path, logs: Path, *, score_deadline_s: float = 30.0) -> None:
+    def __init__(
+        self, folder: Path, logs: Path, *, score_deadline_s: float = 30.0, preload: Sequence[str] = PRELOAD
+    ) -> None:
         self._folder, self._logs, self._score_deadline_s = folder, logs, score_deadline_s
         self._jobs: dict[str, ForkServerProcess] = {}
         self._watchers: dict[str, threading.Thread] = {}
         self._context = get_context("forkserver")
-        self._context.set_forkserver_preload(list(PRELOAD))
+        self._context.set_forkserver_preload(list(preload))
         for needed in (folder, logs):
             needed.mkdir(parents=True, exist_ok=True)
         self._forget_old_notes()

@@ -19,7 +19,7 @@ from healerd.store import Reader, Transaction
 
 __all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "start", "waiting_states", "withdrawal"]
 
-ATTEMPTS_MAX = 3
+ATTEMPTS_MAX = 5
 waiting_states = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.READY})
 ENDED_BY_A_HEAL = frozenset({IntentState.CONFIRMED, IntentState.VERIFYING})
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from healerd.actions import ACTIONS, Draft, InlineWorker, Plan, Registry, Worker, World
@@ -31,6 +32,11 @@ SETTINGS = PipelineSettings(
         train_windows=4, judge_windows=2, rows_min=40, verify_windows=2, versions_kept=8, refit=False
     ),
 )
+
+
+def with_healing(settings: PipelineSettings, **healing) -> PipelineSettings:
+    """The settings with another `healing`."""
+    return msgspec.structs.replace(settings, healing=msgspec.structs.replace(settings.healing, **healing))
 
 
 @dataclass
@@ -116,24 +122,27 @@ class Bench:
 
     def close_window(self, label: float = 0.0, *, noise: float = 0.0) -> None:
         """Serve one window by the active model, with its truth, let an hour pass, and mark it as judged."""
+        self.serve(self.registry.active, label, noise=noise)
+        with self.store.transaction() as tx:
+            tx.set_watermark("flights", self.clock.now())
+
+    def serve(self, version: str, label: float, *, noise: float = 0.0) -> None:
+        """Serve one window by a version, and let an hour pass."""
         start = self.clock.now()
         number = len(self.served)
-        active = self.registry.active
         x = np.arange(ROWS, dtype=np.float64)
         wrong = np.arange(ROWS) < noise * ROWS
         self.served.append(
             Predictions(
                 ids=np.array([f"{number}-{i}" for i in range(ROWS)], dtype=object),
                 at=stamp(start) + (np.arange(ROWS) * 50_000_000).astype("timedelta64[us]"),
-                version=np.full(ROWS, active, dtype=object),
-                output=self.registry.load(active).predict({"x": x}),
+                version=np.full(ROWS, version, dtype=object),
+                output=self.registry.load(version).predict({"x": x}),
                 label=np.where(wrong, 1.0 - label, label),
                 features={"x": x},
             )
         )
         self.clock.advance(3600)
-        with self.store.transaction() as tx:
-            tx.set_watermark("flights", self.clock.now())
 
     def close_windows(self, count: int, label: float = 0.0, *, noise: float = 0.0) -> None:
         for _ in range(count):

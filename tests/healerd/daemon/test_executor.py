@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from healerd.config import ActionSettings
 from healerd.daemon.action_log import action_log
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.rulings import Go, Ruling
@@ -24,7 +26,7 @@ from healerd.model import (
     StageChange,
     Version,
 )
-from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench
+from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench, with_healing
 
 Make = Callable[..., Bench]
 S = IntentState
@@ -199,7 +201,7 @@ def test_a_candidate_worse_than_a_stored_version_is_refused(make: Make) -> None:
 
 def test_a_refit_is_promoted_only_through_a_shadow_window(make: Make) -> None:
     """A model fitted again on the judging rows waits for a window that is new to it."""
-    bench = make(settings=settings_with(refit=True))
+    bench = make(settings=with_healing(SETTINGS, refit=True))
     bench.close_window(label=0.0)
     bench.close_windows(5, label=1.0)
     bench.propose("retrain")
@@ -215,28 +217,18 @@ def test_a_refit_is_promoted_only_through_a_shadow_window(make: Make) -> None:
     assert bench.intent().result["shadowed"]["n"] == 60
 
 
-def settings_with(**healing):
-    fields = {name: getattr(SETTINGS.healing, name) for name in SETTINGS.healing.__struct_fields__}
-    rest = {name: getattr(SETTINGS, name) for name in SETTINGS.__struct_fields__ if name != "healing"}
-    return type(SETTINGS)(**rest, healing=type(SETTINGS.healing)(**{**fields, **healing}))
-
-
 def test_a_failing_training_ends_its_heal(make: Make) -> None:
     """When the training code fails, the heal has failed and says why; nothing serves that did not."""
     bench = make()
     bench.close_windows(6)
     bench.propose("retrain")
-    bench.settings = replaced(bench.settings, "no.such.module:f")
+    bench.settings = msgspec.structs.replace(
+        bench.settings, actions={"retrain": ActionSettings(entry="no.such.module:f")}
+    )
     bench.step()
     assert bench.intent().state is S.FAILED
     assert "no training function" in bench.intent().reason
     assert bench.store.get(Outcome, "h1").result is Result.FAILED
-
-
-def replaced(settings, entry: str):
-    retrain = settings.actions["retrain"]
-    fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    return type(settings)(**{**fields, "actions": {"retrain": type(retrain)(entry=entry, deadline=retrain.deadline)}})
 
 
 # A fallback and the way back.
@@ -395,8 +387,8 @@ def test_s14_what_nobody_can_tell_needs_a_person(bench: Bench) -> None:
 
 
 def test_s14_an_effect_that_never_comes_is_given_up(bench: Bench) -> None:
-    """After three attempts without any effect the intent has failed."""
-    bench.propose("rollback", state=S.EXECUTING, attempt=3)
+    """After five attempts without any effect the intent has failed."""
+    bench.propose("rollback", state=S.EXECUTING, attempt=5)
     bench.step()
     assert bench.intent().state is S.FAILED
     assert bench.registry.active == "zero"
