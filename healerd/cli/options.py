@@ -13,7 +13,19 @@ from healerd.cli.show import Show
 from healerd.client import Client
 from healerd.errors import ConfigError
 
-__all__ = ["attached", "ids_option", "is_interactive", "json_option", "locate", "reason_option", "reason_or_ask"]
+__all__ = [
+    "attached",
+    "default_config",
+    "ids_option",
+    "is_interactive",
+    "json_option",
+    "locate",
+    "pipeline_argument",
+    "place_options",
+    "read_ids",
+    "reason_option",
+    "reason_or_ask",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

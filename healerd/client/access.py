@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from healerd.client.views import Reader
     from healerd.store import ReadStore
 
-__all__ = ["STOP", "Client"]
+__all__ = ["EVERYTHING", "STOP", "Client"]
 
+EVERYTHING = "*"
+"""What stands for every pipeline where one would be named."""
 STOP = "STOP"
 """Name of the file in the state folder that stops everything while it exists."""
 

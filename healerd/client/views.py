@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from healerd.audit import Entry
+from healerd.client.access import EVERYTHING
 from healerd.errors import NotFound
 from healerd.model import (
     ACTIONS_THAT_HEAL,
@@ -27,7 +28,6 @@ from healerd.model import (
 )
 
 __all__ = [
-    "EVERYTHING",
     "Json",
     "PipelineState",
     "Reader",
@@ -49,7 +49,6 @@ __all__ = [
 Json = dict[str, Any]
 R = TypeVar("R")
 
-EVERYTHING = "*"
 WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.NEEDS_PERSON})
 WORKING = OPEN_STATES - WAITING
 

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from healerd.audit import Entry
 from healerd.client import views
+from healerd.client.access import EVERYTHING
 from healerd.client.views import Json, Reader
 from healerd.clock import Clock
 from healerd.daemon.mutations import MUTATIONS, Ask, Mutation, carry_out
@@ -198,7 +199,7 @@ class Control:
                 raise ConfigError("the header `Idempotency-Key` is needed: 8 to 128 characters, a new one each time")
             ask = Ask(
                 person=await self._person(request),
-                on=request.path_params.get("on", views.EVERYTHING),
+                on=request.path_params.get("on", EVERYTHING),
                 reason=body.get("reason", ""),
                 seen=body.get("if_rev"),
                 options=body,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from healerd.client.views import EVERYTHING, did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
+from healerd.client.access import EVERYTHING
+from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
 from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound

@@ -10,7 +10,8 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from healerd.audit import Entry
-from healerd.client.views import EVERYTHING, plain
+from healerd.client.access import EVERYTHING
+from healerd.client.views import plain
 from healerd.clock import Clock
 from healerd.errors import Conflict, NotAllowed, NotFound
 from healerd.model import (
