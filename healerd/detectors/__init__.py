@@ -3,7 +3,7 @@
 Pure: state in, state out. Must never act, wait, read a clock or draw a random number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from healerd.detectors.budget import limits, promise
@@ -13,9 +13,10 @@ from healerd.detectors.harm import detect_harm, error_limit, is_known
 from healerd.detectors.observation import Detector, Observation, State
 from healerd.detectors.paired import Gain, p_error_high, paired_gain
 from healerd.detectors.quality import detect_quality, quality
+from healerd.detectors.regret import detect_regret
 from healerd.detectors.settings import DetectionSettings
 from healerd.detectors.yardstick import Yardstick, make_yardstick
-from healerd.model import Cohort, Measurement, Quality, Reference, Window
+from healerd.model import Cohort, Measurement, Quality, Reference, Rival, Window
 from healerd.profiles import Profile
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
 
 DETECTORS: Mapping[str, Detector] = {
     "harm": detect_harm,
+    "regret": detect_regret,
     "quality": detect_quality,
     "drift": detect_drift,
     "score": detect_score_drift,
@@ -64,13 +66,16 @@ def measure(
     yardstick: Yardstick,
     reference: Reference,
     cohorts: Sequence[Cohort],
+    rivals: Sequence[Rival] = (),
+    stored: Collection[str] = (),
     settings: DetectionSettings,
     state: State,
     duplicates: int | None = None,
 ) -> Measured:
     """Run every detector on one window, once; `state` is what the last window left, `{}` at first.
 
-    `reference` is that of the version now active; `cohorts` are those that matured in this window, each given once.
+    `reference` is that of the version now active; `cohorts` are those that matured in this window, each given once, and
+    `rivals` how the `stored` versions did on them.
     """
     assert profile.maps_id == yardstick.reference.maps.id, "a profile and a reference of different cell maps"
     seen = Observation(
@@ -79,6 +84,8 @@ def measure(
         yardstick=yardstick,
         reference=reference,
         cohorts=tuple(cohorts),
+        rivals=tuple(rivals),
+        stored=frozenset(stored),
         duplicates=duplicates,
         settings=settings,
         log_limits=limits(settings.false_alarms_per_year, settings.window_s, settings.weights),

@@ -18,6 +18,10 @@ ASSUMPTIONS: Mapping[Layer, tuple[str, ...]] = {
         "rows within a window err independently, but for the reference's own variance between windows",
         "the reference error was measured on rows like today's that did not train the model",
     ),
+    Layer.REGRET: (
+        "rows within a window differ independently, but for the reference's own variance between windows",
+        "a stored version trained on none of the rows it is compared on",
+    ),
     Layer.QUALITY: ("healthy rates stay within the tolerance of what the reference's windows showed",),
     Layer.DRIFT: (
         "rows within a window are independent, but for the reference's own variance between windows",
@@ -41,11 +45,7 @@ def limits(false_alarms_per_year: float, window_s: float, weights: Mapping[Layer
     10.46
     """
     windows = YEAR_S / window_s
-    return {
-        layer: max(1.0, math.log(windows / (false_alarms_per_year * weight)))
-        for layer, weight in weights.items()
-        if weight > 0
-    }
+    return {layer: max(1.0, math.log(windows / (false_alarms_per_year * weight))) for layer, weight in weights.items()}
 
 
 def promise(settings: DetectionSettings) -> str:

@@ -56,7 +56,7 @@ def detect_score_drift(seen: Observation, state: State) -> tuple[tuple[Measureme
 def _detect(
     seen: Observation, state: State, features: Sequence[FeatureYardstick], layer: Layer
 ) -> tuple[tuple[Measurement, ...], State]:
-    if not features or layer not in seen.log_limits:
+    if not features:
         return (), {}
     log_limit = seen.log_limits[layer]
     if state.get("reference") != seen.yardstick.id:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from healerd.detectors.settings import DetectionSettings
 from healerd.detectors.yardstick import Yardstick
-from healerd.model import Cohort, Layer, Measurement, Reference, Window
+from healerd.model import Cohort, Layer, Measurement, Reference, Rival, Window
 from healerd.profiles.counts import Profile
 
 __all__ = ["Detector", "Observation", "State"]
@@ -19,7 +19,8 @@ State: TypeAlias = Mapping[str, Any]
 class Observation:
     """One window: its profile, the cohorts of labels that matured in it, and what both are held against.
 
-    `duplicates` counts rows of the window that came more than once; None when nobody counted.
+    `rivals` are the `stored` versions as they did, in shadow, on those cohorts. `duplicates` counts rows of the window
+    that came more than once; None when nobody counted.
     """
 
     window: Window
@@ -27,6 +28,8 @@ class Observation:
     yardstick: Yardstick
     reference: Reference
     cohorts: tuple[Cohort, ...]
+    rivals: tuple[Rival, ...]
+    stored: frozenset[str]
     duplicates: int | None
     settings: DetectionSettings
     log_limits: Mapping[Layer, float]

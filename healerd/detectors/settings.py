@@ -7,8 +7,14 @@ from healerd.model import Layer
 
 __all__ = ["WEIGHTS", "DetectionSettings"]
 
-WEIGHTS: Mapping[Layer, float] = {Layer.HARM: 0.5, Layer.QUALITY: 0.2, Layer.DRIFT: 0.2, Layer.SCORE: 0.1}
-"""Shares of the false-alarm budget; half goes to the only layer that may act by itself. They add up to 1."""
+WEIGHTS: Mapping[Layer, float] = {
+    Layer.HARM: 0.4,
+    Layer.REGRET: 0.1,
+    Layer.QUALITY: 0.2,
+    Layer.DRIFT: 0.2,
+    Layer.SCORE: 0.1,
+}
+"""Shares of the false-alarm budget; half goes to the two layers that judge by labels. They add up to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,4 +53,5 @@ class DetectionSettings:
         assert self.references_per_year >= 1
         assert self.scale_tolerance > 1
         assert self.rows_tolerance > 1
+        assert all(self.weights.get(layer, 0) > 0 for layer in Layer), "each layer has a share"
         assert abs(sum(self.weights.values()) - 1) < 1e-9, "the layers share one budget"

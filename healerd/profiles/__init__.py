@@ -4,7 +4,7 @@ Pure. Must never keep a row, read a clock or touch a disk.
 """
 
 from healerd.profiles.counts import Counts, Profile, from_bytes, merge, profile, to_bytes
-from healerd.profiles.losses import ErrorSummary, Loss, losses, parse_loss, summarise
+from healerd.profiles.losses import ErrorSummary, Loss, losses, parse_loss, pool_sd, summarise
 from healerd.profiles.maps import (
     CELLS,
     Maps,
@@ -47,6 +47,7 @@ __all__ = [
     "merge",
     "mid_ranks",
     "parse_loss",
+    "pool_sd",
     "profile",
     "psi",
     "quantiles",

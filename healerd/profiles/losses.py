@@ -4,6 +4,7 @@ Must never guess a label, and never call a missing output right.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from healerd.columns import Column, is_missing, kind_of
 from healerd.errors import ConfigError, SourceError
 
-__all__ = ["ErrorSummary", "Loss", "Losses", "losses", "parse_loss", "summarise"]
+__all__ = ["ErrorSummary", "Loss", "Losses", "losses", "parse_loss", "pool_sd", "summarise"]
 
 Losses: TypeAlias = npt.NDArray[np.float64]
 
@@ -97,3 +98,13 @@ def summarise(found: Losses, groups: npt.NDArray[np.generic]) -> ErrorSummary:
     within = float(((loss - means[which]) ** 2).sum()) / (n - windows)
     typical = (n - float((sizes**2).sum()) / n) / (windows - 1)
     return ErrorSummary(error=error, rows=n, windows=windows, sd=max(0.0, (between - within) / typical) ** 0.5)
+
+
+def pool_sd(summaries: Iterable[ErrorSummary]) -> float:
+    """The standard deviation between windows from several summaries: variances weighted by windows less one.
+
+    A few windows tell little about how much days differ; those that judged earlier versions tell it too.
+    """
+    pairs = [(one.windows - 1, one.sd**2) for one in summaries if one.windows > 1]
+    free = sum(windows for windows, _ in pairs)
+    return float(sum(windows * variance for windows, variance in pairs) / free) ** 0.5 if free else 0.0

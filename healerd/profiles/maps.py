@@ -35,6 +35,8 @@ __all__ = [
 CELLS = 8192
 """Cells between the reference's smallest and largest value: D is then exact to .001 (see the README)."""
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 Cells: TypeAlias = npt.NDArray[np.intp]
 Values: TypeAlias = npt.NDArray[np.float64]
 Scale = Literal["linear", "bits"]
@@ -188,9 +190,13 @@ def is_absent(value: object) -> bool:
 
 
 def _ordered(values: Values) -> Values:
-    """Turn numbers into the rank of their float32 bit pattern; monotone, and 0.0 and -0.0 are one."""
-    with np.errstate(over="ignore", under="ignore"):
-        patterns = (values.astype(np.float32) + np.float32(0)).view(np.int32)
+    """Turn numbers into the rank of their float32 bit pattern; monotone, and 0.0 and -0.0 are one.
+
+    What float32 cannot hold is its largest number; only an infinity is one.
+    """
+    held = np.where(np.isinf(values), values, np.clip(values, -FLOAT32_MAX, FLOAT32_MAX))
+    with np.errstate(under="ignore"):
+        patterns = (held.astype(np.float32) + np.float32(0)).view(np.int32)
     ordered = patterns ^ ((patterns >> 31) & 0x7FFFFFFF)
     return ordered.astype(np.float64)
 

@@ -1,0 +1,118 @@
+"""Regret: does a stored version do better than the one that serves, on the same rows.
+
+Must never compare rows that a version trained on, nor cohorts that are not known (SAFETY S12).
+
+What both find hard cancels (weather, holidays), so this sees a concept come back where the error alone stays silent.
+For n rows of a cohort of which the stored version gets `better` right that the active one gets wrong, and `worse` the
+other way about, with m the harmless gain,
+
+    e = ((1 + L (1 - m))^better (1 - L (1 + m))^worse (1 - L m)^equal)^(1/phi)
+
+is an e-value for "the gain is at most m" and every L in (0, 1 / (1 + m)): the mean of 1 + L (d - m), d in {1, -1, 0},
+is at most 1 for each row (Waudby-Smith and Ramdas, 2024, betting). phi >= 1 is the design effect of the error
+detector: rows of a window are alike. The evidence is the mean over all versions and L, so many versions cost no more
+false alarms than one.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from healerd.detectors.budget import ASSUMPTIONS
+from healerd.detectors.evidence import Logs, advance, ceiling, log_mean, stands
+from healerd.detectors.observation import Observation, State
+from healerd.model import Layer, Measurement, Rival
+
+__all__ = ["BETS", "detect_regret"]
+
+BETS = np.array([0.1, 0.2, 0.4, 0.8])
+"""Stakes: small ones for small gains over many windows, large ones for a version that is clearly right again."""
+
+
+def detect_regret(seen: Observation, state: State) -> tuple[tuple[Measurement, ...], State]:
+    """Measure, for each stored version, how much better it did than the active one: one step a cohort."""
+    active = seen.reference.version
+    if state.get("key") != active:
+        state = {"key": active, "alarm": False, "cells": {}, "since": {}}
+    rivals = [one for one in seen.rivals if one.against == active and one.rows > 0]
+    cells = {one.version: _step(one, state, seen) for one in rivals}
+    kept = {**{name: old for name, old in state["cells"].items() if name in seen.stored}, **cells}
+    evidence = log_mean(np.array([value for each in kept.values() for value in each]))
+    alarm = stands(evidence, seen.log_limits[Layer.REGRET], stood=state["alarm"])
+    if state["alarm"] and not alarm:
+        kept = {}
+    since = {name: _since(name, state, seen) for name, each in kept.items() if log_mean(np.array(each)) > 0}
+    told = _tell(seen, rivals, evidence=evidence, alarm=alarm, kept=kept, since=since)
+    return told, {"key": active, "alarm": alarm, "cells": kept, "since": since}
+
+
+def _step(rival: Rival, state: State, seen: Observation) -> list[float]:
+    before = np.array(state["cells"].get(rival.version, [0.0] * len(BETS)))
+    at_most = ceiling(seen.log_limits[Layer.REGRET], len(BETS) * max(len(seen.stored), 1))
+    log_e = log_e_values(rival, harmless=seen.settings.tolerance, phi=_design_effect(seen, rival.rows))
+    after: list[float] = advance(before, log_e, at_most=at_most).tolist()
+    return after
+
+
+def log_e_values(rival: Rival, *, harmless: float, phi: float) -> Logs:
+    """The logarithm of each stake's e-value for one cohort."""
+    equal = rival.rows - rival.better - rival.worse
+    stakes = BETS / (1 + harmless)
+    gain = rival.better * np.log1p(stakes * (1 - harmless)) + equal * np.log1p(-stakes * harmless)
+    return np.asarray((gain + rival.worse * np.log1p(-stakes * (1 + harmless))) / phi)
+
+
+def _design_effect(seen: Observation, rows: int) -> float:
+    """1 + n v / (p (1 - p)), v the reference's variance between windows and p its error."""
+    error, sd = seen.reference.error, seen.reference.error_sd
+    spare = max(error * (1 - error), 1 / (4 * max(seen.reference.error_rows, 1)))
+    return 1 + rows * sd**2 / spare
+
+
+def _since(name: str, state: State, seen: Observation) -> Any:
+    return state["since"].get(name) or seen.window.start_at.isoformat()
+
+
+def _tell(
+    seen: Observation,
+    rivals: Sequence[Rival],
+    *,
+    evidence: float,
+    alarm: bool,
+    kept: Mapping[str, Sequence[float]],
+    since: Mapping[str, str],
+) -> tuple[Measurement, ...]:
+    limit = seen.log_limits[Layer.REGRET]
+    layer = Measurement(
+        name="regret",
+        layer=Layer.REGRET,
+        value=max((_gain(one) for one in rivals), default=None),
+        n=max((one.rows for one in rivals), default=0),
+        log_evidence=evidence,
+        log_limit=limit,
+        since_at=min(map(datetime.fromisoformat, since.values()), default=None),
+        reference_id=seen.reference.id,
+        assumptions=ASSUMPTIONS[Layer.REGRET],
+        alarm=alarm if kept or rivals else None,
+    )
+    return layer, *(
+        Measurement(
+            name="gain_of",
+            layer=Layer.REGRET,
+            subject=one.version,
+            value=_gain(one),
+            n=one.rows,
+            effect=_gain(one),
+            log_evidence=log_mean(np.array(kept.get(one.version, [0.0]))),
+            reference_id=seen.reference.id,
+            alarm=None,
+        )
+        for one in rivals
+    )
+
+
+def _gain(rival: Rival) -> float:
+    return math.fsum([rival.better, -rival.worse]) / rival.rows
