@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
+from healerd.cli import answer, inbox, options
 from healerd.cli.exits import Exit
 from healerd.model import AnswerKind, IntentState
 from tests.served import Served, an_intent
 
 Call = Callable[..., Any]
 WHY = ("--reason", "easter campaign, expected")
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (answer, inbox, options):
+        monkeypatch.setattr(module, "is_interactive", lambda: True)
 
 
 def test_status_is_a_tab_separated_table_in_a_pipe(ask: Call) -> None:
@@ -142,8 +148,7 @@ def test_nothing_is_asked_where_nobody_sits(ask: Call, daemon: Served, verb: lis
 
 def test_a_person_at_a_terminal_is_asked(ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a terminal the missing reason and the consent are asked for, after the evidence was shown."""
-    monkeypatch.setattr("healerd.cli.options.is_interactive", lambda: True)
-    monkeypatch.setattr("healerd.cli.answer.is_interactive", lambda: True)
+    at_a_terminal(monkeypatch)
     monkeypatch.setattr("sys.stdin", io.StringIO("easter campaign\ny\n"))
     called = ask("approve", "act-1")
     assert called.code == Exit.OK
@@ -153,7 +158,7 @@ def test_a_person_at_a_terminal_is_asked(ask: Call, daemon: Served, monkeypatch:
 
 def test_who_declines_has_approved_nothing(ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A no at the question leaves everything as it was."""
-    monkeypatch.setattr("healerd.cli.answer.is_interactive", lambda: True)
+    at_a_terminal(monkeypatch)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert ask("approve", "act-1", *WHY).code == Exit.INTERRUPTED
     assert not daemon.core.calls
@@ -164,8 +169,7 @@ def test_review_takes_the_answer_at_a_terminal(
     ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch, choice: str, calls: int
 ) -> None:
     """A person at a terminal can answer right after reading, or leave it open."""
-    monkeypatch.setattr("healerd.cli.options.is_interactive", lambda: True)
-    monkeypatch.setattr("healerd.cli.inbox.is_interactive", lambda: True)
+    at_a_terminal(monkeypatch)
     monkeypatch.setattr("sys.stdin", io.StringIO(choice))
     assert ask("review", "act-1").code == Exit.OK
     assert len(daemon.core.calls) == calls
