@@ -13,7 +13,7 @@ from healerd_rules.comparing import check_comparable
 from healerd_rules.context import Context, Place, with_article
 from healerd_rules.core import Core
 from healerd_rules.module import Home, Vocabulary
-from healerd_rules.schema import Type
+from healerd_rules.schema import FactDecl, Type
 from healerd_rules.sizes import MAX_DEPTH, Sizes
 from healerd_rules.tree import Expr, Ident, Span
 from healerd_rules.units import NUMERIC, combine
@@ -111,12 +111,16 @@ class Elaborator:
         if fact is None:
             self.unknown("name", name, context, (*context.module.names, *self.vocabulary.facts, *BUILTIN_VALUES))
             return None
+        node = self._measured(fact, fact.name, name.span, context)
+        return core.Named(node, name.text) if node is not None and node.type is Type.BOOL else node
+
+    def _measured(self, fact: FactDecl, name: str, span: Span, context: Context) -> core.Fact | None:
+        """A measured value under its own name or as `baseline(...)`, of the member that is being looked at."""
         if fact.per is not None and fact.per != context.dimension:
-            message = f"`{name.text}` is measured per {fact.per}"
-            context.error("dimension", name.span, message, f"say for which: `any {fact.per} where ({name.text} > ...)`")
+            mend = f"say for which: `any {fact.per} where ({name} > ...)`"
+            context.error("dimension", span, f"`{name}` is measured per {fact.per}", mend)
             return None
-        node = core.Fact(fact.name, Type(fact.type), fact.per)
-        return core.Named(node, name.text) if node.type is Type.BOOL else node
+        return core.Fact(name, Type(fact.type), fact.per)
 
     def _confidence(self, span: Span, context: Context) -> Core | None:
         if context.place is Place.PLAIN:
@@ -226,7 +230,7 @@ class Elaborator:
             self.unknown(kind, ident, context, tuple(known[kind]))
             return None
         if kind == "metric":
-            return core.Fact(f"baseline({arg.name})", Type(self.vocabulary.facts[arg.name].type))
+            return self._measured(self.vocabulary.facts[arg.name], f"baseline({arg.name})", arg.span, context)
         node = core.Ask(name, arg.name, function.result or Type.NUMBER)
         return core.Named(node, context.text(call.span)) if node.type is Type.BOOL else node
 

@@ -4,7 +4,7 @@ It never acts, never waits and never keeps anything: the same inputs give the sa
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
@@ -85,20 +85,36 @@ class Weighed:
     confidence: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One rule set at one moment; what a condition comes to is worked out once, however many actions ask."""
+
+    ruleset: RuleSet
+    inputs: Inputs
+    state: SignalState
+    _weighed: dict[tuple[int, Sureness], Weighed] = field(default_factory=dict)
+
+    def weigh(self, rule: CompiledRule, confidence: Sureness) -> Weighed:
+        """The condition of a rule and whether the rule acts; with free confidence, the most lenient outcome."""
+        asks = core.mentions(rule.condition, core.Confidence)
+        key = (id(rule), confidence if asks else None)
+        if key not in self._weighed:
+            self._weighed[key] = _weigh(rule, self.inputs, self.state, key[1])
+        return self._weighed[key]
+
+
 def evaluate(
     ruleset: RuleSet, inputs: Inputs, state: SignalState, *, confidence: Mapping[str, float | None] | None
 ) -> Evaluation:
     """Everything the rules say now. Confidence None is the first pass (SAFETY S1): each guard as lenient as any
     confidence makes it. A mapping is the second: an action it leaves out has unknown confidence.
     """
+    moment = Moment(ruleset, inputs, state)
     return Evaluation(
-        signals=_signals(ruleset, inputs, state),
-        proposals=_proposals(ruleset, inputs, state),
-        verdicts={
-            action.name: judge(ruleset, inputs, state, action, sureness(confidence, action.name))
-            for action in ruleset.actions
-        },
-        notifications=tuple(_notifications(ruleset, inputs, state)),
+        signals=_signals(moment),
+        proposals=_proposals(moment),
+        verdicts={action.name: judge(moment, action, sureness(confidence, action.name)) for action in ruleset.actions},
+        notifications=tuple(_notifications(moment)),
     )
 
 
@@ -130,17 +146,17 @@ def sureness(confidence: Mapping[str, float | None] | None, action: str) -> Sure
     return value if value is not None and 0 <= value <= 1 else None
 
 
-def judge(ruleset: RuleSet, inputs: Inputs, state: SignalState, action: ActionDecl, confidence: Sureness) -> Verdict:
+def judge(moment: Moment, action: ActionDecl, confidence: Sureness) -> Verdict:
     """The verdict on one action: the join of all acting guards, forbidden when no permit holds."""
     permitted = False
     verdict = ALLOWED
-    for rule in ruleset.compiled:
-        if rule.kind not in GUARDS or not rule.covers(action.name) or not applies(rule, inputs):
+    for rule in moment.ruleset.compiled:
+        if rule.kind not in GUARDS or not rule.covers(action.name) or not applies(rule, moment.inputs):
             continue
         if rule.kind == "permit":
-            permitted = weigh(rule, inputs, state, confidence).acts or permitted
+            permitted = moment.weigh(rule, confidence).acts or permitted
         else:
-            verdict = join(verdict, _restriction(rule, inputs, state, action, confidence))
+            verdict = join(verdict, _restriction(rule, moment, action, confidence))
     return verdict if permitted else join(verdict, Verdict(level=Level.FORBIDDEN, acting=(NOBODY_PERMITS,)))
 
 
@@ -163,12 +179,9 @@ def _in_scope(scope: tree.ScopeExpr, inputs: Inputs) -> bool:
 # conditions ----------------------------------------------------------------
 
 
-def weigh(rule: CompiledRule, inputs: Inputs, state: SignalState, confidence: Sureness) -> Weighed:
-    """The condition of a rule and whether the rule acts; with free confidence, the most lenient outcome."""
+def _weigh(rule: CompiledRule, inputs: Inputs, state: SignalState, confidence: Sureness) -> Weighed:
     if not isinstance(confidence, Free):
         return weigh_at(rule, inputs, state, confidence)
-    if not core.mentions(rule.condition, core.Confidence):
-        return weigh_at(rule, inputs, state, None)
     outcomes = [weigh_at(rule, inputs, state, point) for point in _turning_points(rule, inputs, state)]
     return min(outcomes, key=_strictness)
 
@@ -212,14 +225,12 @@ def acts(rule: CompiledRule, truth: Truth) -> bool:
 # restrictions --------------------------------------------------------------
 
 
-def _restriction(
-    rule: CompiledRule, inputs: Inputs, state: SignalState, action: ActionDecl, confidence: Sureness
-) -> Verdict:
+def _restriction(rule: CompiledRule, moment: Moment, action: ActionDecl, confidence: Sureness) -> Verdict:
     """What one forbid, require, cooldown or limit says about an action; `ALLOWED` when it does not act."""
     if isinstance(rule.terms, RestTerms | BoundTerms):
-        verdict = _deferral(rule, rule.terms, inputs, action)
+        verdict = _deferral(rule, rule.terms, moment.inputs, action)
     else:
-        weighed = weigh(rule, inputs, state, confidence)
+        weighed = moment.weigh(rule, confidence)
         verdict = _consent(rule, weighed) if weighed.acts else ALLOWED
     return Verdict(acting=verdict.acting) if rule.enforcement == "advisory" else verdict
 
@@ -272,12 +283,15 @@ def acting_of(rule: CompiledRule, leaves: tuple[Leaf, ...]) -> Acting:
 # the other layers ----------------------------------------------------------
 
 
-def _signals(ruleset: RuleSet, inputs: Inputs, state: SignalState) -> dict[str, Truth]:
-    return {name: Walk(inputs, state.patient, patient=True).truth(node) for name, node in ruleset.signals.items()}
+def _signals(moment: Moment) -> dict[str, Truth]:
+    return {
+        name: Walk(moment.inputs, moment.state.patient, patient=True).truth(node)
+        for name, node in moment.ruleset.signals.items()
+    }
 
 
-def _proposals(ruleset: RuleSet, inputs: Inputs, state: SignalState) -> tuple[Proposal, ...]:
-    risks = {action.name: UNRANKED_RISK if action.risk is None else action.risk for action in ruleset.actions}
+def _proposals(moment: Moment) -> tuple[Proposal, ...]:
+    risks = {action.name: UNRANKED_RISK if action.risk is None else action.risk for action in moment.ruleset.actions}
     found = [
         Proposal(
             action=action,
@@ -287,8 +301,8 @@ def _proposals(ruleset: RuleSet, inputs: Inputs, state: SignalState) -> tuple[Pr
             because=rule.because,
             last_resort=rule.kind == "last resort",
         )
-        for rule in ruleset.compiled
-        if rule.kind in ("propose", "last resort") and applies(rule, inputs) and weigh(rule, inputs, state, None).acts
+        for rule in moment.ruleset.compiled
+        if rule.kind in ("propose", "last resort") and applies(rule, moment.inputs) and moment.weigh(rule, None).acts
         for action in sorted(rule.actions or ())
     ]
 
@@ -306,10 +320,10 @@ def _proposals(ruleset: RuleSet, inputs: Inputs, state: SignalState) -> tuple[Pr
     return tuple(sorted(set(found), key=rank))
 
 
-def _notifications(ruleset: RuleSet, inputs: Inputs, state: SignalState) -> Iterator[Notification]:
-    for rule in ruleset.compiled:
-        if isinstance(rule.terms, NotifyTerms) and applies(rule, inputs):
-            weighed = weigh(rule, inputs, state, None)
+def _notifications(moment: Moment) -> Iterator[Notification]:
+    for rule in moment.ruleset.compiled:
+        if isinstance(rule.terms, NotifyTerms) and applies(rule, moment.inputs):
+            weighed = moment.weigh(rule, None)
             if weighed.acts:
                 yield Notification(
                     rule=rule.id,

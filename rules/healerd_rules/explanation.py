@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from healerd_rules.evaluation import (
+    Moment,
     Weighed,
     acting_of,
     applies,
     judge,
     sureness,
-    weigh,
     weigh_at,
 )
 from healerd_rules.inputs import Inputs, SignalState, Truth
@@ -85,14 +85,15 @@ def explain(
     """Why `action` gets its verdict; KeyError when the rule set knows no such action."""
     declared = {known.name: known for known in ruleset.actions}[action]
     sure = sureness(confidence, action)
+    moment = Moment(ruleset, inputs, state)
     rules = [rule for rule in ruleset.compiled if rule.covers(action) and applies(rule, inputs)]
-    permits = [weigh(rule, inputs, state, sure) for rule in rules if rule.kind == "permit"]
-    guards = [weigh(rule, inputs, state, sure) for rule in rules if rule.kind in ("forbid", "require")]
+    permits = [moment.weigh(rule, sure) for rule in rules if rule.kind == "permit"]
+    guards = [moment.weigh(rule, sure) for rule in rules if rule.kind in ("forbid", "require")]
     barred = not any(permit.acts for permit in permits)
     failing = [*(permits if barred else []), *(guard for guard in guards if guard.acts)]
     return Explanation(
         action=action,
-        verdict=judge(ruleset, inputs, state, declared, sure),
+        verdict=judge(moment, declared, sure),
         permits=tuple((acting_of(permit.rule, permit.leaves), permit.acts) for permit in permits),
         flips=tuple(flip for weighed in failing for flip in _flips(weighed, inputs, state)),
     )

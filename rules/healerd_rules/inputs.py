@@ -27,6 +27,10 @@ class ActionRecord:
     cost: float | None = None
     incident_id: str | None = None
 
+    def __post_init__(self) -> None:
+        assert self.started_at.tzinfo is not None, "started_at must be an aware datetime"
+        assert self.ended_at is None or self.ended_at.tzinfo is not None, "ended_at must be an aware datetime"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:

@@ -38,6 +38,9 @@ class FactDecl:
     meaning: str = ""
     stale_after: str | None = None
 
+    def __post_init__(self) -> None:
+        assert self.type in METRIC_TYPES, f"there is no type `{self.type}`"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionDecl:
@@ -59,6 +62,3 @@ class Schema:
     actions: tuple[ActionDecl, ...] = ()
     alarms: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
-
-
-EMPTY = Schema()

@@ -54,6 +54,7 @@ def truth(condition: str, **facts: object) -> Truth:
         ("at most 2 of feature where (psi > 0.2)", True),
         ("any feature where (ks > 0.2)", None),
         ("baseline(rows) == 7", True),
+        ("any feature where (psi > 2 * baseline(psi))", True),
         ("p99 between 300ms and 2s", True),
         ("spend_today + 40 * $1 > $200", True),
     ],
@@ -66,6 +67,7 @@ def test_conditions(condition: str, expected: Truth) -> None:
         "psi": {"age": 0.3, "income": None, "zip": 0.1},
         "ks": {"age": None},
         "baseline(rows)": 7.0,
+        "baseline(psi)": {"age": 0.1},
         "p99": 0.5,
         "spend_today": 170.0,
     }
