@@ -6,6 +6,7 @@ Must never shorten anybody's time, and never carry on when the store cannot be w
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -66,6 +67,8 @@ class Executor:
             if not made:
                 break
             passage = Passage()
+        for pipeline in {each.intent.pipeline for each in moves if each.intent.state in TERMINAL_STATES}:
+            self._prune(pipeline, now.at)
         return tuple(moves)
 
     def settle(self, *, channel_open: bool) -> tuple[Move, ...]:
@@ -149,6 +152,13 @@ class Executor:
             self._counts[intent.id] = waiting.count
         return after
 
+    def _prune(self, pipeline: str, now: datetime) -> None:
+        """Remove the oldest versions beyond the configured number; none that an open intent speaks of."""
+        world = self._reach.worlds(pipeline, now)
+        spoken_of = {name for intent in self._open() for name in _versions_of(intent)}
+        with suppress(ActionError):  # a version that cannot be removed does no harm, and is tried again
+            world.registry.prune(keep=world.settings.healing.versions_kept, referenced=spoken_of)
+
     def _fallbacks(self) -> tuple[Intent, ...]:
         """Find the fallbacks that took effect and may still serve: the newest of each pipeline."""
         found = self._reach.store.find(Intent, action="fallback", order="-created_at", limit=100)
@@ -178,3 +188,9 @@ class Executor:
                 worker.wait(key)
                 waited = True
         return waited
+
+
+def _versions_of(intent: Intent) -> set[str]:
+    """List the versions that an intent speaks of."""
+    named = (intent.target, intent.current, *(intent.result.get(key) for key in ("version", "refit", "accepted")))
+    return {name for name in named if isinstance(name, str)}

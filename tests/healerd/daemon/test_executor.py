@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from healerd.config import ActionSettings
-from healerd.daemon.action_log import action_log
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.rulings import Go, Ruling
 from healerd.errors import Conflict, StaleEpoch
@@ -473,20 +472,31 @@ def test_a_vetoed_undo_keeps_what_is_worse(bench: Bench) -> None:
     assert bench.registry.active == "one"
 
 
-def test_s10_the_action_log_tells_when_each_effect_ended(bench: Bench) -> None:
-    """Steps are in the log with their heal, so that a cooldown can run from the end of the last one."""
+def test_s10_each_step_says_when_its_effect_ended_and_whose_it_is(bench: Bench) -> None:
+    """A cooldown can run from the end of the last step: the heal and its undo hold their own times."""
     bench.propose("rollback")
     bench.step()
     first = bench.clock.now()
     bench.close_windows(2, label=0.0)
     bench.step()
+    log = bench.store.find(Intent)
+    assert [(intent.action, intent.parent_id) for intent in log] == [("rollback", None), ("undo", "h1")]
+    assert [intent.effect_at for intent in log] == [first, first + 2 * HOUR]
+
+
+def test_old_versions_go_when_a_heal_has_ended(make: Make) -> None:
+    """The registry keeps as many versions as configured, and whatever serves, was replaced or is spoken of."""
+    bench = make(settings=with_healing(SETTINGS, versions_kept=3))
+    for number in range(4):
+        bench.add_version(f"old{number}", 5.0)
+    bench.close_windows(2, label=1.0)
+    bench.propose("rollback")
     bench.step()
-    log = action_log(bench.store, "flights")
-    assert [(record.action, record.heal_id, record.step) for record in log] == [
-        ("rollback", "h1", False),
-        ("undo", "h1", True),
-    ]
-    assert [record.ended_at for record in log] == [first, first + 2 * HOUR]
+    assert len(bench.registry.names()) == 6
+    bench.close_windows(2, label=1.0)
+    bench.step()
+    assert len(bench.registry.names()) == 3
+    assert {"zero", "one"} <= set(bench.registry.names())
 
 
 def test_s8_a_veto_is_remembered(bench: Bench) -> None:
