@@ -9,7 +9,7 @@ It never acts, never reads the clock and never imports healerd: the host hands i
 
 from healerd_rules.diagnostics import CODES, Diagnostic, Severity, render
 from healerd_rules.evaluation import Evaluation, Notification, Proposal, advance, evaluate
-from healerd_rules.explanation import Explanation, Flip, explain
+from healerd_rules.explanation import Explanation, Flip, describe, describe_leaf, explain, verdict_to_json
 from healerd_rules.inputs import ActionRecord, Inputs, Memory, SignalState, Truth
 from healerd_rules.loading import Loaded, load, load_text
 from healerd_rules.program import RuleInfo, RuleSet
@@ -44,6 +44,8 @@ __all__ = [
     "Verdict",
     "advance",
     "at_least_as_strict",
+    "describe",
+    "describe_leaf",
     "evaluate",
     "explain",
     "join",
@@ -51,4 +53,5 @@ __all__ = [
     "load_text",
     "render",
     "shipped_packs",
+    "verdict_to_json",
 ]
