@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from healerd.columns import Column, kind_of
+from healerd.columns import Column, is_missing, kind_of
 from healerd.errors import ConfigError
 
 __all__ = ["ColumnCode", "TabularModel", "Task", "fit", "task_of"]
@@ -41,7 +41,8 @@ class ColumnCode:
 class TabularModel:
     """A fitted estimator that takes columns: `predict(features)` gives one output a row.
 
-    A category it never saw is missing to it; a missing number stays missing where the estimator knows how.
+    A category it never saw is missing to it; a missing number stays missing where the estimator knows how. Features
+    that had no value at all when it was fitted are left out.
     """
 
     def __init__(self, *, codes: tuple[ColumnCode, ...], estimator: Any, one_hot: bool, text: bool) -> None:
@@ -78,9 +79,10 @@ def fit(
     """
     task = task or task_of(label)
     one_hot = estimator is not None
-    codes = tuple(
-        _code(name, column, limit=ONE_HOT_MAX if one_hot else CATEGORIES_MAX) for name, column in features.items()
-    )
+    limit = ONE_HOT_MAX if one_hot else CATEGORIES_MAX
+    codes = tuple(_code(name, column, limit=limit) for name, column in features.items() if _has_values(column))
+    if not codes:
+        raise ConfigError("no feature has a single value in the training rows: there is nothing to learn from")
     made = _named(estimator, seed=seed) if estimator else _boosting(codes, task=task, seed=seed)
     text = kind_of(label) == "categorical"
     made.fit(_matrix(features, codes, one_hot=one_hot), label.astype(str) if text else label)
@@ -111,10 +113,14 @@ def _named(name: str, *, seed: int) -> Any:
     return made
 
 
+def _has_values(column: Column) -> bool:
+    return bool(np.isfinite(column).any()) if kind_of(column) == "numeric" else not is_missing(column).all()
+
+
 def _code(name: str, column: Column, *, limit: int) -> ColumnCode:
     if kind_of(column) == "numeric":
         known = column[np.isfinite(column)]
-        return ColumnCode(name=name, categories=None, fill=float(np.median(known)) if len(known) else 0.0)
+        return ColumnCode(name=name, categories=None, fill=float(np.median(known)))
     counts = Counter(value for value in column if value is not None)
     ordered = sorted(counts, key=lambda value: (-counts[value], value))
     return ColumnCode(name=name, categories=tuple(ordered[:limit]), fill=np.nan)
@@ -126,8 +132,7 @@ def _matrix(features: Mapping[str, Column], codes: tuple[ColumnCode, ...], *, on
 
 def _encoded(column: Column, code: ColumnCode, *, one_hot: bool) -> list[Matrix]:
     if code.categories is None:
-        numbers = np.asarray(column, dtype=np.float64)
-        return [np.where(np.isfinite(numbers), numbers, code.fill)] if one_hot else [numbers]
+        return [np.where(np.isfinite(column), column, code.fill if one_hot else np.nan)]
     position = {value: float(i) for i, value in enumerate(code.categories)}
     numbers = np.fromiter((position.get(value, np.nan) for value in column), np.float64, len(column))
     return [(numbers == i).astype(np.float64) for i in range(len(code.categories))] if one_hot else [numbers]
