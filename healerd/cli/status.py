@@ -43,6 +43,8 @@ def _say_how_it_runs(show: Show, view: dict[str, Any]) -> None:
     if view["stopped"]:
         stop = view["stopped"]
         show.note(f"everything is stopped by {stop['author']} since {brief(stop['since_at'])}: {stop['reason']}")
+    elif view["stop_file"]:
+        show.note(f"`{view['stop_file']}` stops everything")
 
 
 def _row(view: dict[str, Any], show: Show) -> list[Any]:

@@ -38,12 +38,13 @@ class Client:
     # looking
 
     def status(self) -> Json:
-        """Everything at a glance; `daemon.state` says whether it is `live` or `away`."""
+        """Everything at a glance; `daemon.state` is `live` or `away`, `stop_file` names the file that stops all."""
 
         def stored(reader: "Reader", views: Any, names: Sequence[str]) -> Json:
             return {**views.status_view(reader, names, at=_now()), "daemon": {"state": "away"}, "you": None}
 
-        return self._look("/v1/status", stored)
+        stop = self.state / STOP
+        return {**self._look("/v1/status", stored), "stop_file": str(stop) if stop.exists() else None}
 
     def pipeline(self, name: str) -> Json:
         """One pipeline. Raises NotFound with the nearest name."""

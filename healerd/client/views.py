@@ -90,7 +90,7 @@ class PipelineState(StrEnum):
 
 def plain(value: Any) -> Any:
     """Turn a record, or anything made of records, into plain JSON values."""
-    return msgspec.to_builtins(value, str_keys=True)
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def status_view(reader: Reader, names: Sequence[str], *, at: datetime) -> Json:
