@@ -1,1 +1,63 @@
-"""decision"""
+"""Deciding: facts, incidents, guards, the one line that leads to a decision, and its explanation. See the README.
+
+Pure: a frozen situation and a rule set in, a decision out. Must never act, read a clock or draw a random number.
+"""
+
+from healerd.decision.choice import SURE_ENOUGH
+from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
+from healerd.decision.decide import decide
+from healerd.decision.explain import Prompt, as_json, page, prompt, sentences
+from healerd.decision.facts import ALARMS, FACTS, SCHEMA, Fact, alarms, facts, schema
+from healerd.decision.guards import bar_stands
+from healerd.decision.incidents import close_healed, follow, open_for_wish
+from healerd.decision.log import logged, rejected_at
+from healerd.decision.recheck import Recheck, recheck
+from healerd.decision.replaying import replay
+from healerd.decision.situation import Logged, Situation, Target, Wish, from_json, to_json
+from healerd.decision.stages import breaker, demote, promote_stage
+from healerd.decision.steps import judge_step
+from healerd.decision.view import inputs_of, prepare
+from healerd.decision.words import answer_of
+
+__all__ = [
+    "ALARMS",
+    "FACTS",
+    "FEATURES",
+    "HOLD_PRIOR",
+    "SCHEMA",
+    "SURE_ENOUGH",
+    "Fact",
+    "Logged",
+    "Prompt",
+    "Recheck",
+    "Situation",
+    "Target",
+    "Wish",
+    "alarms",
+    "answer_of",
+    "as_json",
+    "bar_stands",
+    "breaker",
+    "close_healed",
+    "cost_model",
+    "decide",
+    "demote",
+    "facts",
+    "follow",
+    "from_json",
+    "inputs_of",
+    "judge_step",
+    "logged",
+    "open_for_wish",
+    "page",
+    "prepare",
+    "promote_stage",
+    "prompt",
+    "recheck",
+    "recorded_context",
+    "rejected_at",
+    "replay",
+    "schema",
+    "sentences",
+    "to_json",
+]

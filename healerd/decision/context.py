@@ -1,0 +1,84 @@
+"""The context: the few numbers that the policy sees of an incident, each in [0, 1], 0 where it is usual or unknown.
+
+Must never hold what a rule should decide, nor a number that grows without bound.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+from healerd.config import PipelineSettings
+from healerd.decision.facts import alarms, facts
+from healerd.decision.log import last_ended_at
+from healerd.decision.situation import Situation
+from healerd.model import HOLD, Decision, Layer, Quality
+from healerd.policy import ActionPrior, CostModel
+
+__all__ = ["FEATURES", "HOLD_PRIOR", "context_of", "cost_model", "recorded_context"]
+
+HALF_LIFE_WINDOWS = 8.0
+"""Windows after which a heal counts half as recent: effects show within a few windows."""
+
+
+def _one(situation: Situation) -> float:
+    return 1.0
+
+
+def _log_effect(situation: Situation) -> float:
+    """Half the logarithm of error over reference error: 0.35 when the error has doubled, 1 from 7.4-fold on."""
+    known = facts(situation)
+    error, reference = known["error_rate"], known["reference_error"]
+    if not isinstance(error, float) or not isinstance(reference, float) or error <= 0:
+        return 0.0
+    return min(1.0, max(0.0, math.log(error / max(reference, 1e-3)) / 2.0))
+
+
+def _covariates(situation: Situation) -> float:
+    return float(alarms(situation)[Layer.DRIFT] is True)
+
+
+def _bad_data(situation: Situation) -> float:
+    return float(situation.quality is not Quality.GOOD)
+
+
+def _no_harm(situation: Situation) -> float:
+    return float(alarms(situation)[Layer.HARM] is not True)
+
+
+def _recent_heal(situation: Situation) -> float:
+    ended_at = last_ended_at(situation)
+    if ended_at is None:
+        return 0.0
+    windows = max(0.0, (situation.now - ended_at).total_seconds()) / situation.window_s
+    return float(0.5 ** (windows / HALF_LIFE_WINDOWS))
+
+
+CONTEXT: Mapping[str, tuple[str, Callable[[Situation], float]]] = {
+    "one": ("always 1: how often an action fails at all", _one),
+    "log_effect": ("how far the error is above the reference's", _log_effect),
+    "covariates": ("1 while the inputs are known to have drifted", _covariates),
+    "bad_data": ("1 unless the data is known to be good", _bad_data),
+    "no_harm": ("1 unless labels show harm", _no_harm),
+    "recent_heal": ("1 right after a heal, half after 8 windows", _recent_heal),
+}
+"""Each number of the context: what it means, and how it is found."""
+
+FEATURES = tuple(CONTEXT)
+
+HOLD_PRIOR = ActionPrior(action=HOLD, cost=0.0, failure=0.90, slopes={"no_harm": -0.5})
+"""Nothing heals by itself: of the incidents with harm one in ten passes on its own. Without harm most alarms come to
+nothing: holding fails in four of ten."""
+
+
+def cost_model(settings: PipelineSettings) -> CostModel:
+    """Take the policy's cost model from the configuration. Raises ValueError with the key."""
+    return CostModel.of(settings, features=FEATURES, hold=HOLD_PRIOR)
+
+
+def context_of(situation: Situation) -> tuple[float, ...]:
+    """Give the context as the policy's vector."""
+    return tuple(find(situation) for _, find in CONTEXT.values())
+
+
+def recorded_context(decision: Decision) -> tuple[float, ...]:
+    """Read the context that a recorded decision stood on, for the lesson of its outcome; empty when it had none."""
+    return tuple(float(value) for value in decision.trace.get("context", {}).values())

@@ -1,0 +1,122 @@
+"""`decide`: the one function that runs the line, from a situation and a rule set to a decision.
+
+    facts -> guards, confidence free -> permitted -> rule's action -> policy's candidate -> gate
+          -> guards, confidence known -> act, announce, ask, defer or hold
+
+Must never act, wait, read a clock or draw a random number; and what comes after the guards can only hold.
+"""
+
+from healerd.decision.choice import SURE_ENOUGH, Choice, choose
+from healerd.decision.record import record
+from healerd.decision.situation import Situation
+from healerd.decision.view import View, inputs_of, judge, look
+from healerd.decision.words import LEVELS, main_reason
+from healerd.model import HOLD, Decision
+from healerd_rules import Level, RuleSet, Verdict, evaluate, join
+
+__all__ = ["decide"]
+
+
+def decide(situation: Situation, ruleset: RuleSet) -> Decision:
+    """Decide what is done about a pipeline now. The answer `hold` is a value with its reason, never an exception."""
+    view = look(situation, ruleset)
+    choice = choose(view)
+    if choice.chosen == HOLD:
+        return record(view, choice, _blocked_verdict(view, choice), _why_hold(view, choice), acts=False)
+    verdict = _second_pass(view, choice)
+    waiting = _same_waiting(view, choice.chosen)
+    if waiting:
+        return record(view, choice, verdict, waiting, acts=False)
+    if verdict.level > Level.APPROVAL_NEEDED:
+        return record(view, choice, verdict, f"{choice.chosen} is {_say(verdict)}", acts=False)
+    # INVARIANT: nothing is autonomous without an incident, or with a confidence that is unknown or under 80% (S2, S6).
+    sure = choice.confidence is not None and choice.confidence >= SURE_ENOUGH
+    assert not verdict.autonomous or (sure and situation.open_incident is not None), "the base rules are in force"
+    return record(view, choice, verdict, _why_act(view, choice), acts=True)
+
+
+def _second_pass(view: View, choice: Choice) -> Verdict:
+    """Judge the chosen action with its confidence known; never looser than the first pass."""
+    situation, action = view.situation, choice.chosen
+    second = evaluate(
+        view.ruleset,
+        inputs_of(situation, without=view.ignoring),
+        situation.signals,
+        confidence={action: choice.confidence},
+    )
+    return join(view.verdicts[action], judge(situation, action, second, view.ignoring))
+
+
+def _blocked_actions(view: View) -> tuple[str, ...]:
+    """List what the rules propose and the guards do not permit, best first."""
+    proposed = (proposal.action for proposal in view.first.proposals)
+    return tuple(dict.fromkeys(action for action in proposed if action in view.verdicts.keys() - set(view.permitted)))
+
+
+def _blocked_verdict(view: View, choice: Choice) -> Verdict:
+    """Find the verdict that stands between what is wanted and doing it; a plain hold needs nobody's consent."""
+    wish = view.situation.wish
+    if choice.deviates or view.situation.open_incident is None:
+        return Verdict()
+    wanted = (wish.action,) if wish is not None else _blocked_actions(view)
+    return next((view.verdicts[action] for action in wanted if action in view.verdicts), Verdict())
+
+
+def _same_waiting(view: View, action: str) -> str:
+    """What waits for the same action is asked anew at its recheck, not proposed a second time."""
+    waiting = next((way.intent for way in view.gives_way if way.intent.action == action), None)
+    return f"{action} `{waiting.id}` is {waiting.state} already" if waiting else ""
+
+
+# reasons -------------------------------------------------------------------
+
+
+def _why_act(view: View, choice: Choice) -> str:
+    wish = view.situation.wish
+    if wish is not None:
+        return f"`{wish.author}` asks for {wish.action}: {wish.reason}"
+    if choice.deviates:
+        instead = "holding" if choice.rule_action == HOLD else f"{choice.rule_action}, which the rules propose"
+        return f"{choice.chosen} is cheaper than {instead}, with probability {choice.p_cheaper_than_rule:.2f}"
+    assert choice.rule is not None, "what is neither wished nor deviated to is a rule's"
+    return f"rule {choice.rule.rule} proposes {choice.chosen}" + _because(choice.rule.because)
+
+
+def _why_hold(view: View, choice: Choice) -> str:
+    incident, wish = view.situation.incident, view.situation.wish
+    if incident is None:
+        return "no incident is open"
+    if incident.closed_at is not None:
+        return f"the incident is closed: {incident.closed_by}"
+    if wish is not None:
+        return _barred_wish(view, wish.action)
+    if choice.deviates:
+        return f"holding is cheaper than {choice.rule_action}, with probability {choice.p_cheaper_than_rule:.2f}"
+    if not view.permitted:
+        return "nothing is permitted" + _blocked(view)
+    if choice.candidate != HOLD:
+        p = "unknown" if choice.p_cheaper_than_rule is None else f"{choice.p_cheaper_than_rule:.2f}"
+        sure = f"{choice.candidate} would be the cheapest, but P(cheaper than holding) is {p}, below {SURE_ENOUGH:.2f}"
+        return f"no rule proposes what is permitted; {sure}"
+    return "no rule proposes what is permitted" + _blocked(view)
+
+
+def _barred_wish(view: View, action: str) -> str:
+    verdict = view.verdicts.get(action)
+    if verdict is None:
+        return f"`{action}` is no action that can be proposed"
+    return f"{action} is {_say(verdict)}"
+
+
+def _blocked(view: View) -> str:
+    """Say why what the rules propose is not permitted."""
+    said = [f"{action} is {_say(view.verdicts[action])}" for action in _blocked_actions(view)]
+    return "; " + "; ".join(said) if said else ""
+
+
+def _because(text: str) -> str:
+    return f": {text}" if text else ""
+
+
+def _say(verdict: Verdict) -> str:
+    return f"{LEVELS[verdict.level]}: {main_reason(verdict)}"

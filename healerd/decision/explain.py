@@ -1,0 +1,166 @@
+"""A decision for people: three sentences, a page, JSON and the words of a prompt, all read from the decision.
+
+Must never state what the decision and its trace do not hold.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from healerd.decision.situation import to_json
+from healerd.model import HOLD, Decision, Intent, Option
+
+__all__ = ["Prompt", "as_json", "page", "prompt", "sentences"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a person is asked: what would be done, why, and what happens if nobody answers."""
+
+    what: str
+    why: str
+    default: str
+
+
+def sentences(decision: Decision) -> tuple[str, str, str]:
+    """Say what was seen, what was decided and why, and what happens next; one sentence each."""
+    return _seen(decision), _decided(decision), _next(decision)
+
+
+def page(decision: Decision) -> str:
+    """Write a decision as a page of text: the three sentences, every option, and the numbers behind them."""
+    return "\n".join(_page(decision)) + "\n"
+
+
+def as_json(decision: Decision) -> dict[str, Any]:
+    """Give a decision as plain JSON values, with its three sentences."""
+    plain: dict[str, Any] = to_json(decision)
+    return {**plain, "said": list(sentences(decision))}
+
+
+def prompt(intent: Intent, decision: Decision) -> Prompt:
+    """Word the question that an intent puts to people."""
+    change = f" from `{intent.current}`" if intent.current else ""
+    target = f" to `{intent.target}`" if intent.target else ""
+    return Prompt(
+        what=f"{intent.action} on `{intent.pipeline}`{change}{target}",
+        why=f"{_seen(decision)} {_decided(decision)}",
+        default=f"If nobody answers{_by_when(intent)}, {intent.default}.",
+    )
+
+
+# sentences -----------------------------------------------------------------
+
+
+def _seen(decision: Decision) -> str:
+    incident, trace = decision.trace.get("incident"), decision.trace
+    standing = sorted(name for name, alarm in trace.get("alarms", {}).items() if alarm)
+    unknown = sorted(name for name, alarm in trace.get("alarms", {}).items() if alarm is None)
+    alarms = f"alarms of {_list(standing)} stand" if standing else "no alarm stands"
+    blind = f", {_list(unknown)} unknown" if unknown else ""
+    if incident is None:
+        return f"On `{decision.pipeline}` {alarms}{blind}."
+    return f"On `{decision.pipeline}` {alarms}{blind}; incident {incident['id']}: {incident['reason']}."
+
+
+def _decided(decision: Decision) -> str:
+    if decision.chosen == HOLD:
+        return f"It holds, because {decision.reason}."
+    target = f" to `{decision.target}`" if decision.target else ""
+    return f"It would {decision.chosen}{target}, because {decision.reason}; {_sureness(decision)}."
+
+
+def _sureness(decision: Decision) -> str:
+    if decision.confidence is None:
+        return "how sure that is to help is unknown"
+    than = "it improves matters" if "step" in decision.trace else "this costs less than doing nothing"
+    return f"the probability that {than} is {decision.confidence:.2f}"
+
+
+def _next(decision: Decision) -> str:
+    if decision.chosen == HOLD:
+        until = f" not before {_time(decision.deferred_until)}" if decision.deferred_until else " at the next window"
+        return f"It is decided again{until}."
+    needs = [f"the approval of {need.role} ({need.rule})" for need in decision.approvals]
+    if decision.veto_within_s is not None:
+        needs.append(f"{_duration(decision.veto_within_s)} in which a person may veto")
+    if not needs:
+        return "It may start now, without anybody's word."
+    return f"It needs {_list(needs)}; on silence {decision.trace.get('on_silence')}."
+
+
+def _by_when(intent: Intent) -> str:
+    if intent.deadline_at is not None:
+        return f" by {_time(intent.deadline_at)}"
+    if intent.veto_within_s is not None:
+        return f" within {_duration(intent.veto_within_s)} of having been able to"
+    return ""
+
+
+# page ----------------------------------------------------------------------
+
+
+def _page(decision: Decision) -> Iterator[str]:
+    window = f"{_time(decision.window_start_at)} to {_time(decision.window_end_at)}" if decision.window_end_at else "-"
+    yield f"decision {decision.id} on {decision.pipeline} at {_time(decision.at)}"
+    yield f"window {window}, stage {decision.stage.value}, rules {decision.rules_id[:12]}, by {decision.author}"
+    yield ""
+    yield from sentences(decision)
+    yield ""
+    yield "options"
+    yield from (_option_line(option, chosen=decision.chosen) for option in decision.options)
+    yield from _numbers("facts", decision.trace.get("facts", {}))
+    yield from _numbers("context", decision.trace.get("context", {}))
+    policy = decision.trace.get("policy")
+    if policy:
+        yield f"policy {policy['name']}, after {policy['events']} outcomes, state {policy['state'][:12]}"
+        if policy["failure"]:
+            yield f"  no answer: {policy['failure']}"
+    yield from _verdict_lines(decision.trace.get("second_pass") or {})
+    yield from (f"withdraws {each['intent']}: {each['because']}" for each in decision.trace.get("withdraws", ()) or ())
+
+
+def _option_line(option: Option, *, chosen: str) -> str:
+    mark = ">" if option.action == chosen else " "
+    cost = "" if option.cost_mean is None else f"  cost {option.cost_mean:.1f} +- {option.cost_sd or 0.0:.1f}"
+    sure = "" if option.confidence is None else f"  P(cheaper than nothing) {option.confidence:.2f}"
+    why = f"  {option.why_not}" if option.why_not else ""
+    return f"{mark} {option.action:<9} {option.level:<15}{cost}{sure}{why}"
+
+
+def _numbers(title: str, numbers: Mapping[str, Any]) -> Iterator[str]:
+    flat = [f"{name} {_value(value)}" for name, value in sorted(numbers.items()) if not isinstance(value, Mapping)]
+    if flat:
+        yield f"{title}: {', '.join(flat)}"
+
+
+def _verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    for acting in verdict.get("acting", ()):
+        place = f" ({acting['path']}:{acting['line']})" if acting["path"] else ""
+        yield f"{acting['kind']} {acting['rule']}{place}: {acting['because']}"
+        yield from (
+            f"    {leaf['text']}: {_truth(leaf['truth'])}, value {_value(leaf['value'])}" for leaf in acting["leaves"]
+        )
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _truth(truth: bool | None) -> str:  # noqa: FBT001 - a value, not a switch
+    return {True: "true", False: "false", None: "unknown"}[truth]
+
+
+def _list(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _time(at: Any) -> str:
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min" if minutes and not rest else f"{seconds:.0f} s"

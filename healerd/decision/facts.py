@@ -1,0 +1,209 @@
+"""The facts: the flat, named values that rules may read, each with type, unit and meaning.
+
+Must never guess: what the situation does not hold is unknown (None). A new fact is a function and a line in `FACTS`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from healerd.decision.situation import Situation
+from healerd.detectors import p_error_high
+from healerd.model import Layer, Quality, VersionKind
+from healerd_rules import ActionDecl, FactDecl, Schema
+
+__all__ = ["ALARMS", "FACTS", "SCHEMA", "Fact", "FactValue", "alarms", "facts", "schema"]
+
+FactValue = float | bool | str | None | Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One fact: its type and unit in the rule language, what it means, and how it is found."""
+
+    type: str
+    unit: str
+    meaning: str
+    of: Callable[[Situation], FactValue]
+    per: str | None = None
+
+
+def facts(situation: Situation) -> dict[str, FactValue]:
+    """Find every fact of a situation."""
+    return {name: fact.of(situation) for name, fact in FACTS.items()}
+
+
+def alarms(situation: Situation) -> dict[str, bool | None]:
+    """Tell which alarms stand; None while nobody can tell."""
+    return {layer.value: _alarm(situation, layer) for layer in ALARMS}
+
+
+def schema() -> Schema:
+    """Give the vocabulary that rule files may use."""
+    return Schema(
+        facts=tuple(
+            FactDecl(name=name, type=fact.type, per=fact.per, meaning=fact.meaning) for name, fact in FACTS.items()
+        ),
+        actions=ACTION_WORDS,
+        alarms=tuple(layer.value for layer in ALARMS),
+        dimensions=("feature",),
+    )
+
+
+ALARMS = (Layer.HARM, Layer.DRIFT, Layer.SCORE, Layer.QUALITY)
+"""The alarms a rule may name, as in `alarm(harm)`."""
+
+ACTION_WORDS = (
+    ActionDecl(name="retrain", risk=3, undo="undo", meaning="fit a candidate on the newest labelled rows"),
+    ActionDecl(name="rollback", risk=1, undo="undo", meaning="let the best stored version serve"),
+    ActionDecl(name="fallback", risk=1, undo="return", meaning="let a fresh safe model serve"),
+    ActionDecl(name="promote", step=True, undo="undo", meaning="let a judged candidate serve"),
+    ActionDecl(name="undo", step=True, meaning="let the replaced version serve again"),
+    ActionDecl(name="return", step=True, meaning="go back from the safe model"),
+)
+
+
+def _alarm(situation: Situation, layer: Layer) -> bool | None:
+    """The verdict on the data is the alarm of its layer; elsewhere one measurement speaks for the whole layer."""
+    if layer is Layer.QUALITY:
+        return {Quality.BAD: True, Quality.GOOD: False, Quality.UNKNOWN: None}[situation.quality]
+    evidence = [one for one in situation.measurements if one.layer is layer and one.log_limit is not None]
+    if any(one.alarm for one in evidence):
+        return True
+    whole = next((one for one in evidence if one.subject is None), None)
+    return None if whole is None else whole.alarm
+
+
+def _error(situation: Situation) -> tuple[float | None, int]:
+    """The error of the cohorts that matured in this window, and how many labels it stands on."""
+    found = next((one for one in situation.measurements if one.layer is Layer.HARM and one.name == "error"), None)
+    return (None, 0) if found is None else (found.value, found.n)
+
+
+def _error_rate(situation: Situation) -> FactValue:
+    return _error(situation)[0]
+
+
+def _labelled_rows(situation: Situation) -> FactValue:
+    return sum(cohort.labelled for cohort in situation.cohorts) if situation.cohorts else None
+
+
+def _label_coverage(situation: Situation) -> FactValue:
+    rows = sum(cohort.rows for cohort in situation.cohorts)
+    return sum(cohort.labelled for cohort in situation.cohorts) / rows if rows else None
+
+
+def _reference_error(situation: Situation) -> FactValue:
+    return None if situation.reference is None else situation.reference.error
+
+
+def _p_error_high(situation: Situation) -> FactValue:
+    error, n = _error(situation)
+    if error is None or n == 0 or situation.reference is None:
+        return None
+    return p_error_high(error * n, n, situation.reference.error)
+
+
+def _quality(situation: Situation) -> FactValue:
+    return None if situation.quality is Quality.UNKNOWN else situation.quality.value
+
+
+def _rows(situation: Situation) -> FactValue:
+    return situation.rows
+
+
+def _serving_fallback(situation: Situation) -> FactValue:
+    return None if situation.active is None else situation.active.kind is VersionKind.FALLBACK
+
+
+def _model_age(situation: Situation) -> FactValue:
+    """Age of what the model knows: since the end of its training rows, or since it was made where those are unknown."""
+    active = situation.active
+    if active is None:
+        return None
+    return max(0.0, (situation.now - (active.trained_to_at or active.created_at)).total_seconds())
+
+
+def _measured(name: str) -> Callable[[Situation], FactValue]:
+    """A measurement of each feature, by its name; scores are no features."""
+
+    def of(situation: Situation) -> FactValue:
+        return {
+            one.subject: one.value
+            for one in situation.measurements
+            if one.name == name and one.subject is not None and one.layer in (Layer.DRIFT, Layer.QUALITY)
+        }
+
+    return of
+
+
+FACTS: Mapping[str, Fact] = {
+    "error_rate": Fact(
+        type="ratio", unit="share", meaning="error of the label cohorts that matured in this window", of=_error_rate
+    ),
+    "reference_error": Fact(
+        type="ratio", unit="share", meaning="error of the active version on held-out rows", of=_reference_error
+    ),
+    "p_error_high": Fact(
+        type="ratio",
+        unit="probability",
+        meaning="posterior probability that the error is above the reference's",
+        of=_p_error_high,
+    ),
+    "rows": Fact(type="count", unit="rows", meaning="predictions in this window", of=_rows),
+    "labelled_rows": Fact(
+        type="count", unit="rows", meaning="labelled rows of the cohorts that matured in this window", of=_labelled_rows
+    ),
+    "label_coverage": Fact(type="ratio", unit="share", meaning="share of those cohorts' rows", of=_label_coverage),
+    "data_quality": Fact(
+        type="text", unit="`good` or `bad`", meaning="verdict on this window's data; unknown otherwise", of=_quality
+    ),
+    "missing_rate": Fact(
+        type="ratio", unit="share", per="feature", meaning="values that are missing", of=_measured("missing")
+    ),
+    "wrong_type_rate": Fact(
+        type="ratio", unit="share", per="feature", meaning="values of the wrong type", of=_measured("wrong_type")
+    ),
+    "unseen_rate": Fact(
+        type="ratio", unit="share", per="feature", meaning="values unlike any in the reference", of=_measured("unseen")
+    ),
+    "out_of_range_rate": Fact(
+        type="ratio",
+        unit="share",
+        per="feature",
+        meaning="values outside the reference's range",
+        of=_measured("out_of_range"),
+    ),
+    "stuck_rate": Fact(
+        type="ratio", unit="share", per="feature", meaning="share of the most frequent value", of=_measured("stuck")
+    ),
+    "scale_ratio": Fact(
+        type="number", unit="factor", per="feature", meaning="factor of all quartiles", of=_measured("scaled")
+    ),
+    "ks": Fact(
+        type="number", unit="distance", per="feature", meaning="Kolmogorov-Smirnov distance", of=_measured("ks")
+    ),
+    "psi": Fact(type="number", unit="index", per="feature", meaning="population stability index", of=_measured("psi")),
+    "stored_gain": Fact(
+        type="ratio",
+        unit="share",
+        meaning="lower bound of what the best stored version gains on fresh labels",
+        of=lambda situation: situation.stored_gain,
+    ),
+    "alias_moved": Fact(
+        type="bool",
+        unit="true or false",
+        meaning="somebody else moved the alias since the window before",
+        of=lambda situation: situation.alias_moved,
+    ),
+    "serving_fallback": Fact(type="bool", unit="true or false", meaning="a safe model serves", of=_serving_fallback),
+    "rejected_candidates": Fact(
+        type="count",
+        unit="candidates",
+        meaning="candidates rejected in this incident",
+        of=lambda situation: len(situation.rejected_at),
+    ),
+    "model_age": Fact(type="duration", unit="s", meaning="age of what the active model learned from", of=_model_age),
+}
+"""Every fact by its name."""
+
+SCHEMA = schema()

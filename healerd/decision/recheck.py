@@ -1,0 +1,133 @@
+"""Ask the guards again, in the very transaction that starts an effect (SAFETY S7).
+
+Must never let anything start under stricter guards than those it was announced or approved under.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from healerd.decision.choice import consult
+from healerd.decision.facts import facts
+from healerd.decision.situation import Situation, Wish
+from healerd.decision.steps import action_of, step_verdict
+from healerd.decision.view import inputs_of, judge, look
+from healerd.decision.words import LEVELS, Answer, answer_of, approvals_of, main_reason, on_silence
+from healerd.model import HOLD, ApprovalNeed, Decision, Intent
+from healerd_rules import Level, RuleSet, Verdict, evaluate, join
+
+__all__ = ["Recheck", "recheck"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck:
+    """What the guards say now. `ok`: it may start in this transaction; otherwise `answer` says what follows.
+
+    `changed` lists what makes it another question than the one that was answered: a new revision.
+    """
+
+    ok: bool
+    answer: Answer
+    level: str
+    verdict: Verdict
+    why: str
+    changed: tuple[str, ...] = ()
+    confidence: float | None = None
+    severity: int = 0
+    approvals: tuple[ApprovalNeed, ...] = ()
+    default: str = ""
+
+
+def recheck(
+    situation: Situation, intent: Intent, ruleset: RuleSet, *, decided: Decision, heal: Intent | None = None
+) -> Recheck:
+    """Judge a ready intent on the facts of this moment; `decided` is its decision, `heal` that of a step."""
+    if heal is None:
+        confidence, verdict = _heal_now(situation, intent, ruleset)
+    else:
+        confidence, verdict = intent.confidence, _step_now(situation, intent, heal, ruleset)
+    changed = tuple(_changes(situation, intent, decided))
+    incident = situation.open_incident
+    moved = _alias_moved(situation, intent)
+    answer = "refuse" if moved else _answer(verdict, intent, changed=changed)
+    return Recheck(
+        ok=answer == "run",
+        answer=answer,
+        level=LEVELS[verdict.level],
+        verdict=verdict,
+        why=moved or _why(verdict, intent, changed, answer),
+        changed=changed,
+        confidence=confidence,
+        severity=incident.severity if incident else intent.severity,
+        approvals=approvals_of(verdict, situation.now),
+        default=on_silence(verdict),
+    )
+
+
+def _heal_now(situation: Situation, intent: Intent, ruleset: RuleSet) -> tuple[float | None, Verdict]:
+    """Run both passes on the intent's action, as if it were chosen now."""
+    if intent.author != "daemon":
+        wish = Wish(action=intent.action, target=intent.target, author=intent.author, reason=intent.reason)
+        situation = replace(situation, wish=wish)
+    view = look(situation, ruleset, without=(intent.id,))
+    advice, _ = consult(view, HOLD)
+    estimate = advice.of(intent.action) if advice else None
+    confidence = estimate.p_cheaper_than_hold if estimate else None
+    inputs = inputs_of(situation, without=view.ignoring)
+    second = evaluate(ruleset, inputs, situation.signals, confidence={intent.action: confidence})
+    verdict = judge(situation, intent.action, second, view.ignoring)
+    return confidence, join(view.verdicts[intent.action], verdict)
+
+
+def _step_now(situation: Situation, intent: Intent, heal: Intent, ruleset: RuleSet) -> Verdict:
+    return step_verdict(
+        situation,
+        ruleset,
+        step=intent.action,
+        heal_id=heal.id,
+        heal_action=action_of(heal),
+        confidence=intent.confidence,
+        without=frozenset((intent.id,)),
+    )
+
+
+def _changes(situation: Situation, intent: Intent, decided: Decision) -> Iterator[str]:
+    """Name what makes a new revision: severity, data quality, target. Fresh numbers alone are none."""
+    incident = situation.open_incident
+    if incident is not None and incident.severity != intent.severity:
+        yield f"severity {intent.severity} is now {incident.severity}"
+    then, now = decided.trace["facts"].get("data_quality"), facts(situation)["data_quality"]
+    if then != now:
+        yield f"data quality `{then or 'unknown'}` is now `{now or 'unknown'}`"
+    target = situation.target(intent.action)
+    if target is not None and not target.refusal and target.version != intent.target:
+        yield f"target `{intent.target}` is now `{target.version}`"
+
+
+def _alias_moved(situation: Situation, intent: Intent) -> str:
+    """Say that another version serves than the one the intent would replace; unknown counts as another."""
+    active = situation.active.name if situation.active else None
+    if intent.current is None or intent.current == active:
+        return ""
+    return f"`{active or 'nobody knows which version'}` serves, no longer `{intent.current}`"
+
+
+def _answer(verdict: Verdict, intent: Intent, *, changed: tuple[str, ...]) -> Answer:
+    answer = answer_of(verdict.level)
+    if answer in ("wait", "refuse"):
+        return answer
+    return "ask" if changed or not _covered(verdict, intent) else "run"
+
+
+def _covered(verdict: Verdict, intent: Intent) -> bool:
+    """Tell whether people have had every window and given every approval that the verdict asks for now."""
+    given = {(need.role, need.rule) for need in intent.approvals} if intent.approved_by else set()
+    approved = all((approval.role, approval.rule) in given for approval in verdict.approvals)
+    needs_word = verdict.level is Level.APPROVAL_NEEDED and not intent.approved_by
+    return approved and not needs_word and (verdict.veto_within_s or 0.0) <= (intent.veto_within_s or 0.0)
+
+
+def _why(verdict: Verdict, intent: Intent, changed: tuple[str, ...], answer: Answer) -> str:
+    if answer == "run":
+        return f"{intent.action} is {LEVELS[verdict.level]}, no stricter than it was announced"
+    said = main_reason(verdict)
+    return "; ".join((*changed, f"{intent.action} is {LEVELS[verdict.level]}" + (f": {said}" if said else "")))

@@ -1,0 +1,172 @@
+"""Everything one decision stands on, as one frozen record: the same situation and rules give the same decision.
+
+Must never hold behaviour that decides, nor anything that cannot be written down: `to_json` and `from_json` carry it
+into the trace and back.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from healerd.model import (
+    Bar,
+    Cohort,
+    Incident,
+    Intent,
+    Measurement,
+    Pause,
+    Quality,
+    Reference,
+    Stage,
+    Version,
+    Window,
+)
+from healerd.policy import CostModel, PolicyState
+from healerd_rules import SignalState
+
+__all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What an action would do if it ran now: the version it aims at, or why it cannot be done at all.
+
+    `version` None with no refusal means that it makes a version. `observable`: the world can be asked whether it took
+    place; without that a person approves each time (SAFETY S14).
+    """
+
+    action: str
+    version: str | None = None
+    refusal: str = ""
+    observable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """One line of the action log, of any pipeline: what began or stands open. `ended_at` None means open.
+
+    `heal_id` is the intent of the heal it belongs to, its own for a heal.
+    """
+
+    intent_id: str
+    heal_id: str
+    action: str
+    pipeline: str
+    tags: tuple[str, ...] = ()
+    started_at: datetime
+    ended_at: datetime | None = None
+    cost: float | None = None
+    incident_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A heal that a person asks for; it goes under the same guards as any other (SAFETY S17)."""
+
+    action: str
+    target: str | None = None
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One pipeline at one moment.
+
+    `window` is the window that is judged, `newest` whether no later one is closed. `cohorts` matured in it.
+    `incident` is the open one; one with `closed_at` set has just been closed. `signals` is the rules' memory after
+    this window. `standing` names the rules that proposed at the window before. `intents` are those of this pipeline
+    and of any other that shares its alias: all open ones, and those that ended in the last day. `log` is
+    the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident.
+    `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
+    """
+
+    id: str
+    pipeline: str
+    tags: tuple[str, ...] = ()
+    now: datetime
+    window: Window | None = None
+    window_s: float
+    newest: bool = True
+    on_hold: str = ""
+    stage: Stage
+    incident: Incident | None = None
+    clean_windows: int = 3
+    quality: Quality
+    rows: int | None = None
+    measurements: tuple[Measurement, ...] = ()
+    cohorts: tuple[Cohort, ...] = ()
+    reference: Reference | None = None
+    active: Version | None = None
+    stored_gain: float | None = None
+    alias_moved: bool | None = None
+    targets: tuple[Target, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    log: tuple[Logged, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    rejected_at: tuple[datetime, ...] = ()
+    pipelines: int = 1
+    wish: Wish | None = None
+    policy: str = "bayesian"
+    costs: CostModel
+    learned: PolicyState
+    signals: SignalState = field(default_factory=SignalState)
+    standing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.now.tzinfo is not None, "times are aware UTC datetimes"
+        assert self.window_s > 0, "a window has a length"
+        assert self.clean_windows >= 1, "an incident is closed by a window at least"
+
+    @property
+    def open_incident(self) -> Incident | None:
+        """The incident, while it is open."""
+        return self.incident if self.incident is not None and self.incident.closed_at is None else None
+
+    def target(self, action: str) -> Target | None:
+        """Find what an action would do; None when this pipeline has no such action."""
+        return next((target for target in self.targets if target.action == action), None)
+
+
+def to_json(record: object) -> Any:
+    """Write a record as plain JSON values, leaving out what has its default; a number that is not finite is None."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        held = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
+        return {each.name: to_json(held[each.name]) for each in dataclasses.fields(record) if _told(each, held)}
+    match record:
+        case datetime():
+            return record.isoformat()
+        case Enum():
+            return record.value
+        case float():
+            return record if math.isfinite(record) else None
+        case Mapping():
+            return {str(key): to_json(value) for key, value in record.items()}
+        case list() | tuple():
+            return [to_json(value) for value in record]
+        case _:
+            return record
+
+
+def from_json(raw: Mapping[str, Any]) -> Situation:
+    """Read back what `to_json` wrote of a situation. Raises ValueError for anything else."""
+    try:
+        return msgspec.convert(raw, Situation)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not a situation: {error}") from error
+
+
+def _told(each: "dataclasses.Field[Any]", held: Mapping[str, Any]) -> bool:
+    value = held[each.name]
+    if each.default is not dataclasses.MISSING:
+        return type(value) is not type(each.default) or value != each.default
+    if each.default_factory is not dataclasses.MISSING:
+        return bool(value != each.default_factory())
+    return True

@@ -1,0 +1,55 @@
+"""How far a pipeline is trusted: only people promote, one stage at a time; demotion may be automatic (SAFETY S5).
+
+Must never raise a stage by itself.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from healerd.decision.situation import Logged
+from healerd.model import Stage, StageChange
+
+__all__ = ["LADDER", "breaker", "demote", "promote_stage"]
+
+LADDER = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
+"""From the least to the most trusted. Canary may be skipped: it acts as live does until there is a coin to toss."""
+MAY_PROMOTE = frozenset({"approver", "admin"})
+DAEMON = "daemon"
+UNDOS_MAX, UNDOS_WITHIN = 2, timedelta(hours=24)
+
+
+def promote_stage(
+    pipeline: str, *, now: Stage, to: Stage, author: str, roles: Collection[str], reason: str, at: datetime
+) -> StageChange | str:
+    """Trust a pipeline with more; gives the change, or why not."""
+    if author == DAEMON:
+        return "only people promote"
+    if not MAY_PROMOTE & set(roles):
+        return f"`{author}` may not promote: it takes the role {' or '.join(sorted(MAY_PROMOTE))}"
+    if LADDER.index(to) <= LADDER.index(now):
+        return f"`{to}` is not above `{now}`"
+    if now is Stage.OBSERVE and to is not Stage.SUGGEST:
+        return f"from `{now}` the next stage is `{Stage.SUGGEST}`: people see what it suggests before it acts"
+    if not reason.strip():
+        return "a promotion needs a reason"
+    return StageChange(pipeline=pipeline, stage=to, at=at, author=author, reason=reason)
+
+
+def demote(pipeline: str, *, now: Stage, to: Stage, author: str, reason: str, at: datetime) -> StageChange | str:
+    """Trust a pipeline with less; anybody may, the daemon included. Gives the change, or why not."""
+    if LADDER.index(to) >= LADDER.index(now):
+        return f"`{to}` is not below `{now}`"
+    return StageChange(pipeline=pipeline, stage=to, at=at, author=author, reason=reason)
+
+
+def breaker(log: Collection[Logged], pipeline: str, *, now: Stage, at: datetime) -> StageChange | None:
+    """Take a pipeline's autonomy away once two of its heals were undone within 24 h."""
+    undone = [
+        line
+        for line in log
+        if line.pipeline == pipeline and line.action == "undo" and line.ended_at and line.ended_at > at - UNDOS_WITHIN
+    ]
+    if len(undone) < UNDOS_MAX or now is Stage.OBSERVE:
+        return None
+    reason = f"{len(undone)} heals undone within 24 h"
+    return StageChange(pipeline=pipeline, stage=Stage.OBSERVE, at=at, author=DAEMON, reason=reason)

@@ -1,0 +1,84 @@
+"""Verdicts and answers in words and as JSON. Must never say more than the verdict holds."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from healerd.decision.situation import to_json
+from healerd.model import ApprovalNeed
+from healerd_rules import Acting, Level, Verdict
+from healerd_rules.explanation import verdict_to_json
+
+__all__ = ["LEVELS", "Answer", "answer_of", "approvals_of", "main_reason", "on_silence", "verdict_json", "who"]
+
+Answer = Literal["run", "ask", "wait", "refuse"]
+
+LEVELS: Mapping[Level, str] = {
+    Level.ALLOWED: "allowed",
+    Level.ANNOUNCED: "announced",
+    Level.APPROVAL_NEEDED: "approval needed",
+    Level.DEFERRED: "deferred",
+    Level.FORBIDDEN: "forbidden",
+}
+KINDS: Mapping[Level, tuple[str, ...]] = {
+    Level.ALLOWED: (),
+    Level.ANNOUNCED: ("require",),
+    Level.APPROVAL_NEEDED: ("require", "cooldown", "limit", "forbid"),
+    Level.DEFERRED: ("cooldown", "limit"),
+    Level.FORBIDDEN: ("forbid",),
+}
+"""Which kinds of rules can bring a verdict to a level."""
+
+
+def answer_of(level: Level) -> Answer:
+    """Say what follows from a level: run now, ask people, wait and come again, or not at all."""
+    match level:
+        case Level.ALLOWED:
+            return "run"
+        case Level.ANNOUNCED | Level.APPROVAL_NEEDED:
+            return "ask"
+        case Level.DEFERRED:
+            return "wait"
+        case Level.FORBIDDEN:
+            return "refuse"
+
+
+def who(verdict: Verdict) -> tuple[str, ...]:
+    """Name the rules that act; advice does not."""
+    return tuple(dict.fromkeys(acting.rule for acting in verdict.acting if acting.enforcement != "advisory"))
+
+
+def main_reason(verdict: Verdict) -> str:
+    """Say which rules brought a verdict to its level, and why; empty when nothing acts."""
+    kinds = KINDS[verdict.level]
+    said = [_say(acting) for acting in verdict.acting if acting.enforcement != "advisory" and acting.kind in kinds]
+    return "; ".join(dict.fromkeys(said))
+
+
+def approvals_of(verdict: Verdict, now: datetime) -> tuple[ApprovalNeed, ...]:
+    """Turn the approvals into what the intent carries: with the moment at which each runs out."""
+    return tuple(
+        ApprovalNeed(
+            role=approval.role,
+            deadline_at=None if approval.within_s is None else now + timedelta(seconds=approval.within_s),
+            otherwise=approval.otherwise,
+            rule=approval.rule,
+        )
+        for approval in verdict.approvals
+    )
+
+
+def on_silence(verdict: Verdict) -> str:
+    """Say what happens when nobody answers."""
+    if not verdict.approvals:
+        return "it runs"
+    return "it does not run" if verdict.otherwise == "deny" else "it does not run, and may be asked again after 6 h"
+
+
+def verdict_json(verdict: Verdict) -> Any:
+    """Write a verdict with its leaves as plain JSON values."""
+    return to_json(verdict_to_json(verdict))
+
+
+def _say(acting: Acting) -> str:
+    return f"{acting.because} ({acting.rule})" if acting.because else f"rule {acting.rule}"
