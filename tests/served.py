@@ -50,7 +50,7 @@ def served(
     """Serve until the block ends. With another `owner_uid` than ours, `roles` alone say what we may do."""
     clock = ManualClock(NOW)
     store = MemoryStore(clock)
-    core, thread, started = RecordingCore(store, clock), OneThread("core"), threading.Event()
+    core, thread, started = RecordingCore(store, clock, stop_file=state / "STOP"), OneThread("core"), threading.Event()
     running: list[Any] = []
 
     async def serve() -> None:
@@ -63,7 +63,6 @@ def served(
             people=people,
             clock=clock,
             bell=bell,
-            stop_file=state / "STOP",
             describe=lambda: {"state": "live"},
         )
         listener = Listener(control.app())

@@ -4,8 +4,7 @@ Looking asks the daemon; when it is away the database is read directly, and `sta
 through the daemon, except that `stop_all` also leaves a file that is read before each effect (SAFETY S15).
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,9 +173,8 @@ class Client:
     def _write_stop_file(self, reason: str) -> bool:
         import getpass
 
-        note: Mapping[str, str] = {"author": getpass.getuser(), "at": _now().isoformat(), "reason": reason}
         try:
-            (self.state / STOP).write_text(json.dumps(note) + "\n", encoding="utf-8")
+            (self.state / STOP).write_text(f"{getpass.getuser()}: {reason}\n", encoding="utf-8")
         except OSError:
             return False
         return True

@@ -13,12 +13,12 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from enum import IntEnum
 
-from healerd.client.access import STOP
 from healerd.client.views import Json, plain
 from healerd.clock import Clock, SystemClock
 from healerd.config import Config
 from healerd.daemon.control import Bell, Control
 from healerd.daemon.listen import Listener, bind
+from healerd.daemon.notices import notices
 from healerd.daemon.people import People
 from healerd.daemon.ports import Core
 from healerd.daemon.scheduler import ClockGuard, Ticker
@@ -101,7 +101,6 @@ class Daemon:
             people=People(roles=self._config.daemon.roles, owner_uid=os.getuid()),
             clock=self._clock,
             bell=self._bell,
-            stop_file=self._config.state / STOP,
             describe=self._describe,
         )
         stack.callback(control.close)
@@ -133,8 +132,8 @@ class Daemon:
         """Runs on the core's thread; the clocks are compared first, so that no tick acts on a clock just set."""
         self._ticking_since = self._clock.now()
         self._check_clock()
-        for event in self._core.run_due():
-            log.info("%s", event)
+        for notice in notices(self._core.run_due()):
+            log.info("%s", notice)
         self._ticking_since, self._ticked_at = None, self._clock.now()
 
     def _check_clock(self) -> float:

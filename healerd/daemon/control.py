@@ -1,8 +1,9 @@
 """The control API: HTTP and JSON on a Unix socket, for the CLI and the TUI. Must never decide: it asks the core.
 
-Looking reads what is committed on a thread of its own, so it works while a tick runs. Changing goes to the core's
-thread, one call at a time: role, what was seen and the act itself in one go. Every body is bounded. `/v1/events` sends
-the audit log as it grows (server-sent events); a reader that comes back names the last number it saw.
+Looking reads what is committed on a thread of its own, so it works while a tick runs. Stopping (a veto, a pause) has a
+thread too, so that it is recorded at once, and the transaction that starts an effect sees it. All else goes to the
+core's thread. Every body is bounded. `/v1/events` sends the audit log as it grows (server-sent events); a reader that
+comes back names the last number it saw.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -90,13 +90,13 @@ class Control:
         people: People,
         clock: Clock,
         bell: Bell,
-        stop_file: Path,
         describe: Callable[[], Json],
     ) -> None:
         self._core, self._core_thread, self._clock, self._bell = core, core_thread, clock, bell
         self._pipelines = tuple(pipelines)
-        self._people, self._stop_file, self._describe = people, stop_file, describe
+        self._people, self._describe = people, describe
         self._reader_thread = OneThread("reader")
+        self._answer_thread = OneThread("answers")
         self._answers: OrderedDict[tuple[str, str], tuple[str, Any]] = OrderedDict()
 
     def app(self) -> Starlette:
@@ -120,8 +120,9 @@ class Control:
         )
 
     def close(self) -> None:
-        """End the thread that reads."""
+        """End the threads that read and that take answers."""
         self._reader_thread.close()
+        self._answer_thread.close()
 
     # looking
 
@@ -204,16 +205,16 @@ class Control:
                 seen=body.get("if_rev"),
                 options=body,
                 pipelines=self._pipelines,
-                stop_file=self._stop_file,
             )
-            done = await self._core_thread.call(self._once, mutation, ask, key)
+            thread = self._answer_thread if mutation.at_once else self._core_thread
+            done = await thread.call(self._once, mutation, ask, key)
             self._bell.ring()
             return JSONResponse({"schema": 1, "done": done})
 
         return endpoint
 
     def _once(self, mutation: Mutation, ask: Ask, key: str) -> Any:
-        """Carry out what `ask` wants, or give the answer that the same key got before. Runs on the core's thread."""
+        """Carry out what `ask` wants, or give the answer that the same key got before."""
         same = json.dumps([mutation.path, ask.on, ask.reason, ask.seen, dict(ask.options)], sort_keys=True)
         remembered = self._answers.get((ask.person.name, key))
         if remembered is not None:

@@ -8,7 +8,6 @@ is never refused for being out of date (SAFETY S8: a veto before the deadline al
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from healerd.client.access import EVERYTHING
@@ -38,22 +37,25 @@ class Ask:
     seen: str | None
     options: Mapping[str, str]
     pipelines: Sequence[str]
-    stop_file: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
-    """One verb of the API. `revision` gives what must have been seen; None says that nothing need be."""
+    """One verb of the API. `revision` gives what must have been seen; None says that nothing need be.
+
+    `at_once` says that it does not wait for a tick that runs: what stops must not come too late because of it.
+    """
 
     path: str
     options: tuple[str, ...] = ()
+    at_once: bool = False
     needs: Callable[[Core, Ask], str]
     revision: Callable[[Core, Ask], str | None]
     act: Callable[[Core, Ask], Any]
 
 
 def carry_out(mutation: Mutation, core: Core, ask: Ask) -> Any:
-    """Check the reason, the role and what was seen, then act. One call on the core's thread, so nothing comes between.
+    """Check the reason, the role and what was seen, then act.
 
     Raises ConfigError, NotAllowed, NotFound or Conflict, and then nothing has happened.
     """
@@ -196,7 +198,6 @@ def _stop_all(core: Core, ask: Ask) -> Any:
 
 def _resume_all(core: Core, ask: Ask) -> Any:
     core.resume(EVERYTHING, author=ask.person.name, reason=ask.reason)
-    ask.stop_file.unlink(missing_ok=True)
     return {"revision": pipeline_revision(core.store, EVERYTHING)}
 
 
@@ -213,11 +214,12 @@ MUTATIONS = (
     Mutation(
         path="/v1/intents/{on}/answer",
         options=("kind",),
+        at_once=True,
         needs=_answer_needs,
         revision=_answer_revision,
         act=_answer,
     ),
-    Mutation(path="/v1/pipelines/{on}/pause", needs=_always("operator"), revision=_unseen, act=_pause),
+    Mutation(path="/v1/pipelines/{on}/pause", at_once=True, needs=_always("operator"), revision=_unseen, act=_pause),
     Mutation(path="/v1/pipelines/{on}/resume", needs=_always("approver"), revision=_pipeline_revision, act=_resume),
     Mutation(
         path="/v1/pipelines/{on}/propose",
@@ -233,7 +235,7 @@ MUTATIONS = (
         revision=_stage_revision,
         act=_set_stage,
     ),
-    Mutation(path="/v1/stop-all", needs=_always("operator"), revision=_unseen, act=_stop_all),
+    Mutation(path="/v1/stop-all", at_once=True, needs=_always("operator"), revision=_unseen, act=_stop_all),
     Mutation(path="/v1/resume-all", needs=_always("approver"), revision=_everything_revision, act=_resume_all),
     Mutation(path="/v1/rules/reload", needs=_always("admin"), revision=_unseen, act=_reload_rules),
 )

@@ -1,6 +1,7 @@
 """What the ticker and the control API ask of the daemon's core. Must never hold behaviour.
 
-The core is synchronous and lives on one thread (`CoreThread`); `RecordingCore` is the double that tests use.
+The core is synchronous and lives on one thread (`OneThread`), but for `answer`, `pause` and `stop_all`: these are one
+transaction each and may be called from another thread while a tick runs. `RecordingCore` is the double that tests use.
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, TypeVar
 
 from healerd.audit import Entry
@@ -99,8 +100,8 @@ class MemoryStore:
 class RecordingCore:
     """Implements `ports.Core`: `calls` lists what was asked of it, in order."""
 
-    def __init__(self, store: MemoryStore, clock: Clock) -> None:
-        self.store, self._clock = store, clock
+    def __init__(self, store: MemoryStore, clock: Clock, *, stop_file: Path | None = None) -> None:
+        self.store, self._clock, self._stop_file = store, clock, stop_file
         self.calls: list[tuple[Any, ...]] = []
 
     def run_due(self) -> Sequence[object]:
@@ -183,6 +184,8 @@ class RecordingCore:
     def resume(self, pipeline: str, *, author: str, reason: str) -> None:
         """End the pauses of one pipeline, or of everything."""
         self.calls.append(("resume", pipeline, author, reason))
+        if pipeline == EVERYTHING and self._stop_file:
+            self._stop_file.unlink(missing_ok=True)
         for pause in self.store.find(Pause, pipeline=pipeline, ended_at=None):
             self.store.put(replace(pause, ended_at=self._clock.now(), ended_by=author), instead_of=pause, actor=author)
 

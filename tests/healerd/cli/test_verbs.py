@@ -199,8 +199,7 @@ def test_s15_stop_all_works_without_a_daemon(call: Call, tmp_path: Path) -> None
     """With no daemon there, stop-all leaves the file that is read before each effect."""
     called = call("stop-all", *WHY, "--state", tmp_path)
     assert called.code == Exit.OK
-    note = json.loads((tmp_path / "STOP").read_text())
-    assert note["reason"] == WHY[1]
+    assert WHY[1] in (tmp_path / "STOP").read_text()
     assert "no daemon answered" in called.out
 
 

@@ -14,7 +14,9 @@ from healerd.client import Link
 from healerd.clock import Clock, ManualClock
 from healerd.config import Config, DaemonSettings, Duration
 from healerd.daemon.app import RunExit, run
+from healerd.daemon.executor import Move
 from healerd.daemon.logs import set_up_logging
+from healerd.daemon.notices import notices
 from healerd.daemon.recording import MemoryStore, RecordingCore
 from healerd.errors import (
     ActionError,
@@ -26,6 +28,8 @@ from healerd.errors import (
     StaleEpoch,
     StoreError,
 )
+from healerd.model import IntentState
+from tests.served import a_decision, an_intent
 
 NOON = datetime(2026, 5, 7, 12, 0, tzinfo=UTC)
 Tick = Callable[["ScriptedCore"], None]
@@ -166,6 +170,32 @@ def test_it_answers_while_a_tick_hangs(tmp_path: Path) -> None:
     assert code is RunExit.OK
     assert seen["daemon"]["ticking_since"] == "2026-05-07T12:00:00Z"
     assert seen["daemon"]["pid"] == os.getpid()
+
+
+def test_s8_a_veto_is_taken_while_a_tick_hangs(tmp_path: Path) -> None:
+    """A veto does not wait for the tick that might start what it stops."""
+    taken = []
+
+    def hang(core: ScriptedCore) -> None:
+        core.store.put(an_intent())
+        link = Link(tmp_path / "control.sock")
+        path = "/v1/intents/act-1/answer"
+        person = threading.Thread(target=lambda: taken.append(link.post(path, reason="bad timing", kind="veto")))
+        person.start()
+        person.join(10)
+
+    run_with(tmp_path, hang)
+    assert taken[0]["done"]["state"] == "vetoed"
+
+
+def test_the_log_says_what_happened_in_words() -> None:
+    """Decisions to act and intents that moved are logged as sentences; holding is not worth a line."""
+    moved = Move(was=IntentState.READY, intent=an_intent(state=IntentState.CONFIRMED))
+    told = (a_decision(), a_decision(chosen="hold"), None, moved)
+    assert list(notices(told)) == [
+        "churn: decided to retrain: the error rose",
+        "churn: retrain is confirmed  [act-1]",
+    ]
 
 
 def test_something_in_the_way_of_the_socket_is_not_removed(tmp_path: Path) -> None:
