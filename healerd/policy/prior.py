@@ -21,6 +21,11 @@ COST_MAX = 1e12
 """A cost above this is a slip of the keyboard, and would drown every other number."""
 
 
+def _require(holds: bool, key: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not holds:
+        raise ValueError(f"`{key}` is {value}, and must be {wanted}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionPrior:
     """What is believed of one action: its fixed cost, and P(failure) = failure + slopes . context, in points.
@@ -92,8 +97,3 @@ DEFAULT_PRIORS: Mapping[str, ActionPrior] = {
 """Values to *write into* a configuration where nobody has a better guess, as `try` and `demo` do: in units of which one
 degraded window costs 100. A new fit on good data mostly helps and takes work; an old version costs nothing to bring
 back and fits less often; a safe model stops the worst and resolves little. Nothing reads them by itself."""
-
-
-def _require(holds: bool, key: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not holds:
-        raise ValueError(f"`{key}` is {value}, and must be {wanted}")
