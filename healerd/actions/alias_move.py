@@ -1,4 +1,7 @@
-"""Moving the alias for an intent, and asking afterwards whether it moved. Shared by every action that serves."""
+"""Moving the alias for an intent, and asking afterwards whether it moved. Shared by every action that serves.
+
+Must never move it from where it was not seen, nor take `unknown` for `absent`.
+"""
 
 from healerd.actions.world import Observation, Seen, World
 from healerd.errors import ActionError, StaleEpoch

@@ -71,9 +71,9 @@ def newest(world: World, *, windows: int, since: datetime | None = None) -> Evid
     return _only(found, found.windows[-windows:], window_s=window_s)
 
 
-def since(world: World, at: datetime) -> Evidence:
-    """Gather all evidence on windows that began at or after `at`, good data or bad."""
-    return _evidence(world, at, trusted_only=False)
+def since(world: World, at: datetime, *, trusted_only: bool = False) -> Evidence:
+    """Gather all evidence on windows that began at or after `at`; by default good data or bad."""
+    return _evidence(world, at, trusted_only=trusted_only)
 
 
 def compare(

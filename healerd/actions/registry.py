@@ -192,12 +192,17 @@ class Registry:
             self._models.popitem(last=False)
         return model
 
-    def prune(self, *, keep: int, referenced: Collection[str] = (), best: Collection[str] = ()) -> tuple[str, ...]:
-        """Remove the oldest versions beyond `keep`; never one that is active, just replaced, referenced or best."""
+    def prune(self, *, keep: int, referenced: Collection[str] = ()) -> tuple[str, ...]:
+        """Remove versions beyond `keep`: first those that never served, each kind from the oldest on.
+
+        One that is active, was just replaced or is referenced stays.
+        """
         alias = self.alias()
-        held = {alias.version, *referenced, *best}
+        held = {alias.version, *referenced}
         held.update(move.previous for move in alias.moves[-1:])
-        spare = [version.name for version in self.versions() if version.name not in held]
+        served = {name for move in alias.moves for name in (move.version, move.previous)}
+        ranked = sorted(self.versions(), key=lambda version: version.name not in served)
+        spare = [version.name for version in ranked if version.name not in held]
         room = max(0, keep - sum(name in held for name in self.names()))
         gone = tuple(spare[room:])
         for name in gone:

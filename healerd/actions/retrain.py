@@ -6,7 +6,7 @@ Must never train on rows that will judge the candidate, nor on data that is not 
 from datetime import datetime
 from hashlib import sha256
 
-from healerd.actions.evidence import Evidence, newest
+from healerd.actions.evidence import Evidence, newest, since
 from healerd.actions.job import TrainingJob
 from healerd.actions.registry import Draft, version_name
 from healerd.actions.worker import Run
@@ -103,8 +103,7 @@ def observe_fit(world: World, *, key: str, name: str) -> Observation:
 def _start(world: World, *, key: str, name: str, start: datetime, end: datetime, note: str) -> None:
     settings = world.settings.actions["retrain"]
     healing = world.settings.healing
-    found = newest(world, windows=healing.train_windows + 2 * healing.judge_windows, since=start)
-    rows = found.before(end)
+    rows = since(world, start, trusted_only=True).before(end)
     if len(rows) < healing.rows_min:
         raise ActionError(f"only {len(rows)} labelled rows before {end:%Y-%m-%d %H:%M} are left to train on")
     draft = Draft(

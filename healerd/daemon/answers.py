@@ -46,7 +46,8 @@ def resolve(store: Store, intent_id: str, *, took_effect: bool, author: str, rea
             raise Conflict(f"intent `{intent_id}` is `{intent.state}`: nobody has to resolve it")
         tx.note("resolved", {"intent": intent_id, "took_effect": took_effect, "reason": reason}, actor=author)
         state = IntentState.INCONCLUSIVE if took_effect else IntentState.FAILED
-        return end(tx, intent, state, at=at, reason=f"`{author}`: {reason}")
+        effect_at = intent.effect_at or (at if took_effect else None)
+        return end(tx, intent, state, at=at, reason=f"`{author}`: {reason}", effect_at=effect_at)
 
 
 def _approve(tx: Transaction, intent: Intent, answer: Answer) -> Intent:

@@ -24,6 +24,8 @@ __all__ = ["SURE_TO_RETURN", "consider_return", "follow"]
 SURE_TO_RETURN = 0.80
 UNDOS_MAX = 2
 UNDOS_WITHIN = timedelta(hours=24)
+UNDID = frozenset({IntentState.VERIFIED, IntentState.INCONCLUSIVE})
+"""An undo that took effect; inconclusive where a person had to say so."""
 ASKED_AGAIN = frozenset({IntentState.EXPIRED, IntentState.WITHDRAWN})
 KEPT = frozenset({IntentState.VETOED, IntentState.REFUSED, *ASKED_AGAIN})
 
@@ -213,7 +215,7 @@ def _undo(reach: Reach, intent: Intent, world: World) -> Intent:
 def _after_undo(reach: Reach, intent: Intent, now: datetime) -> Intent:
     step = newest_step(reach.store, intent, "undo")
     assert step is not None, "an undo is proposed in the transaction that says `undoing`"
-    if step.state is IntentState.VERIFIED:
+    if step.state in UNDID:
         return _undone(reach, intent, now)
     if step.state is IntentState.FAILED:
         return move(
@@ -228,7 +230,7 @@ def _after_undo(reach: Reach, intent: Intent, now: datetime) -> Intent:
 def _undone(reach: Reach, intent: Intent, now: datetime) -> Intent:
     """Close an undone intent; two undos within a day take the pipeline's autonomy away (the circuit breaker)."""
     with reach.store.transaction() as tx:
-        undos = tx.find(Intent, pipeline=intent.pipeline, action="undo", state=IntentState.VERIFIED)
+        undos = tx.find(Intent, pipeline=intent.pipeline, action="undo", state=UNDID)
         recent = [step for step in undos if step.effect_at is not None and step.effect_at > now - UNDOS_WITHIN]
         stages = tx.find(StageChange, pipeline=intent.pipeline, order="-at", limit=1)
         if len(recent) >= UNDOS_MAX and (not stages or stages[0].stage is not Stage.OBSERVE):

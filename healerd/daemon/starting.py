@@ -21,6 +21,8 @@ __all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "start", "waiting_states", "w
 
 ATTEMPTS_MAX = 5
 waiting_states = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.READY})
+WAYS_BACK = frozenset({"undo", "return"})
+"""Steps that are due even when the incident has closed: a worse version or a safe model may still serve."""
 ENDED_BY_A_HEAL = frozenset({IntentState.CONFIRMED, IntentState.VERIFYING})
 
 
@@ -56,7 +58,7 @@ def resume(reach: Reach, intent: Intent, now: datetime) -> Intent:
 def withdrawal(intent: Intent, reader: Reader) -> str:
     """Say why an intent that has not started must be withdrawn; empty when it may go on (SAFETY S10)."""
     incident = reader.get(Incident, intent.incident_id) if intent.incident_id else None
-    if incident is not None and incident.closed_at is not None:
+    if incident is not None and incident.closed_at is not None and intent.action not in WAYS_BACK:
         return f"incident `{incident.id}` is closed"
     for other in _others(intent, reader):
         if other.state in waiting_states and _rank(other) > _rank(intent):
@@ -161,8 +163,8 @@ def _end_others(tx: Transaction, intent: Intent, now: datetime) -> None:
 def _executing(intent: Intent, world: World, effect: Effect, alias: Alias, *, epoch: int) -> Intent:
     """Write down, before the effect: which attempt, under which epoch, from which alias, and how it will be judged."""
     made = effect.makes(intent)
-    test = intent.test
-    if test is None and effect.serves and intent.action != "undo" and made and intent.current:
+    test = None
+    if effect.serves and intent.action != "undo" and made and intent.current:
         test = test_for(world, version=made, against=intent.current, from_at=world.now)
     return replace(
         intent,

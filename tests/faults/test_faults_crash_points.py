@@ -74,7 +74,7 @@ def test_s14_one_crash_at_any_point_doubles_and_loses_nothing(folder: Path, name
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_s14_two_crashes_at_any_points_double_and_lose_nothing(folder: Path, name: str) -> None:
     """Pairs of points, every one of the short scripts; the points of the second life count on from the first."""
-    for blow_at in some(combinations(range(1, play(folder, name).points + 5), 2), most=400):
+    for blow_at in some(combinations(range(1, play(folder, name).points + 5), 2), most=250):
         check(play(folder, name, blow_at), name, blow_at)
 
 

@@ -152,6 +152,21 @@ def test_pruning_keeps_what_is_needed(registry: Registry) -> None:
     assert registry.names() == ("a", "b", "v1", "v5", "v6")
 
 
+def test_pruning_takes_what_never_served_first(registry: Registry) -> None:
+    """A version that has served outlives newer candidates that never did: it may be the right one again."""
+    for here, there in (("a", "b"), ("b", "a")) * 2:
+        registry.set_alias(
+            there, if_current=here, key=f"{here}{registry.alias().generation}", epoch=1, by="h", at=START
+        )
+    for day in range(1, 4):
+        draft = Draft(name=f"v{day}", kind=VersionKind.MODEL, created_at=START + timedelta(days=day))
+        registry.add(constant(float(day)), draft)
+    registry.set_alias("v1", if_current="a", key="k", epoch=1, by="healerd", at=START)
+    registry.set_alias("v3", if_current="v1", key="l", epoch=1, by="healerd", at=START)
+    assert registry.prune(keep=4) == ("v2",)
+    assert registry.prune(keep=3) == ("a",)
+
+
 def test_a_sweep_leaves_no_half_version(registry: Registry) -> None:
     """What a crash left in staging goes, what is stored stays."""
     (registry.folder / "staging/c.123").mkdir()

@@ -126,8 +126,8 @@ class Bench:
         with self.store.transaction() as tx:
             tx.set_watermark("flights", self.clock.now())
 
-    def serve(self, version: str, label: float, *, noise: float = 0.0) -> None:
-        """Serve one window by a version, and let an hour pass."""
+    def serve(self, version: str, label: float, says: float | None = None, *, noise: float = 0.0) -> None:
+        """Serve one window by a version, or as one that says one thing, and let an hour pass."""
         start = self.clock.now()
         number = len(self.served)
         x = np.arange(ROWS, dtype=np.float64)
@@ -137,7 +137,7 @@ class Bench:
                 ids=np.array([f"{number}-{i}" for i in range(ROWS)], dtype=object),
                 at=stamp(start) + (np.arange(ROWS) * 50_000_000).astype("timedelta64[us]"),
                 version=np.full(ROWS, version, dtype=object),
-                output=self.registry.load(version).predict({"x": x}),
+                output=self.registry.load(version).predict({"x": x}) if says is None else np.full(ROWS, says),
                 label=np.where(wrong, 1.0 - label, label),
                 features={"x": x},
             )

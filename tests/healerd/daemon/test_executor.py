@@ -332,6 +332,47 @@ def test_s10_a_more_severe_proposal_withdraws_one_that_waits(bench: Bench) -> No
     assert bench.registry.active == "one"
 
 
+def test_an_undo_is_due_even_when_its_incident_is_closed(bench: Bench) -> None:
+    """A version that is worse does not go on serving because the incident ended."""
+    bench.propose("rollback")
+    bench.step()
+    bench.guards.step_says = lambda _plan, _confidence: Ruling(go=Go.ASK, veto_within_s=600.0)
+    bench.close_windows(2, label=0.0)
+    bench.step()
+    bench.close_incident()
+    bench.clock.advance(600)
+    bench.step()
+    assert bench.registry.active == "zero"
+
+
+def test_a_retraining_that_waited_for_days_still_has_its_rows(bench: Bench) -> None:
+    """A plan approved late trains on the rows it named, however many windows have closed since."""
+    bench.close_windows(3, label=1.0)
+    bench.propose("retrain", state=S.AWAITING_APPROVAL, approvals=(approval(),))
+    for _ in range(30):
+        bench.close_window(label=1.0)
+        bench.step()
+    take_answer(bench.store, bench.answer(AnswerKind.APPROVE))
+    bench.step()
+    assert bench.registry.get(bench.intent().result["version"]).trained_rows == 240
+
+
+def test_a_person_who_says_that_an_undo_took_effect_ends_it(bench: Bench) -> None:
+    """When nobody could tell whether an undo took place, a person's word closes the heal."""
+    bench.propose("rollback")
+    bench.step()
+    bench.close_windows(2, label=0.0)
+    alias = bench.registry.folder / "active.json"
+    whole = alias.read_text()
+    bench.guards.recheck_says = lambda _: (alias.write_text("{"), Ruling(go=Go.RUN))[1]
+    bench.step()
+    assert bench.intent("h1-undo").state is S.NEEDS_PERSON
+    alias.write_text(whole)
+    resolve(bench.store, "h1-undo", took_effect=True, author="ann", reason="I moved it", at=bench.clock.now())
+    bench.step()
+    assert bench.intent().state is S.UNDONE
+
+
 def test_s10_a_closed_incident_withdraws_what_waits(bench: Bench) -> None:
     """An intent that has not started ends with its incident, even when it is ready."""
     bench.propose("rollback")
