@@ -190,6 +190,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     reference: ReferenceSettings | None = None
     window: Duration = Duration(1800)
     """Length of the windows that are judged."""
+    start: datetime | None = None
+    """From when windows are judged; by default from the daemon's first start."""
     label_horizon: Duration = Duration(86400)
     """How long after its window a cohort's labels are waited for."""
     loss: str = "zero-one"

@@ -34,6 +34,7 @@ __all__ = [
     "Quality",
     "Reference",
     "Result",
+    "Rival",
     "Stage",
     "StageChange",
     "Version",
@@ -67,6 +68,7 @@ class Layer(StrEnum):
     """What a measurement is about; each layer has its share of the false-alarm budget."""
 
     HARM = "harm"
+    REGRET = "regret"
     QUALITY = "quality"
     DRIFT = "drift"
     SCORE = "score"
@@ -195,6 +197,23 @@ class Cohort:
         _check_aware(self.window_start_at, self.window_end_at, self.mature_at)
         assert 0 <= self.labelled <= self.rows, "labels beyond rows"
         assert 0 <= self.loss_sum <= self.labelled, "a loss lies in [0, 1]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """A stored version shadowed on a cohort of the active one, `against`: counts of rows on which they differ.
+
+    `better` rows it gets right and the active one wrong; `worse` the other way about. It trained on none of them.
+    """
+
+    version: str
+    against: str
+    rows: int
+    better: int
+    worse: int
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.better + self.worse <= self.rows, "rows that differ are rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from healerd.actions import Plan
-from healerd.model import ApprovalNeed, Intent
+from healerd.model import ApprovalNeed, Decision, Intent
 from healerd.store import Reader
 
 __all__ = ["Go", "Guards", "Ruling"]
@@ -27,7 +27,7 @@ class Go(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """One answer of the guards, with the decision that holds its reasons."""
+    """One answer of the guards; `decision` holds the reasons, and is to be recorded where the answer is acted on."""
 
     go: Go
     reason: str = ""
@@ -37,6 +37,7 @@ class Ruling:
     approvals: tuple[ApprovalNeed, ...] = ()
     default: str = "does not run"
     until: datetime | None = None
+    decision: Decision | None = None
 
 
 class Guards(Protocol):

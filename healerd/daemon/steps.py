@@ -35,6 +35,8 @@ def propose_step(
         if ruling.go is Go.REFUSE:
             return Refusal(action=action, reason=ruling.reason)
         if ruling.go is not Go.WAIT:
+            if ruling.decision is not None:
+                tx.put(ruling.decision)
             step = _step(heal, plan.target, plan.current, ruling, action=action, number=len(earlier), at=world.now)
             tx.put(replace(step, confidence=confidence, args=plan.args))
             return tx.replace(replace(heal, **changes), expect=heal)

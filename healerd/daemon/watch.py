@@ -15,6 +15,7 @@ import numpy as np
 from healerd.columns import Predictions, is_missing, take
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import Held, inputs_of
+from healerd.daemon.rivals import rivals_of
 from healerd.detectors import is_known, measure, p_error_high
 from healerd.model import Cohort, Layer, Measurement, Quality, Window
 from healerd.profiles import Profile, losses, profile
@@ -53,9 +54,12 @@ class Watched:
 def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: int = 0) -> Watched:
     """Measure a window whose segments are on the manifest."""
     rows = pipeline.rows(window.start_at, window.end_at, as_of=window.end_at)
-    cohorts = cohorts_of(pipeline, window)
+    earlier = matured_window(window, label_horizon_s=pipeline.settings.label_horizon)
+    matured = rows if earlier == window else pipeline.rows(earlier.start_at, earlier.end_at, as_of=window.end_at)
+    cohorts = cohorts_of(pipeline, earlier, matured, mature_at=window.end_at)
     if held is None:
         return _unmeasured(window, rows, cohorts)
+    rivals = rivals_of(pipeline, window, matured)
     counted = profile(inputs_of(rows), held.yardstick.reference.maps)
     saved = pipeline.store.state(pipeline.name, STATE)
     found = measure(
@@ -64,6 +68,8 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: in
         yardstick=held.yardstick,
         reference=held.reference,
         cohorts=cohorts,
+        rivals=rivals,
+        stored=pipeline.registry.names(),
         settings=pipeline.detection,
         state=json.loads(saved) if saved else {},
         duplicates=repeated,
@@ -93,11 +99,9 @@ def matured_window(window: Window, *, label_horizon_s: float) -> Window:
     )
 
 
-def cohorts_of(pipeline: Pipeline, window: Window) -> tuple[Cohort, ...]:
-    """Count the labels that matured in this window, by the version that predicted."""
-    earlier = matured_window(window, label_horizon_s=pipeline.settings.label_horizon)
-    rows = pipeline.rows(earlier.start_at, earlier.end_at, as_of=window.end_at)
-    return tuple(_cohort(pipeline, earlier, window.end_at, version, rows) for version in sorted(set(rows.version)))
+def cohorts_of(pipeline: Pipeline, earlier: Window, rows: Predictions, *, mature_at: datetime) -> tuple[Cohort, ...]:
+    """Count the labels of a window's rows, by the version that predicted."""
+    return tuple(_cohort(pipeline, earlier, mature_at, version, rows) for version in sorted(set(rows.version)))
 
 
 def _cohort(pipeline: Pipeline, earlier: Window, mature_at: datetime, version: str, rows: Predictions) -> Cohort:

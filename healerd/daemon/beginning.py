@@ -1,0 +1,115 @@
+"""What a pipeline begins with: its first version, what that is held against, and from when windows are judged.
+
+Must never begin twice: whatever is there already stays as it is.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from pickle import PickleError
+from typing import Any
+
+import msgspec
+
+from healerd.actions import Draft
+from healerd.columns import Predictions, is_missing, take
+from healerd.config import Config, utc
+from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.references import References
+from healerd.errors import ConfigError
+from healerd.model import Reference, Version, VersionKind
+from healerd.sources import SOURCES
+from healerd.store import Store
+
+__all__ = ["FIRST", "UNKNOWN_VERSION", "Beginning", "begin_pipeline"]
+
+FIRST = "first"
+"""The name of the version that the configuration's `model` becomes."""
+UNKNOWN_VERSION = "unknown"
+"""What serves where the registry has no active version."""
+EVER = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What is needed to begin: the store, the references, the configuration, and now."""
+
+    store: Store
+    references: References
+    config: Config
+    now: datetime
+
+
+def begin_pipeline(beginning: Beginning, pipeline: Pipeline, *, start_at: datetime | None = None) -> None:
+    """Store the first version and its reference, and set the first watermark, where they are not there yet.
+
+    Raises ConfigError when the model or the reference cannot be used, SourceError when a table cannot be read.
+    """
+    pipeline.registry.prepare()
+    if pipeline.settings.model and pipeline.active is None:
+        _add_first(beginning, pipeline, beginning.config.path(pipeline.settings.model))
+    if pipeline.settings.reference and not beginning.store.find(Reference, pipeline=pipeline.name, limit=1):
+        _add_reference(beginning, pipeline)
+    if beginning.store.watermark(pipeline.name) is None:
+        start = start_at or (utc(pipeline.settings.start) if pipeline.settings.start else beginning.now)
+        with beginning.store.transaction() as tx:
+            tx.set_watermark(pipeline.name, floor(start, pipeline.settings.window))
+
+
+def floor(at: datetime, window_s: float) -> datetime:
+    """Give the start of the window that `at` lies in; windows are counted from 1970."""
+    return at - timedelta(seconds=at.timestamp() % window_s)
+
+
+def _add_first(beginning: Beginning, pipeline: Pipeline, path: Path) -> None:
+    model = _load(path, pipeline.name)
+    draft = Draft(name=FIRST, kind=VersionKind.MODEL, created_at=beginning.now, key=FIRST, note=f"from `{path.name}`")
+    version = pipeline.registry.add(model, draft)
+    with beginning.store.transaction() as tx:
+        tx.put(version)
+    pipeline.registry.set_alias(
+        FIRST, if_current=None, key=FIRST, epoch=beginning.store.epoch, by="daemon", at=beginning.now
+    )
+
+
+def _load(path: Path, name: str) -> Any:
+    import joblib  # heavy: only where a first model is stored
+
+    try:
+        model = joblib.load(path)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"`pipeline.{name}.model`: no file `{path}`; write it with joblib.dump, or leave it out"
+        ) from None
+    except (ImportError, AttributeError, LookupError, TypeError, ValueError, EOFError, OSError, PickleError) as error:
+        raise ConfigError(f"`pipeline.{name}.model`: `{path}` cannot be loaded: {error}") from error
+    if not hasattr(model, "predict"):
+        raise ConfigError(f"`pipeline.{name}.model`: what `{path}` holds has no `predict`; store the model itself")
+    return model
+
+
+def _add_reference(beginning: Beginning, pipeline: Pipeline) -> None:
+    """Hold the version that serves against the configured reference rows."""
+    rows = _reference_rows(beginning, pipeline)
+    labelled = take(rows, ~is_missing(rows.label))
+    if not len(labelled):
+        raise ConfigError(
+            f"`pipeline.{pipeline.name}.reference`: {len(rows)} rows, none labelled; give rows with labels"
+        )
+    active = pipeline.active or UNKNOWN_VERSION
+    stand_in = Version(pipeline=pipeline.name, name=active, kind=VersionKind.MODEL, sha256="", created_at=beginning.now)
+    held = beginning.references.first(pipeline, stand_in, rows=rows, held_out=labelled)
+    with beginning.store.transaction() as tx:
+        held.write(tx)
+
+
+def _reference_rows(beginning: Beginning, pipeline: Pipeline) -> Predictions:
+    settings = pipeline.settings.reference
+    assert settings is not None, "the caller looked"
+    if settings.path is None:
+        assert settings.start is not None, "the configuration checked"
+        assert settings.end is not None, "the configuration checked"
+        return pipeline.source.fetch(utc(settings.start), utc(settings.end))
+    table = msgspec.structs.replace(pipeline.settings.source, path=settings.path)
+    source = SOURCES["table"](table, beginning.config.path("."), lambda: pipeline.active or UNKNOWN_VERSION)
+    return source.fetch(*EVER)

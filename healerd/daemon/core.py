@@ -1,0 +1,309 @@
+"""The daemon's core: everything put together, one call at a time, on one thread. See the README's picture.
+
+Must never act on its own: a tick ends with a committed decision, and what follows is the executor's, who asks the
+guards again in the transaction that starts an effect.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from healerd.actions import Draft, Model, ProcessWorker, Worker
+from healerd.clock import Clock
+from healerd.columns import Predictions
+from healerd.config import Config
+from healerd.daemon.answers import take_answer
+from healerd.daemon.beginning import Beginning, begin_pipeline
+from healerd.daemon.executor import Executor, Move
+from healerd.daemon.guards import RuleGuards
+from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipeline
+from healerd.daemon.reach import Reach
+from healerd.daemon.references import References
+from healerd.daemon.rulebook import Rulebook
+from healerd.daemon.situations import EVERYTHING, STOP, Moment
+from healerd.daemon.tick import Ticker
+from healerd.decision import Wish
+from healerd.errors import NotFound, SourceError
+from healerd.model import (
+    Answer,
+    AnswerKind,
+    Decision,
+    Intent,
+    Pause,
+    Stage,
+    StageChange,
+    Version,
+    VersionKind,
+)
+from healerd.sources import Source
+from healerd.store import Store
+
+__all__ = ["Core"]
+
+CHANNEL_OPEN = timedelta(minutes=15)
+"""How long after a person's look people count as able to answer (SAFETY S9): the time one is away for a coffee."""
+REACTION_S = 60.0
+"""The longest pause between two runs that is no downtime, where windows are shorter than that."""
+
+
+class Core:
+    """Reads, decides, writes down and acts, for every pipeline of one configuration. Implements `ports.Core`."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        *,
+        store: Store,
+        worker: Worker,
+        sources: Mapping[str, Source],
+        stack: ExitStack,
+    ) -> None:
+        self.config, self.store = config, store
+        self._clock, self._worker, self._stack = clock, worker, stack
+        self._rules = Rulebook(config)
+        self.pipelines: Mapping[str, Pipeline] = {
+            name: make_pipeline(name, config, store=store, worker=worker, source=sources.get(name))
+            for name in config.pipeline
+        }
+        self._references = References(store=store)
+        self._guards = RuleGuards(pipelines=self.pipelines, rules=self._rules, moment=self._moment)
+        self._ticker = Ticker(store=store, references=self._references, rules=self._rules)
+        self._looked_at: datetime | None = None
+        self._on_hold_until: dict[str, datetime] = {}
+        reach = Reach(
+            store=store,
+            guards=self._guards,
+            worlds=lambda name, now: self.pipelines[name].world(now),
+            stop_file=config.state / STOP,
+        )
+        self._executor = Executor(reach, clock, gap_max_s=self._gap_max_s())
+
+    @classmethod
+    def open(
+        cls,
+        config: Config,
+        clock: Clock,
+        *,
+        sources: Mapping[str, Source] | None = None,
+        worker: Worker | None = None,
+        start_at: datetime | None = None,
+    ) -> "Core":
+        """Take the state folder, compile the rules, fence off older daemons, and store first versions.
+
+        `sources` and `worker` take the place of the configured ones; `start_at` is where windows begin to be judged.
+
+        Raises LockHeld, StoreError, RulesError, ConfigError, ActionError, SourceError.
+        """
+        with ExitStack() as stack:
+            store = stack.enter_context(Store.open(config.state, clock=clock))
+            hands = worker or ProcessWorker(config.state / "jobs", config.state / "logs")
+            stack.callback(hands.close)
+            core = cls(config, clock, store=store, worker=hands, sources=sources or {}, stack=stack)
+            core._executor.recover(core.pipelines)
+            beginning = Beginning(store=store, references=core._references, config=config, now=clock.now())
+            for pipeline in core.pipelines.values():
+                begin_pipeline(beginning, pipeline, start_at=start_at)
+            core._stack = stack.pop_all()
+        return core
+
+    def close(self) -> None:
+        """Let go of everything; what waits is kept."""
+        self._stack.close()
+
+    # The loop.
+
+    def run_due(self) -> tuple[object, ...]:
+        """Judge every closed window, and move every intent that can move. Harmless when late or doubled."""
+        told: list[object] = []
+        for pipeline in self.pipelines.values():
+            told += self._judge_closed(pipeline)
+        told += self._executor.step(channel_open=self._channel_open())
+        return tuple(told)
+
+    def settle(self) -> tuple[Move, ...]:
+        """Wait until nothing that was started still runs: for offline runs."""
+        return self._executor.settle(channel_open=self._channel_open())
+
+    def _judge_closed(self, pipeline: Pipeline) -> list[object]:
+        now = self._clock.now()
+        mark = self.store.watermark(pipeline.name)
+        if mark is None:
+            return []
+        windows = closed_windows(pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now)
+        told: list[object] = []
+        for window in windows:
+            newest = (now - window.end_at).total_seconds() < pipeline.settings.window
+            try:
+                told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name), newest=newest))
+            except SourceError as error:
+                self._ticker.source_failed(pipeline, window, error)
+                break
+        return told
+
+    def _moment(self, pipeline: str) -> Moment:
+        now = self._clock.now()
+        until = self._on_hold_until.get(pipeline)
+        held = until is not None and now < until
+        return Moment(
+            now=now,
+            folder=self.config.state,
+            pipelines=self.config.pipeline,
+            on_hold=f"the clock was set; nothing starts before {until:%Y-%m-%d %H:%M}" if held else "",
+        )
+
+    def clock_jumped(self, seconds: float) -> None:
+        """Record that the wall clock was set, and hold actions until the next full window (SAFETY S16)."""
+        now = self._clock.now()
+        with self.store.transaction() as tx:
+            tx.note("clock set", {"by_s": seconds})
+        for name, pipeline in self.pipelines.items():
+            length = timedelta(seconds=pipeline.settings.window)
+            mark = self.store.watermark(name) or now
+            self._on_hold_until[name] = max(now, mark) + length * 2 - (now - mark) % length
+
+    def _gap_max_s(self) -> float:
+        return max([REACTION_S, *(settings.window * 2 for settings in self.config.pipeline.values())])
+
+    # What people say.
+
+    def channel_opened(self, author: str) -> None:
+        """Record that a person who may answer is looking (SAFETY S9)."""
+        self._looked_at = self._clock.now()
+
+    def _channel_open(self) -> bool:
+        if self.config.daemon.unattended:
+            return True
+        window_s = max([0.0, *(settings.window for settings in self.config.pipeline.values())])
+        patience = max(CHANNEL_OPEN, timedelta(seconds=window_s))
+        return self._looked_at is not None and self._clock.now() - self._looked_at <= patience
+
+    def answer(
+        self,
+        intent_id: str,
+        kind: AnswerKind,
+        *,
+        author: str,
+        roles: Sequence[str],
+        reason: str,
+        revision: int | None,
+    ) -> Intent:
+        """Take a person's answer. Raises NotFound, NotAllowed, or Conflict with the state and the undo command."""
+        intent = self._intent(intent_id)
+        now = self._clock.now()
+        answer = Answer(
+            id=f"{intent_id}-{kind.value}-{now:%Y%m%dT%H%M%S.%f}",
+            intent_id=intent_id,
+            pipeline=intent.pipeline,
+            kind=kind,
+            author=author,
+            roles=tuple(roles),
+            reason=reason,
+            revision=intent.revision if revision is None else revision,
+            at=now,
+        )
+        return take_answer(self.store, answer)
+
+    def propose(
+        self, pipeline: str, action: str, *, to: str | None, author: str, roles: Sequence[str], reason: str
+    ) -> Decision:
+        """Ask for a heal, under the same guards as any other (SAFETY S17)."""
+        found = self._pipeline(pipeline)
+        wish = Wish(action=action, target=to, author=author, reason=reason)
+        return self._ticker.wish(found, self._moment(pipeline), wish)
+
+    def pause(self, pipeline: str, *, author: str, reason: str) -> None:
+        """Stop one pipeline."""
+        self._pipeline(pipeline)
+        self._put_pause(pipeline, author=author, reason=reason)
+
+    def stop_all(self, *, author: str, reason: str) -> None:
+        """Stop everything: the record, and the file that holds even when the daemon hangs (SAFETY S15)."""
+        (self.config.state / STOP).write_text(f"{author}: {reason}\n", encoding="utf-8")
+        self._put_pause(EVERYTHING, author=author, reason=reason)
+
+    def resume(self, pipeline: str, *, author: str, reason: str) -> None:
+        """End the pause of one pipeline, or of everything when `pipeline` is `*`."""
+        if pipeline == EVERYTHING:
+            (self.config.state / STOP).unlink(missing_ok=True)
+        standing = self.store.find(Pause, pipeline=pipeline, ended_at=None)
+        with self.store.transaction() as tx:
+            for pause in standing:
+                tx.put(replace(pause, ended_at=self._clock.now(), ended_by=author), actor=author)
+            tx.note("resumed", {"pipeline": pipeline, "reason": reason}, actor=author)
+
+    def _put_pause(self, pipeline: str, *, author: str, reason: str) -> None:
+        if not self.store.find(Pause, pipeline=pipeline, ended_at=None):
+            with self.store.transaction() as tx:
+                pause = Pause(pipeline=pipeline, since_at=self._clock.now(), author=author, reason=reason)
+                tx.put(pause, actor=author)
+
+    def set_stage(self, pipeline: str, stage: Stage, *, author: str, roles: Sequence[str], reason: str) -> StageChange:
+        """Move a pipeline to another stage; only people promote (SAFETY S5)."""
+        self._pipeline(pipeline)
+        change = StageChange(pipeline=pipeline, stage=stage, at=self._clock.now(), author=author, reason=reason)
+        with self.store.transaction() as tx:
+            tx.put(change, actor=author)
+        return change
+
+    def reload_rules(self) -> Mapping[str, str]:
+        """Compile the rule files anew and swap them in; name what changed. Raises RulesError and keeps the old set."""
+        changed = self._rules.reload()
+        with self.store.transaction() as tx:
+            tx.note("rules", {"changed": dict(changed)})
+        return changed
+
+    # Versions that come from outside.
+
+    def add_version(
+        self,
+        pipeline: str,
+        model: Model,
+        *,
+        name: str,
+        rows: Predictions,
+        held_out: Predictions,
+        trained_from_at: datetime,
+        trained_to_at: datetime,
+        note: str = "",
+        activate: bool = True,
+    ) -> Version:
+        """Store a version that people made: its model, the rows it is compared with, and its held-out outputs.
+
+        Doing it again after a crash changes nothing. Raises ActionError when the registry refuses it.
+        """
+        found = self._pipeline(pipeline)
+        now = self._clock.now()
+        draft = Draft(
+            name=name,
+            kind=VersionKind.MODEL,
+            created_at=now,
+            key=f"added {name}",
+            trained_from_at=trained_from_at,
+            trained_to_at=trained_to_at,
+            trained_rows=len(rows),
+            note=note,
+        )
+        version = found.registry.add(model, draft)
+        held = self._references.first(found, version, rows=rows, held_out=held_out)
+        with self.store.transaction() as tx:
+            tx.put(version)
+            held.write(tx)
+        if activate:
+            current = found.registry.alias().version
+            found.registry.set_alias(
+                name, if_current=current, key=f"added {name}", epoch=self.store.epoch, by="daemon", at=now
+            )
+        return version
+
+    def _pipeline(self, name: str) -> Pipeline:
+        if name not in self.pipelines:
+            raise NotFound(f"no pipeline `{name}`; configured: {', '.join(self.pipelines) or 'none'}")
+        return self.pipelines[name]
+
+    def _intent(self, intent_id: str) -> Intent:
+        intent = self.store.get(Intent, intent_id)
+        if intent is None:
+            raise NotFound(f"no intent `{intent_id}`; list them with `healerd inbox`")
+        return intent

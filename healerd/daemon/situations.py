@@ -1,0 +1,176 @@
+"""Put together everything that one decision stands on, out of the store and the registry. Must never decide.
+
+A situation is made at each tick, and again at each recheck: then with the measurements of the newest judged window,
+and with the log, the stage, the pauses and the open intents of that very moment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from healerd.actions import ACTIONS, Plan, Refusal, World
+from healerd.config import PipelineSettings
+from healerd.daemon.lessons import learned_of
+from healerd.daemon.pipeline import Pipeline
+from healerd.decision import Logged, Situation, Target, Wish, from_json, logged, rejected_at
+from healerd.errors import ActionError
+from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Pause, Stage, StageChange, Version
+from healerd.policy import CostModel
+from healerd.store import Range, Reader
+
+__all__ = ["EVERYTHING", "STOP", "Moment", "Options", "newest_decision", "now_in", "options_of", "situation_of"]
+
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+EVERYTHING = "*"
+"""The pipeline of a pause that stops all of them."""
+STOP = "STOP"
+"""The file in the state folder that stops everything while it exists (SAFETY S15)."""
+REMEMBERED = timedelta(days=1)
+"""How long an intent that has ended still matters to the guards: bars and the circuit breaker look back a day."""
+LOG_DAYS = timedelta(days=31)
+"""How far back the action log is handed to the rules; the longest limit in use is a month."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What each action would do now, with its plan; and by how much the best stored version is surely better."""
+
+    targets: tuple[Target, ...] = ()
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    stored_gain: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What is common to all pipelines at one moment: the fleet's settings, and why the host lets nothing start."""
+
+    now: datetime
+    folder: Path
+    pipelines: Mapping[str, PipelineSettings]
+    on_hold: str = ""
+
+
+def options_of(world: World, *, wish: Wish | None = None) -> Options:
+    """Ask every action what it would do. It costs a shadow of the stored versions: for when something is wrong.
+
+    A person who names a version to roll back to gets that one.
+    """
+    planned = {name: _planned(name, world) for name in ACTIONS}
+    if wish is not None and wish.target is not None:
+        planned[wish.action] = _aimed(world, wish.action, wish.target)
+    plans = {name: plan for name, plan in planned.items() if isinstance(plan, Plan)}
+    rollback = plans.get("rollback")
+    return Options(
+        targets=tuple(_target(name, plan) for name, plan in planned.items()),
+        plans=plans,
+        stored_gain=float(rollback.args["gain_low"]) if rollback and "gain_low" in rollback.args else None,
+    )
+
+
+def _planned(name: str, world: World) -> Plan | Refusal:
+    try:
+        return ACTIONS[name].plan(world)
+    except ActionError as error:
+        return Refusal(action=name, reason=str(error))
+
+
+def _aimed(world: World, action: str, target: str) -> Plan | Refusal:
+    """Plan a move to the version that a person named."""
+    if action != "rollback":
+        return Refusal(action=action, reason=f"{action} takes no version; leave `--to` out")
+    try:
+        world.registry.check(target)
+        current = world.registry.active
+    except ActionError as error:
+        return Refusal(action=action, reason=str(error))
+    if target == current:
+        return Refusal(action=action, reason=f"`{target}` serves already")
+    return Plan(action=action, target=target, current=current)
+
+
+def _target(name: str, plan: Plan | Refusal) -> Target:
+    observable = ACTIONS[name].observable
+    if isinstance(plan, Refusal):
+        return Target(action=name, refusal=plan.reason, observable=observable)
+    return Target(action=name, version=plan.target, observable=observable)
+
+
+def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Moment, model: CostModel) -> Situation:
+    """Bring everything in a situation that is not measured up to this moment."""
+    stage = reader.find(StageChange, pipeline=pipeline.name, order="-at", limit=1)
+    incident = reader.find(Incident, pipeline=pipeline.name, order="-opened_at", limit=1)
+    return replace(
+        situation,
+        now=moment.now,
+        on_hold=moment.on_hold,
+        stage=stage[0].stage if stage else Stage.SUGGEST,
+        incident=incident[0] if incident and incident[0].closed_at is None else None,
+        active=_active(pipeline),
+        intents=_intents(reader, pipeline.name, moment.now),
+        log=_log(reader, moment),
+        bars=reader.find(Bar, pipeline=pipeline.name, lifted_at=None),
+        pauses=_pauses(reader, pipeline.name, moment),
+        rejected_at=rejected_at(reader.find(Intent, incident_id=incident[0].id), incident[0].id) if incident else (),
+        pipelines=max(1, len(moment.pipelines)),
+        learned=learned_of(reader, pipeline.name, model),
+        costs=model,
+    )
+
+
+def newest_decision(reader: Reader, pipeline: str) -> Decision | None:
+    """Find the decision on the newest judged window; None before the first tick."""
+    found = reader.find(Decision, pipeline=pipeline, window_end_at=Range(EARLIEST), order="-window_end_at", limit=1)
+    return found[0] if found else None
+
+
+def situation_of(decision: Decision) -> Situation:
+    """Read what a decision stood on."""
+    return from_json(decision.trace["situation"])
+
+
+def _active(pipeline: Pipeline) -> Version | None:
+    name = pipeline.active
+    try:
+        return pipeline.registry.get(name) if name is not None else None
+    except ActionError:
+        return None
+
+
+def _intents(reader: Reader, pipeline: str, now: datetime) -> tuple[Intent, ...]:
+    is_open = reader.find(Intent, pipeline=pipeline, state=OPEN_STATES)
+    newest = reader.find(Intent, pipeline=pipeline, order="-created_at", limit=100)
+    ended = [each for each in newest if each.ended_at is not None and each.ended_at > now - REMEMBERED]
+    return (*is_open, *reversed(ended))
+
+
+def _log(reader: Reader, moment: Moment) -> tuple[Logged, ...]:
+    """List what began or stands open, of all pipelines, oldest first."""
+    newest = reader.find(Intent, order="-created_at", limit=1000)
+    parents = {intent.id: intent.parent_id or intent.id for intent in newest}
+    told = [each for each in newest if each.state in OPEN_STATES or each.created_at > moment.now - LOG_DAYS]
+    lines = (_line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents)) for each in told)
+    return tuple(sorted(filter(None, lines), key=lambda line: (line.started_at, line.intent_id)))
+
+
+def _line(intent: Intent, settings: PipelineSettings | None, *, heal_id: str) -> Logged | None:
+    action = settings.actions.get(intent.action) if settings else None
+    return logged(
+        intent, heal_id=heal_id, tags=tuple(settings.tags) if settings else (), cost=action.cost if action else None
+    )
+
+
+def _root(intent: Intent, parents: Mapping[str, str]) -> str:
+    heal = intent.id
+    while parents.get(heal, heal) != heal:
+        heal = parents[heal]
+    return heal
+
+
+def _pauses(reader: Reader, pipeline: str, moment: Moment) -> tuple[Pause, ...]:
+    stopped = (moment.folder / STOP).exists()
+    by_file = Pause(pipeline=EVERYTHING, since_at=moment.now, author="file", reason=f"the file `{STOP}` exists")
+    return (
+        *reader.find(Pause, pipeline=(pipeline, EVERYTHING), ended_at=None),
+        *((by_file,) if stopped else ()),
+    )

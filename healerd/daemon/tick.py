@@ -1,0 +1,254 @@
+"""One closed window of one pipeline, from its rows to a committed decision. HOUSE's line: it runs left to right.
+
+Must never touch the world: what was decided is in the store when a tick returns, and the executor goes on from there.
+A bug in a tick ends it as a hold that says so; a source that cannot be read is tried again.
+"""
+
+import json
+import logging
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from healerd.actions import Plan
+from healerd.daemon.beginning import UNKNOWN_VERSION
+from healerd.daemon.ingest import Arrived, ingest
+from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.references import References
+from healerd.daemon.rulebook import Rulebook
+from healerd.daemon.situations import Moment, Options, newest_decision, now_in, options_of, situation_of
+from healerd.daemon.watch import STATE, Watched, watch
+from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
+from healerd.errors import ConfigError, HealerdError, SourceError
+from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Intent, IntentState, Stage, Window
+from healerd.policy import begin
+from healerd.profiles import to_bytes
+from healerd.store import Reader, Store, Transaction
+
+__all__ = ["Ticker"]
+
+log = logging.getLogger("healerd")
+
+STATES = {
+    "allowed": IntentState.READY,
+    "announced": IntentState.ANNOUNCED,
+    "approval needed": IntentState.AWAITING_APPROVAL,
+}
+"""Where an intent begins, by the level of its verdict."""
+ALIAS = "alias"
+"""The name under which the generation of the alias is saved that the newest tick saw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """Judges windows. `failing` remembers which sources are down, so that each outage is written down once."""
+
+    store: Store
+    references: References
+    rules: Rulebook
+    failing: set[str] = field(default_factory=set)
+
+    def tick(self, pipeline: Pipeline, window: Window, moment: Moment, *, newest: bool) -> Decision | None:
+        """Judge one closed window and commit what was decided; None when the tick itself failed, which holds.
+
+        Raises SourceError when the window cannot be read yet, StoreError when nothing can be written.
+        """
+        try:
+            self._take_in(pipeline, window, moment)
+            return self._judge(pipeline, window, moment, newest=newest)
+        except HealerdError:
+            raise
+        except Exception as error:  # around a tick: a bug holds, and says so in the trace
+            log.exception("a bug ended the tick of `%s`; it holds", pipeline.name)
+            with self.store.transaction() as tx:
+                said = {"window_end_at": window.end_at, "error": f"{type(error).__name__}: {error}"[:500]}
+                tx.note("tick failed", said, pipeline=pipeline.name)
+                tx.set_watermark(pipeline.name, window.end_at)
+            return None
+
+    def source_failed(self, pipeline: Pipeline, window: Window, error: SourceError) -> None:
+        """Write down, once an outage, that a window cannot be read."""
+        if pipeline.name in self.failing:
+            return
+        self.failing.add(pipeline.name)
+        log.error("`%s`: %s", pipeline.name, error)
+        with self.store.transaction() as tx:
+            tx.note(
+                "source failed", {"window_end_at": window.end_at, "error": str(error)[:1000]}, pipeline=pipeline.name
+            )
+
+    def wish(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Decision:
+        """Decide on what a person asks for, as of now: under the same guards as any other (SAFETY S17)."""
+        if wish.action not in ACTIONS_THAT_HEAL:
+            raise ConfigError(f"no action `{wish.action}` to propose; there are {', '.join(ACTIONS_THAT_HEAL)}")
+        before = newest_decision(self.store, pipeline.name)
+        if before is None:
+            raise ConfigError(f"pipeline `{pipeline.name}` has not judged a window yet; wait for the first")
+        options = options_of(pipeline.world(moment.now), wish=wish)
+        seen = replace(
+            situation_of(before),
+            id=_id(pipeline.name, moment, wish),
+            window=None,
+            wish=wish,
+            targets=options.targets,
+            stored_gain=options.stored_gain,
+        )
+        situation = now_in(seen, pipeline, self.store, moment, cost_model(pipeline.settings))
+        situation = replace(situation, incident=open_for_wish(situation))
+        decision = decide(situation, self.rules.of(pipeline.name))
+        with self.store.transaction() as tx:
+            if situation.incident is not None and decision.chosen != HOLD:
+                tx.put(situation.incident, actor=wish.author)
+            _commit(tx, pipeline, decision, options, actor=wish.author)
+        return decision
+
+    def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
+        arrived = ingest(
+            self.store,
+            pipeline.source,
+            window,
+            now=moment.now,
+            label_horizon_s=pipeline.settings.label_horizon,
+            late_s=pipeline.settings.source.late,
+        )
+        self.failing.discard(pipeline.name)
+        with self.store.transaction() as tx:
+            for segment in arrived.segments:
+                tx.add_segment(segment)
+            if arrived.late or arrived.repeated:
+                tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
+
+    def _judge(self, pipeline: Pipeline, window: Window, moment: Moment, *, newest: bool) -> Decision:
+        held = self.references.of(pipeline, pipeline.active or UNKNOWN_VERSION, window.end_at)
+        watched = watch(pipeline, window, held)
+        pipeline.qualities[window.start_at] = watched.quality
+        before = newest_decision(self.store, pipeline.name)
+        seen = self._situation(pipeline, watched, moment, before, newest=newest)
+        ruleset = self.rules.of(pipeline.name)
+        options = _options(pipeline, watched, moment, seen)
+        prepared = prepare(replace(seen, targets=options.targets, stored_gain=options.stored_gain), ruleset)
+        if prepared.open_incident is not None and not options.targets:
+            options = options_of(pipeline.world(moment.now))
+            prepared = replace(prepared, targets=options.targets, stored_gain=options.stored_gain)
+        decision = decide(prepared, ruleset)
+        with self.store.transaction() as tx:
+            _record(tx, pipeline, watched)
+            if prepared.incident is not None and prepared.incident != seen.incident:
+                tx.put(prepared.incident)
+            _commit(tx, pipeline, decision, options, actor="daemon")
+            tx.set_watermark(pipeline.name, window.end_at)
+        return decision
+
+    def _situation(
+        self, pipeline: Pipeline, watched: Watched, moment: Moment, before: Decision | None, *, newest: bool
+    ) -> Situation:
+        model = cost_model(pipeline.settings)
+        earlier = situation_of(before) if before is not None else None
+        proposed = before.trace.get("proposals", ()) if before is not None else ()
+        seen = Situation(
+            id=_id(pipeline.name, moment, watched.window),
+            pipeline=pipeline.name,
+            tags=tuple(pipeline.settings.tags),
+            now=moment.now,
+            window=watched.window,
+            window_s=pipeline.settings.window,
+            newest=newest,
+            stage=Stage.SUGGEST,
+            clean_windows=pipeline.settings.detection.clean_windows,
+            quality=watched.quality,
+            rows=watched.rows,
+            measurements=watched.measurements,
+            cohorts=watched.cohorts,
+            reference=watched.held.reference if watched.held else None,
+            alias_moved=_alias_moved(self.store, pipeline),
+            costs=model,
+            learned=begin(model),
+            standing=tuple(each["rule"] for each in proposed),
+        )
+        seen = replace(seen, signals=earlier.signals) if earlier is not None else seen
+        return now_in(seen, pipeline, self.store, moment, model)
+
+
+def _options(pipeline: Pipeline, watched: Watched, moment: Moment, seen: Situation) -> Options:
+    """Ask the actions only while something is wrong."""
+    alarmed = any(each.alarm for each in watched.measurements)
+    if not alarmed and seen.open_incident is None:
+        return Options()
+    return options_of(pipeline.world(moment.now))
+
+
+def _record(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
+    """Write down what was seen; the decision's leaf is the proof of it."""
+    if watched.held is not None:
+        watched.held.write(tx)
+    if watched.profile is not None:
+        version = watched.held.reference.version if watched.held else "none"
+        tx.put_profile(watched.window, version, to_bytes(watched.profile))
+        tx.save_state(pipeline.name, STATE, watched.state)
+    for cohort in watched.cohorts:
+        tx.put(cohort)
+    tx.put_measurements(watched.window, watched.measurements)
+    tx.save_state(pipeline.name, ALIAS, {"generation": pipeline.registry.alias().generation})
+
+
+def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, options: Options, *, actor: str) -> None:
+    """Write the decision, and the intent that follows from it: committed before anything is touched."""
+    tx.put(decision, actor=actor)
+    plan = options.plans.get(decision.chosen)
+    if decision.chosen == HOLD or plan is None:
+        return
+    for withdrawn in decision.trace["withdraws"]:
+        old = tx.get(Intent, withdrawn["intent"])
+        if old is not None and old.state in STATES.values():
+            ended = {"state": IntentState.WITHDRAWN, "ended_at": decision.at, "reason": withdrawn["because"]}
+            tx.replace(replace(old, **ended), expect=old)
+    tx.put(_intent(tx, pipeline, decision, plan), actor=actor)
+
+
+def _intent(reader: Reader, pipeline: Pipeline, decision: Decision, plan: Plan) -> Intent:
+    """Make the promise of a decision. Its key is stable: the same decision gives the same key after any crash."""
+    generation = len(reader.find(Intent, incident_id=decision.incident_id, action=decision.chosen))
+    parts = (pipeline.name, decision.incident_id or "", decision.chosen, plan.target or "", str(generation))
+    key = sha256("\n".join(parts).encode()).hexdigest()
+    return Intent(
+        id=f"{decision.chosen}-{key[:8]}",
+        key=key,
+        pipeline=pipeline.name,
+        incident_id=decision.incident_id,
+        decision_id=decision.id,
+        action=decision.chosen,
+        target=plan.target,
+        current=plan.current,
+        args=dict(plan.args),
+        state=STATES[decision.level],
+        author=decision.author,
+        confidence=decision.confidence,
+        severity=decision.severity,
+        created_at=decision.at,
+        veto_within_s=decision.veto_within_s,
+        approvals=decision.approvals,
+        default=decision.trace["on_silence"] or "it does not run",
+        reason=decision.reason,
+    )
+
+
+def _alias_moved(reader: Reader, pipeline: Pipeline) -> bool | None:
+    """Tell whether somebody else moved the alias since the newest tick; None when nobody can tell."""
+
+    saved = reader.state(pipeline.name, ALIAS)
+    if saved is None:
+        return False
+    since = int(json.loads(saved)["generation"])
+    alias = pipeline.registry.alias()
+    if not alias.remembers(since):
+        return None
+    moves = [move for move in alias.moves if move.generation > since]
+    own = {intent.key for intent in reader.find(Intent, key=tuple(move.key for move in moves))} if moves else set()
+    return any(move.key not in own and not move.key.startswith("added ") for move in moves)
+
+
+def _irregular(window: Window, arrived: Arrived) -> dict[str, object]:
+    return {"window_end_at": window.end_at, "late": arrived.late, "repeated": arrived.repeated}
+
+
+def _id(pipeline: str, moment: Moment, about: object) -> str:
+    return sha256(f"{pipeline}\n{moment.now.isoformat()}\n{about!r}".encode()).hexdigest()[:12]
