@@ -159,11 +159,14 @@ def intents_view(reader: Reader, *, pipeline: str | None = None, all_states: boo
 
 def intent_view(reader: Reader, intent_id: str) -> Json:
     """One intent with the decision behind it and what came of it: all a person needs to answer. Raises NotFound."""
+    from healerd.decision import prompt  # loads numpy and scipy, which a status must not wait for
+
     intent = _one(reader, Intent, intent_id, "healerd inbox")
     decision = reader.get(Decision, intent.decision_id)
     return {
         "schema": 1,
         "intent": plain(intent),
+        "prompt": plain(prompt(intent, decision)) if decision else None,
         "waits_for_a_person": intent.state in WAITING,
         "decision": _without_trace(decision) if decision else None,
         "outcome": plain(reader.get(Outcome, intent.id)),
@@ -179,11 +182,15 @@ def traces_view(reader: Reader, *, pipeline: str | None = None, limit: int = 50)
 
 def trace_view(reader: Reader, decision_id: str) -> Json:
     """One decision with everything it stood on, and the intents that came of it. Raises NotFound."""
+    from healerd.decision import page, sentences  # as above
+
     decision = _one(reader, Decision, decision_id, "healerd trace list")
     intents = reader.find(Intent, decision_id=decision.id)
     return {
         "schema": 1,
         "decision": plain(decision),
+        "said": list(sentences(decision)),
+        "page": page(decision),
         "intents": [_intent_line(intent) for intent in intents],
         "outcomes": [plain(outcome) for intent in intents if (outcome := reader.get(Outcome, intent.id))],
     }

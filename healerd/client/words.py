@@ -5,7 +5,7 @@ of a sentence that depends on it, and never say that something worked before it 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["GLYPHS", "duration", "is_news", "say_event", "say_intent"]
+__all__ = ["GLYPHS", "duration", "is_news", "say_event", "say_intent", "say_outcome"]
 
 Json = Mapping[str, Any]
 
@@ -46,10 +46,11 @@ def say_intent(view: Json) -> Iterator[str]:
     intent, decision = view["intent"], view["decision"]
     yield f"{intent['action'].upper()} {intent['pipeline']}  {_from_to(intent)}"
     yield f"  id          {intent['id']}  revision {intent['revision']}  state {intent['state']}"
-    yield f"  if nobody answers: {intent['default']}{_when(intent)}"
+    if decision is not None:
+        yield f"  why         {view['prompt']['why']}"
+        yield f"  silence     {view['prompt']['default']}{_when(intent)}"
     yield f"  confidence  {_confidence(intent['confidence'])}"
     if decision is not None:
-        yield f"  why         {decision['reason']}"
         yield f"  decided by  {decision['rule'] or 'the policy'}, at {decision['level']}, trace {decision['id']}"
         yield from _options(decision)
     for need in intent["approvals"]:
@@ -57,7 +58,7 @@ def say_intent(view: Json) -> Iterator[str]:
     if intent["approved_by"]:
         yield f"  approved by {', '.join(intent['approved_by'])}"
     if view["outcome"] is not None:
-        yield f"  outcome     {_outcome(view['outcome'])}"
+        yield f"  outcome     {say_outcome(view['outcome'])}"
 
 
 def duration(seconds: float) -> str:
@@ -86,11 +87,7 @@ def _from_to(intent: Json) -> str:
 
 
 def _when(intent: Json) -> str:
-    if intent["deadline_at"]:
-        return f", at {intent['deadline_at']}"
-    if intent["veto_within_s"]:
-        return f", {duration(intent['veto_within_s'])} after people could first answer"
-    return ""
+    return f" That is at {intent['deadline_at']}." if intent["deadline_at"] else ""
 
 
 def _confidence(confidence: float | None) -> str:
@@ -117,7 +114,8 @@ def _incident_changed(incident: Json) -> str:
     return f"incident of severity {incident['severity']} ({incident['kind']}): {incident['reason']}"
 
 
-def _outcome(outcome: Json) -> str:
+def say_outcome(outcome: Json) -> str:
+    """Say what an action came to, with the interval of its gain where it was measured."""
     if outcome["gain"] is None:
         return f"{outcome['result']} {outcome['note']}".strip()
     gain, low, high = (f"{100 * outcome[name]:+.1f}" for name in ("gain", "gain_low", "gain_high"))
@@ -161,7 +159,7 @@ _WORDS: Mapping[str, Callable[[Json], str]] = {
     "decision": _decided,
     "incident": _incident_changed,
     "intent": _intent_moved,
-    "outcome": _outcome,
+    "outcome": say_outcome,
     "pause": _paused,
     "stage_change": _staged,
     "version": _stored,

@@ -84,7 +84,7 @@ def test_inbox_lists_the_pressing_first_and_all_on_demand(ask: Call, daemon: Ser
 def test_review_says_what_happens_without_an_answer(ask: Call) -> None:
     """Whoever reviews reads the default, the reason, the confidence, and the commands that answer."""
     out = ask("review", "act-1").out
-    assert "if nobody answers: it runs, 10m after people could first answer" in out
+    assert "If nobody answers within 10 min of having been able to, it runs." in out
     assert "confidence  0.86" in out
     assert 'healerd veto act-1 --if-rev 3 --reason "..."' in out
 
@@ -221,10 +221,11 @@ def test_promotion_climbs_one_stage(ask: Call) -> None:
 
 
 def test_trace_show_leaves_nothing_out(ask: Call) -> None:
-    """Every part of a trace is printed, however deep it lies."""
+    """A trace is printed as a page, with what came of it."""
     out = ask("trace", "show", "dec-1").out
-    assert "error_rate  0.31" in out
-    assert "default.retrain_on_harm" in out
+    assert "It would retrain, because the error rose" in out
+    assert "error_rate 0.31" in out
+    assert "intent act-1: retrain is announced" in out
 
 
 @pytest.mark.parametrize(
