@@ -20,6 +20,8 @@ from healerd.store import Reader, Transaction
 __all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "start", "waiting_states", "withdrawal"]
 
 ATTEMPTS_MAX = 5
+REVISIONS_MAX = 5
+"""How often one intent asks anew; after that the next tick may propose again on the facts of its own moment."""
 waiting_states = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.READY})
 WAYS_BACK = frozenset({"undo", "return"})
 """Steps that are due even when the incident has closed: a worse version or a safe model may still serve."""
@@ -85,6 +87,9 @@ def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Al
             case Go.RUN:
                 _end_others(tx, fresh, world.now)
                 return tx.replace(_executing(fresh, world, effect, alias, epoch=reach.store.epoch), expect=fresh)
+            case Go.ASK if fresh.revision >= REVISIONS_MAX:
+                reason = f"asked {REVISIONS_MAX} times, and changed each time: {ruling.reason}"
+                return end(tx, fresh, IntentState.WITHDRAWN, at=world.now, reason=reason)
             case Go.ASK:
                 return tx.replace(_asked_again(fresh, ruling), expect=fresh)
             case Go.WAIT:
@@ -184,7 +189,7 @@ def _asked_again(intent: Intent, ruling: Ruling) -> Intent:
         state=IntentState.AWAITING_APPROVAL if ruling.approvals else IntentState.ANNOUNCED,
         revision=intent.revision + 1,
         decision_id=ruling.decision_id or intent.decision_id,
-        severity=max(ruling.severity, intent.severity),
+        severity=ruling.severity or intent.severity,
         veto_within_s=ruling.veto_within_s,
         approvals=ruling.approvals,
         approved_by=(),

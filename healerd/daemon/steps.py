@@ -73,7 +73,7 @@ def _step(
         state=IntentState.READY if ruling.go is Go.RUN else waits,
         parent_id=heal.id,
         confidence=None,
-        severity=max(heal.severity, ruling.severity),
+        severity=ruling.severity or heal.severity,
         created_at=at,
         veto_within_s=ruling.veto_within_s,
         approvals=ruling.approvals,

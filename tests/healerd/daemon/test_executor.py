@@ -305,6 +305,19 @@ def test_s7_a_stricter_word_asks_anew_and_forgets_old_approvals(bench: Bench) ->
     assert bench.registry.active == "one"
 
 
+def test_s7_what_changes_each_time_it_is_asked_is_withdrawn(bench: Bench) -> None:
+    """An intent does not ask for ever: after five revisions it ends, and may be proposed anew."""
+    bench.propose("rollback")
+    bench.guards.recheck_says = lambda _: Ruling(go=Go.ASK, veto_within_s=10.0, severity=3, reason="changed")
+    for _ in range(6):
+        assert bench.intent().state in {S.READY, S.ANNOUNCED}
+        bench.step()
+        bench.clock.advance(10)
+    bench.step()
+    assert bench.intent().state is S.WITHDRAWN
+    assert bench.intent().severity == 3
+
+
 def test_s7_an_alias_moved_by_another_actor_withdraws(bench: Bench) -> None:
     """What was decided about one version does not happen to another."""
     bench.propose("rollback")
