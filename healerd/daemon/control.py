@@ -25,7 +25,7 @@ from healerd.client.access import EVERYTHING
 from healerd.client.views import Json, Reader
 from healerd.clock import Clock
 from healerd.daemon.mutations import MUTATIONS, Ask, Mutation, carry_out
-from healerd.daemon.people import People, Person
+from healerd.daemon.people import ROLES, People, Person
 from healerd.daemon.ports import Core
 from healerd.daemon.threads import OneThread
 from healerd.errors import ConfigError, Conflict, HealerdError, NotAllowed, NotFound, RulesError, StoreError
@@ -232,7 +232,7 @@ class Control:
 
 
 def _you(person: Person) -> Json:
-    return {"name": person.name, "roles": list(person.roles)}
+    return {"name": person.name, "roles": [role for role in ROLES if person.may(role)]}
 
 
 def _leaves(reader: Reader, *, after: int) -> Sequence[Entry]:

@@ -25,10 +25,11 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(*, as_json: bool, level: int = logging.INFO) -> None:
-    """Send log records of `level` and above to stderr; what libraries say only from warnings on."""
+    """Send log records of `level` and above to stderr; what libraries say only when it is an error."""
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else plain)
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    # The ticker warns of each tick that it leaves out while one runs, which is what it is told to do.
     for library in ("apscheduler", "uvicorn"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+        logging.getLogger(library).setLevel(logging.ERROR)
