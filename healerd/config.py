@@ -147,8 +147,8 @@ class DetectionSettings(Settings, frozen=True, kw_only=True):
     """Probability that the finite reference misleads; split over features."""
     label_coverage: float = 0.95
     """Share of a cohort that must be labelled at maturity for its error to be known."""
-    clean_windows: int = 3
-    """Clean windows in a row that close an incident: one is luck, three are a sign."""
+    clean_windows: int = 21
+    """Clean windows in a row that close an incident, half of them after a verified heal: three judgements' worth."""
 
     def __post_init__(self) -> None:
         _require(0 <= self.tolerance < 1, "tolerance", "in [0, 1)")
@@ -168,9 +168,13 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
     """Fewest labelled rows to train or judge on; below it the evidence is a guess."""
     level: float = 0.90
     """Two-sided level of the interval of a paired comparison."""
-    gain_min: float = 0.0
-    """Gain in points of share that a candidate's interval must clear."""
-    verify_windows: int = 2
+    gain_min: float = 0.02
+    """Gain in points of share that a candidate must show: less is not worth a swap."""
+    sure: float = 0.80
+    """Posterior probability that a candidate is better at all, below which it is rejected."""
+    choose_windows: int = 7
+    """Newest labelled windows on which stored versions are compared: one weekly cycle."""
+    verify_windows: int = 7
     """Labelled windows after a heal on which it is compared with what it replaced."""
     versions_kept: int = 24
     """Stored versions a rollback may choose from."""
@@ -178,7 +182,7 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
     """Refit an accepted candidate on its judgement rows too; it is promoted only after a shadow window."""
 
     def __post_init__(self) -> None:
-        for name in ("train_windows", "judge_windows", "rows_min", "verify_windows", "versions_kept"):
+        for name in ("train_windows", "judge_windows", "rows_min", "choose_windows", "verify_windows", "versions_kept"):
             _require(getattr(self, name) >= 1, name, "1 or more")
         _require(0.5 < self.level < 1, "level", "in (0.5, 1)")
 

@@ -19,7 +19,7 @@ class Rollback(AliasMove):
     def plan(self, world: World) -> Plan | Refusal:
         """Shadow the stored versions on the newest labelled rows, and aim at the surest gain."""
         active = world.registry.active
-        rows = newest(world, windows=world.settings.healing.judge_windows).rows
+        rows = newest(world, windows=world.settings.healing.choose_windows).rows
         if len(rows) < world.settings.healing.rows_min:
             need = world.settings.healing.rows_min
             return Refusal(action=self.name, reason=f"{len(rows)} labelled rows to choose by; needs {need}")

@@ -44,7 +44,7 @@ def judge_candidate(heal: Intent, world: World, *, name: str) -> Candidate | Non
     gains = gains_against(world, rows, [name, *models_that_never_saw(world, rows)], against=active)
     gain = gains.pop(name)
     best = max(gains.items(), key=lambda item: item[1].mean, default=None)
-    if gain.low <= world.settings.healing.gain_min:
+    if gain.mean < world.settings.healing.gain_min or gain.p_better < world.settings.healing.sure:
         reason = f"no sure gain on `{active}`: {_said(gain)}"
         return Candidate(accepted=None, gain=gain, reason=reason)
     if best is not None and best[1].mean > gain.mean:

@@ -15,7 +15,7 @@ from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.decision import Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.errors import ActionError
-from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Pause, Stage, StageChange, Version
+from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, IntentState, Pause, Stage, StageChange, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
 
@@ -28,8 +28,8 @@ STOP = "STOP"
 """The file in the state folder that stops everything while it exists (SAFETY S15)."""
 REMEMBERED = timedelta(days=1)
 """How long an intent that has ended still matters to the guards: bars and the circuit breaker look back a day."""
-LOG_DAYS = timedelta(days=31)
-"""How far back the action log is handed to the rules; the longest limit in use is a month."""
+LOG_DAYS, LOG_WINDOWS = 31, 64
+"""How far back the action log is handed to the rules, whichever is longer; the longest limit in use is a month."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Options:
     targets: tuple[Target, ...] = ()
     plans: Mapping[str, Plan] = field(default_factory=dict)
     stored_gain: float | None = None
+    p_stored_better: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,8 @@ def options_of(world: World, *, wish: Wish | None = None) -> Options:
     return Options(
         targets=tuple(_target(name, plan) for name, plan in planned.items()),
         plans=plans,
-        stored_gain=float(rollback.args["gain_low"]) if rollback and "gain_low" in rollback.args else None,
+        stored_gain=rollback.args.get("gain") if rollback else None,
+        p_stored_better=rollback.args.get("p_better") if rollback else None,
     )
 
 
@@ -112,6 +114,7 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         bars=reader.find(Bar, pipeline=pipeline.name, lifted_at=None),
         pauses=_pauses(reader, pipeline.name, moment),
         rejected_at=rejected_at(reader.find(Intent, incident_id=incident[0].id), incident[0].id) if incident else (),
+        healed=_healed(reader, incident[0]) if incident else False,
         pipelines=max(1, len(moment.pipelines)),
         learned=learned_of(reader, pipeline.name, model),
         costs=model,
@@ -147,8 +150,10 @@ def _intents(reader: Reader, pipeline: str, now: datetime) -> tuple[Intent, ...]
 def _log(reader: Reader, moment: Moment) -> tuple[Logged, ...]:
     """List what began or stands open, of all pipelines, oldest first."""
     newest = reader.find(Intent, order="-created_at", limit=1000)
+    longest_s = max([0.0, *(settings.window for settings in moment.pipelines.values())])
+    since = moment.now - max(timedelta(days=LOG_DAYS), timedelta(seconds=LOG_WINDOWS * longest_s))
     parents = {intent.id: intent.parent_id or intent.id for intent in newest}
-    told = [each for each in newest if each.state in OPEN_STATES or each.created_at > moment.now - LOG_DAYS]
+    told = [each for each in newest if each.state in OPEN_STATES or each.created_at > since]
     lines = (_line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents)) for each in told)
     return tuple(sorted(filter(None, lines), key=lambda line: (line.started_at, line.intent_id)))
 
@@ -174,3 +179,10 @@ def _pauses(reader: Reader, pipeline: str, moment: Moment) -> tuple[Pause, ...]:
         *reader.find(Pause, pipeline=(pipeline, EVERYTHING), ended_at=None),
         *((by_file,) if stopped else ()),
     )
+
+
+def _healed(reader: Reader, incident: Incident) -> bool:
+    """Tell whether a heal of the incident was verified. Fallback mitigates and undo takes back: they heal nothing."""
+    heals = ("retrain", "rollback", "promote")
+    found = reader.find(Intent, incident_id=incident.id, action=heals, state=IntentState.VERIFIED, limit=1)
+    return bool(found)

@@ -13,8 +13,9 @@ from healerd.actions.alias import Alias
 from healerd.daemon.reach import Reach, end, move, retell
 from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.verification import Judged, Word, outcome_of, test_for
+from healerd.decision.incidents import GRAVE
 from healerd.errors import ActionError, StaleEpoch
-from healerd.model import OPEN_STATES, STEPS, Incident, Intent, IntentState, Layer, Outcome, Quality, Result
+from healerd.model import OPEN_STATES, STEPS, Incident, Intent, IntentState, Outcome, Quality, Result
 from healerd.store import Reader, Transaction
 
 __all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "start", "waiting_states", "withdrawal"]
@@ -146,7 +147,7 @@ def _bars(other: Intent, intent: Intent, reader: Reader) -> bool:
 def _may_end_others(intent: Intent, reader: Reader) -> bool:
     """A heal for harm or bad data may end a verification that still runs; a step may not."""
     incident = reader.get(Incident, intent.incident_id) if intent.incident_id else None
-    return intent.action not in STEPS and incident is not None and incident.kind in {Layer.HARM, Layer.QUALITY}
+    return intent.action not in STEPS and incident is not None and incident.kind in GRAVE
 
 
 def _rank(intent: Intent) -> tuple[int, bool, float]:

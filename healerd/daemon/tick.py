@@ -84,14 +84,8 @@ class Ticker:
         if before is None:
             raise ConfigError(f"pipeline `{pipeline.name}` has not judged a window yet; wait for the first")
         options = options_of(pipeline.world(moment.now), wish=wish)
-        seen = replace(
-            situation_of(before),
-            id=_id(pipeline.name, moment, wish),
-            window=None,
-            wish=wish,
-            targets=options.targets,
-            stored_gain=options.stored_gain,
-        )
+        earlier = replace(situation_of(before), id=_id(pipeline.name, moment, wish), window=None, wish=wish)
+        seen = _with(earlier, options)
         situation = now_in(seen, pipeline, self.store, moment, cost_model(pipeline.settings))
         situation = replace(situation, incident=open_for_wish(situation))
         decision = decide(situation, self.rules.of(pipeline.name))
@@ -125,10 +119,10 @@ class Ticker:
         seen = self._situation(pipeline, watched, moment, before, newest=newest)
         ruleset = self.rules.of(pipeline.name)
         options = _options(pipeline, watched, moment, seen)
-        prepared = prepare(replace(seen, targets=options.targets, stored_gain=options.stored_gain), ruleset)
+        prepared = prepare(_with(seen, options), ruleset)
         if prepared.open_incident is not None and not options.targets:
             options = options_of(pipeline.world(moment.now))
-            prepared = replace(prepared, targets=options.targets, stored_gain=options.stored_gain)
+            prepared = _with(prepared, options)
         decision = decide(prepared, ruleset)
         with self.store.transaction() as tx:
             _record(tx, pipeline, watched)
@@ -166,6 +160,15 @@ class Ticker:
         )
         seen = replace(seen, signals=earlier.signals) if earlier is not None else seen
         return now_in(seen, pipeline, self.store, moment, model)
+
+
+def _with(situation: Situation, options: Options) -> Situation:
+    return replace(
+        situation,
+        targets=options.targets,
+        stored_gain=options.stored_gain,
+        p_stored_better=options.p_stored_better,
+    )
 
 
 def _options(pipeline: Pipeline, watched: Watched, moment: Moment, seen: Situation) -> Options:

@@ -16,7 +16,7 @@ from healerd.columns import Predictions, is_missing, take
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import Held, inputs_of
 from healerd.daemon.rivals import rivals_of
-from healerd.detectors import is_known, measure, p_error_high
+from healerd.detectors import error_limit, is_known, measure, p_error_high
 from healerd.model import Cohort, Layer, Measurement, Quality, Window
 from healerd.profiles import Profile, losses, profile
 
@@ -79,7 +79,7 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: in
         rows=len(rows),
         profile=counted,
         cohorts=cohorts,
-        measurements=(*found.measurements, _verdict(found.quality, len(rows))),
+        measurements=(*found.measurements, *_limit(pipeline, held), _verdict(found.quality, len(rows))),
         quality=found.quality,
         reasons=found.reasons,
         state=found.state,
@@ -133,6 +133,14 @@ def _verdict(quality: Quality, rows: int) -> Measurement:
     return Measurement(
         name=QUALITY, layer=Layer.QUALITY, value=None if alarm is None else float(alarm), n=rows, alarm=alarm
     )
+
+
+def _limit(pipeline: Pipeline, held: Held) -> tuple[Measurement, ...]:
+    """Show the error up to which the active version counts as healthy."""
+    limit = error_limit(held.reference, pipeline.detection)
+    if limit is None:
+        return ()
+    return (Measurement(name="error_limit", layer=Layer.HARM, value=limit, n=held.reference.error_rows),)
 
 
 def _unmeasured(window: Window, rows: Predictions, cohorts: tuple[Cohort, ...]) -> Watched:

@@ -9,7 +9,7 @@ from healerd.decision.decide import decide
 from healerd.decision.explain import Prompt, as_json, page, prompt, sentences
 from healerd.decision.facts import ALARMS, FACTS, SCHEMA, Fact, alarms, facts, schema
 from healerd.decision.guards import bar_stands
-from healerd.decision.incidents import close_healed, follow, open_for_wish
+from healerd.decision.incidents import follow, open_for_wish
 from healerd.decision.log import logged, rejected_at
 from healerd.decision.recheck import Recheck, recheck
 from healerd.decision.replaying import replay
@@ -38,7 +38,6 @@ __all__ = [
     "as_json",
     "bar_stands",
     "breaker",
-    "close_healed",
     "cost_model",
     "decide",
     "demote",

@@ -49,7 +49,9 @@ def schema() -> Schema:
     )
 
 
-ALARMS = (Layer.HARM, Layer.DRIFT, Layer.SCORE, Layer.QUALITY)
+NEVER = 1e6
+"""Windows since what has not happened yet."""
+ALARMS = (Layer.HARM, Layer.REGRET, Layer.DRIFT, Layer.SCORE, Layer.QUALITY)
 """The alarms a rule may name, as in `alarm(harm)`."""
 
 ACTION_WORDS = (
@@ -94,6 +96,21 @@ def _label_coverage(situation: Situation) -> FactValue:
 
 def _reference_error(situation: Situation) -> FactValue:
     return None if situation.reference is None else situation.reference.error
+
+
+def _error_limit(situation: Situation) -> FactValue:
+    found = next((one for one in situation.measurements if one.name == "error_limit"), None)
+    return None if found is None else found.value
+
+
+def _windows_since_training(situation: Situation) -> FactValue:
+    began = [one.started_at for one in situation.log if (one.action, one.pipeline) == ("retrain", situation.pipeline)]
+    return (situation.now - max(began)).total_seconds() / situation.window_s if began else NEVER
+
+
+def _incident(situation: Situation) -> FactValue:
+    incident = situation.open_incident
+    return "none" if incident is None else incident.kind.value
 
 
 def _p_error_high(situation: Situation) -> FactValue:
@@ -183,11 +200,32 @@ FACTS: Mapping[str, Fact] = {
         type="number", unit="distance", per="feature", meaning="Kolmogorov-Smirnov distance", of=_measured("ks")
     ),
     "psi": Fact(type="number", unit="index", per="feature", meaning="population stability index", of=_measured("psi")),
+    "error_limit": Fact(
+        type="ratio", unit="share", meaning="error up to which the active version counts as healthy", of=_error_limit
+    ),
+    "incident_kind": Fact(
+        type="text",
+        unit="`harm`, `regret`, `quality`, `drift`, `score` or `none`",
+        meaning="the gravest alarm that the open incident has had",
+        of=_incident,
+    ),
+    "windows_since_training": Fact(
+        type="count",
+        unit="windows",
+        meaning="since the last fit on this pipeline began; very many when there was none",
+        of=_windows_since_training,
+    ),
     "stored_gain": Fact(
         type="ratio",
         unit="share",
-        meaning="lower bound of what the best stored version gains on fresh labels",
+        meaning="how much less the best stored version errs than the active one on fresh labels",
         of=lambda situation: situation.stored_gain,
+    ),
+    "p_stored_better": Fact(
+        type="ratio",
+        unit="probability",
+        meaning="posterior probability that this stored version is better at all",
+        of=lambda situation: situation.p_stored_better,
     ),
     "alias_moved": Fact(
         type="bool",

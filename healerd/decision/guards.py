@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from healerd.decision.incidents import GRAVE
 from healerd.decision.situation import Situation
 from healerd.model import OPEN_STATES, Bar, Intent, IntentState, Layer, Pause
 from healerd_rules import Acting, Approval, Level, Verdict, join
@@ -121,7 +122,7 @@ def _incident(asked: Asked) -> Verdict:
 def _warning_only(asked: Asked) -> Verdict:
     """S6: covariate or score alarms alone permit only what a rule, or a person, proposes."""
     incident = asked.situation.open_incident
-    if incident is None or asked.proposed or incident.kind in (Layer.HARM, Layer.QUALITY):
+    if incident is None or asked.proposed or incident.kind in GRAVE:
         return FREE
     return _forbid("warning_only", "without harm or bad data only what a rule proposes may be done")
 
@@ -184,7 +185,7 @@ def _bars(intent: Intent, asked: Asked) -> bool:
     if intent.state not in (IntentState.CONFIRMED, IntentState.VERIFYING):
         return True
     incident = asked.situation.open_incident
-    grave = incident is not None and incident.kind in (Layer.HARM, Layer.QUALITY)
+    grave = incident is not None and incident.kind in GRAVE
     judged = intent.action == "retrain" and intent.state is IntentState.CONFIRMED
     return not grave or (judged and asked.action == "retrain")
 

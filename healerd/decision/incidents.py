@@ -6,23 +6,24 @@ Must never close an incident because nothing was seen, because a safe model serv
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 
-from healerd.decision.facts import alarms, facts
+from healerd.decision.facts import ALARMS, alarms, facts
 from healerd.decision.log import NOT_STARTED
 from healerd.decision.situation import Situation
-from healerd.model import OPEN_STATES, Incident, Intent, IntentState, Layer, Quality
+from healerd.model import OPEN_STATES, Incident, Layer, Quality
 from healerd_rules import Proposal
 
-__all__ = ["COLLAPSE", "SEVERITIES", "close_healed", "follow", "open_for_wish", "severity_of"]
+__all__ = ["COLLAPSE", "GRAVE", "SEVERITIES", "follow", "open_for_wish", "severity_of"]
 
-SEVERITIES = {Layer.SCORE: 1, Layer.DRIFT: 1, Layer.QUALITY: 2, Layer.HARM: 3}
+SEVERITIES = {Layer.SCORE: 1, Layer.DRIFT: 1, Layer.REGRET: 2, Layer.QUALITY: 2, Layer.HARM: 3}
 """Severity of an alarm by its layer: 1 low, 2 medium, 3 high, 4 critical."""
 COLLAPSE = 0.10
 """Harm is critical from this rise of the error on: one more wrong answer in ten."""
 CRITICAL = 4
 WORDS = {"low": 1, "medium": 2, "high": 3, "critical": 4}
-ORDER = (Layer.HARM, Layer.QUALITY, Layer.DRIFT, Layer.SCORE)
+ORDER = (Layer.HARM, Layer.QUALITY, Layer.REGRET, Layer.DRIFT, Layer.SCORE)
+GRAVE = (Layer.HARM, Layer.QUALITY, Layer.REGRET)
+"""Alarms that say something is wrong, not merely different: a window with one of them is not clean."""
 WISHED = 2
 
 
@@ -39,9 +40,10 @@ def follow(situation: Situation, proposals: Sequence[Proposal]) -> Incident | No
     if clean is None:
         return incident
     incident = replace(incident, clean_windows=incident.clean_windows + 1 if clean else 0)
-    if incident.clean_windows < situation.clean_windows or _unproven(situation, incident):
+    if incident.clean_windows < _clean_enough(situation) or _unproven(situation, incident):
         return incident
-    return replace(incident, closed_at=situation.now, closed_by=f"{incident.clean_windows} clean windows")
+    closed_by = f"{incident.clean_windows} clean windows" + (" after a verified heal" if situation.healed else "")
+    return replace(incident, closed_at=situation.now, closed_by=closed_by)
 
 
 def open_for_wish(situation: Situation) -> Incident | None:
@@ -51,14 +53,6 @@ def open_for_wish(situation: Situation) -> Incident | None:
         return situation.incident
     reason = f"`{wish.author}` proposes {wish.action}: {wish.reason}"
     return _made(situation, kind=Layer.SCORE, severity=WISHED, reason=reason, opened_by=wish.author)
-
-
-def close_healed(incident: Incident, intent: Intent, at: datetime) -> Incident:
-    """Close an incident by a verified heal. Fallback mitigates, undo and return take back: they close nothing."""
-    heals = intent.state is IntentState.VERIFIED and intent.action in ("retrain", "rollback", "promote")
-    if incident.closed_at is not None or intent.incident_id != incident.id or not heals:
-        return incident
-    return replace(incident, closed_at=at, closed_by=f"verified {intent.action} `{intent.id}`")
 
 
 def severity_of(situation: Situation, layer: Layer) -> int:
@@ -101,14 +95,26 @@ def _raise(situation: Situation, incident: Incident) -> Incident:
 
 
 def _clean(situation: Situation, incident: Incident, proposals: Sequence[Proposal]) -> bool | None:
-    """Tell whether a window was clean; None while nobody can tell, which neither counts nor starts anew."""
-    seen = alarms(situation)
-    if any(seen.values()) or proposals:
+    """Tell whether a window was clean; None while nobody can tell, which neither counts nor starts anew.
+
+    Clean: no grave alarm stands, nor the incident's own alarm or rule; the error is within its limit, the data good.
+    """
+    seen, known = alarms(situation), facts(situation)
+    own = incident.kind if incident.opened_by == "alarm" or incident.kind in GRAVE else None
+    if any(seen[layer] for layer in ALARMS if layer in GRAVE or layer is own):
         return False
-    serving_fallback = facts(situation)["serving_fallback"]
-    no_alarm_to_wait_for = incident.kind is Layer.SCORE and incident.opened_by != "alarm"
-    known = seen[incident.kind] is False or no_alarm_to_wait_for
-    return True if known and situation.quality is Quality.GOOD and serving_fallback is False else None
+    if any(incident.opened_by == f"rule {proposal.rule}" for proposal in proposals):
+        return False
+    error, limit = known["error_rate"], known["error_limit"]
+    if isinstance(error, float) and isinstance(limit, float) and error > limit:
+        return False
+    measured = own is None or seen[own] is False
+    return True if measured and situation.quality is Quality.GOOD and known["serving_fallback"] is False else None
+
+
+def _clean_enough(situation: Situation) -> int:
+    """A verified heal halves what is asked for: one is not enough, for what drifted once mostly drifts on."""
+    return -(-situation.clean_windows // 2) if situation.healed else situation.clean_windows
 
 
 def _unproven(situation: Situation, incident: Incident) -> bool:
@@ -151,5 +157,10 @@ def _said(situation: Situation, layer: Layer) -> str:
         return "harm: the alarm of the error stands"
     named = [one.subject for one in situation.measurements if one.layer is layer and one.alarm and one.subject]
     where = ", ".join(f"`{name}`" for name in dict.fromkeys(named[:3]))
-    said = {Layer.QUALITY: "bad data", Layer.DRIFT: "the inputs have drifted", Layer.SCORE: "the outputs have drifted"}
+    said = {
+        Layer.REGRET: "a stored version does better",
+        Layer.QUALITY: "bad data",
+        Layer.DRIFT: "the inputs have drifted",
+        Layer.SCORE: "the outputs have drifted",
+    }
     return f"{said[layer]}: {where}" if where else said[layer]
