@@ -17,7 +17,7 @@ from healerd.policy.quadrature import Floats, Student
 
 __all__ = ["DISCREPANCY_SD", "Belief", "believe", "forget", "learn", "predict"]
 
-DISCREPANCY_SD = 0.10
+DISCREPANCY_SD = 0.05
 """How far the true P(failure) may lie from the best line, in points: without it confidence grows beyond what holds."""
 
 
