@@ -41,9 +41,10 @@ def json_option(f: F) -> F:
 
 def place_options(f: F) -> F:
     """Add --state and --config."""
-    state = click.option("--state", type=click.Path(path_type=Path), help="State folder of the daemon.")
+    state = click.option("--state", metavar="DIR", type=click.Path(path_type=Path), help="State folder of the daemon.")
     config = click.option(
         "--config",
+        metavar="FILE",
         type=click.Path(path_type=Path),
         help=f"Configuration file [default: ./{CONFIG}, else $HEALERD_CONFIG].",
     )

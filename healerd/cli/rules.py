@@ -28,7 +28,9 @@ def rules() -> None:
 
 @rules.command(help="Check rule files [default: those of the configuration]: syntax, names, types, units, dead rules.")
 @files_argument
-@click.option("--config", type=click.Path(path_type=Path), help="Check the rule files of this configuration.")
+@click.option(
+    "--config", metavar="FILE", type=click.Path(path_type=Path), help="Check the rule files of this configuration."
+)
 @json_option
 def check(files: tuple[Path, ...], config: Path | None, as_json: bool) -> int:
     """Print every finding of every file; ends with 7 when one is an error."""

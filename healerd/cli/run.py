@@ -13,7 +13,10 @@ __all__ = ["run"]
 
 @click.command(help="Run the daemon in the foreground.")
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="Configuration [default: ./healerd.toml, else $HEALERD_CONFIG]."
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Configuration [default: ./healerd.toml, else $HEALERD_CONFIG].",
 )
 @click.option(
     "--log", type=click.Choice(["plain", "json"]), help="How to log [default: plain in a terminal, else json]."

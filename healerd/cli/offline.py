@@ -1,0 +1,85 @@
+"""`healerd try` and `healerd demo`: the whole loop offline. Must never load it before it is asked for.
+
+Here `--json` takes a file: what these two print is a story for people.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["demo", "try_"]
+
+json_file = click.option(
+    "--json", type=click.Path(path_type=Path), metavar="OUT", help="Write the result to this file."
+)
+html_file = click.option("--html", type=click.Path(path_type=Path), metavar="OUT", help="Write a report page here.")
+state_folder = click.option(
+    "--state", type=click.Path(path_type=Path), metavar="DIR", help="Keep everything in this folder [default: nothing]."
+)
+
+
+class WindowLength(click.ParamType[float]):
+    """A duration such as `30m` or `1d`, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it, or say what one looks like."""
+        from healerd.config import parse_duration
+
+        try:
+            return float(parse_duration(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO date or time; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read it, or say what one looks like."""
+        try:
+            at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"expected a time such as 2013-03-01 or 2013-03-01T12:00, got `{value}`", param, ctx)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+@click.command("try", help="Run the whole loop over a table of your own, offline.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="What the model predicts.")
+@click.option("--time", required=True, metavar="COLUMN", help="When a row is served.")
+@click.option("--train-rows", type=click.IntRange(min=1), help="The first so many rows train the first model.")
+@click.option("--train-until", type=Moment(), help="The rows before this time train the first model.")
+@click.option("--window", "window_s", type=WindowLength(), help="Length of the windows, as in 30m or 1d.")
+@click.option("--rules", type=click.Path(path_type=Path), metavar="FILE", help="Rules in place of the pack `default`.")
+@click.option("--estimator", metavar="MODULE:NAME", help="A scikit-learn estimator, as in sklearn.linear_model:Ridge.")
+@click.option("--retrain-cost", type=click.FloatRange(min=0), help="In windows served with the harm.")
+@state_folder
+@json_file
+@html_file
+def try_(**given: Any) -> int:
+    """Hand the options on."""
+    if given["train_rows"] is not None and given["train_until"] is not None:
+        raise click.UsageError("give --train-rows or --train-until, not both")
+    from healerd.offline import TryOptions, run_try
+
+    code: int = run_try(TryOptions(**given))
+    return code
+
+
+@click.command(help="Watch the whole loop on a year of real flights.")
+@click.option("--headless", is_flag=True, help="Ask nothing: a simulated operator answers, and is said to.")
+@state_folder
+@json_file
+@html_file
+def demo(**given: Any) -> int:
+    """Hand the options on."""
+    from healerd.offline import DemoOptions, run_demo
+
+    code: int = run_demo(DemoOptions(**given))
+    return code
