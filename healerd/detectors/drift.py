@@ -2,13 +2,14 @@
 
 Must never name an action: a change of the inputs alone is no harm.
 
-For m rows with place u in [0, 1], whose mean is 1/2 in the reference,
+For m rows with places g in [0, 1], whose mean in the reference is mu,
 
-    e = exp((L (+-(sum u - m/2) - m eps) - m L^2/24) / phi)
+    e = exp((L (+-(sum g - m mu) - m t eps) - m L^2 s / 2) / phi)
 
-is an e-value: 1/12 is the variance proxy of a uniform, eps the margin for the reference's own sampling error (twice
-for the spread, which is monotone only on each side of the median), and phi = 1 + 12 m v >= 1 the design effect, v
-the reference's variance between windows: a power of at most 1 of an e-value is one again (Jensen). Proof: README.
+is an e-value: s is the variance proxy, eps the margin for the reference's own sampling error, t how far that can move
+the mean (1 for the location, which is monotone, 2 for the spread and the names), and phi = 1 + m v / s >= 1 the design
+effect, v the reference's variance between windows: a power of at most 1 of an e-value is one again (Jensen). Proof:
+README.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,16 +31,16 @@ __all__ = ["LAMBDAS", "detect_drift", "detect_score_drift"]
 LAMBDAS = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
 """Best for shifts of the mean rank of L/12 beyond the margin: from .02 to .33, that is from 0.1 to over 1 sd."""
 SIGNS = np.array([1.0, -1.0])
-PER_FEATURE = 2 * len(SIGNS) * len(LAMBDAS)
-"""Cells a feature has: location and spread, two signs, five L."""
+PER_PLACE = len(SIGNS) * len(LAMBDAS)
+"""Cells a place has: two signs, five L."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Look:
-    """One feature in one window: its rows, and the mean shift of location and spread from 1/2."""
+    """One feature in one window: its rows, and how far the mean of each place moved."""
 
     rows: int
-    shift: tuple[float, float]
+    shift: tuple[float, ...]
     log_e: Logs
 
 
@@ -61,13 +62,13 @@ def _detect(
     log_limit = seen.log_limits[layer]
     if state.get("reference") != seen.yardstick.id:
         state = _fresh(seen.yardstick.id, features)
-    at_most = ceiling(log_limit, PER_FEATURE * len(features))
+    cells = sum(_cells(one) for one in features)
     looks = {one.name: _look(one, seen) for one in features}
     kept = {
-        name: _step(state["features"][name], look, at_most=at_most, at=seen.window.start_at)
+        name: _step(state["features"][name], look, at_most=ceiling(log_limit, cells), at=seen.window.start_at)
         for name, look in looks.items()
     }
-    log_evidence = log_mean(np.array([one["cells"] for one in kept.values()]))
+    log_evidence = log_mean(np.concatenate([one["cells"] for one in kept.values()]))
     alarm = stands(log_evidence, log_limit, stood=state["alarm"])
     after = {"reference": seen.yardstick.id, "alarm": alarm, "features": kept}
     told = _tell(seen, layer, looks, after, log_evidence)
@@ -75,21 +76,24 @@ def _detect(
 
 
 def _fresh(reference_id: str, features: Sequence[FeatureYardstick]) -> State:
-    empty = {one.name: {"cells": [0.0] * PER_FEATURE, "since": None} for one in features}
+    empty = {one.name: {"cells": [0.0] * _cells(one), "since": None} for one in features}
     return {"reference": reference_id, "alarm": False, "features": empty}
 
 
+def _cells(one: FeatureYardstick) -> int:
+    return PER_PLACE * len(one.places.mean)
+
+
 def _look(one: FeatureYardstick, seen: Observation) -> Look:
-    cells = seen.profile.features[one.name].cells
+    cells, places = seen.profile.features[one.name].cells, one.places
     m = int(cells.sum()) if one.n else 0
     if m == 0:
-        return Look(rows=0, shift=(0.0, 0.0), log_e=np.zeros(PER_FEATURE))
-    excess = one.places @ cells - m / 2
-    margin = m * one.margin * np.array([1.0, 2.0])
-    phi = 1 + 12 * m * np.array([one.habit.location_var, one.habit.spread_var])
-    toward = (SIGNS[None, :] * excess[:, None] - margin[:, None])[:, :, None]
-    log_e = (LAMBDAS * toward - m * LAMBDAS**2 / 24) / phi[:, None, None]
-    return Look(rows=m, shift=(float(excess[0]) / m, float(excess[1]) / m), log_e=log_e.ravel())
+        return Look(rows=0, shift=(0.0,), log_e=np.zeros(_cells(one)))
+    shift = places.of @ cells / m - places.mean
+    phi = 1 + m * np.array(one.habit.place_vars) / places.proxy
+    toward = SIGNS * shift[:, None] - (places.variation * one.margin)[:, None]
+    log_e = m * (LAMBDAS * toward[:, :, None] - (places.proxy[:, None] * LAMBDAS**2 / 2)[:, None, :])
+    return Look(rows=m, shift=tuple(shift.tolist()), log_e=(log_e / phi[:, None, None]).ravel())
 
 
 def _step(kept: Mapping[str, Any], look: Look, *, at_most: float, at: datetime) -> dict[str, Any]:
@@ -104,8 +108,9 @@ def _step(kept: Mapping[str, Any], look: Look, *, at_most: float, at: datetime) 
 def _tell(
     seen: Observation, layer: Layer, looks: Mapping[str, Look], state: State, log_evidence: float
 ) -> tuple[Measurement, ...]:
+    cells = sum(len(kept["cells"]) for kept in state["features"].values())
     each = tuple(
-        _tell_feature(seen, layer, name, look, state["features"][name], of=len(looks)) for name, look in looks.items()
+        _tell_feature(seen, layer, name, look, state["features"][name], of=cells) for name, look in looks.items()
     )
     foremost = max(each, key=lambda one: one.log_evidence or 0.0)
     rows = max(look.rows for look in looks.values())
@@ -128,9 +133,9 @@ def _tell(
 def _tell_feature(
     seen: Observation, layer: Layer, name: str, look: Look, kept: Mapping[str, Any], *, of: int
 ) -> Measurement:
-    """One feature's part. Its own line is the layer's times the number of features: beyond it, it alarms alone."""
+    """One feature's part. Its own line is the layer's by its share of the cells: beyond it, it alarms alone."""
     log_evidence = log_mean(np.array(kept["cells"]))
-    log_limit = seen.log_limits[layer] + log(of)
+    log_limit = seen.log_limits[layer] + log(of / len(kept["cells"]))
     return Measurement(
         name=layer.value,
         layer=layer,

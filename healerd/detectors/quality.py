@@ -4,7 +4,8 @@ Must never depend on labels or on the model. Bad data forbids retraining and pro
 
 Each check gives P(at least this much | the healthy limit) exactly, from the binomial or Poisson law. The layer's
 budget is split evenly over the checks, so that with healthy data E[windows with an alarm] <= n / A. The healthy limit
-is the largest share that any window of the reference showed, plus a tolerance.
+is the largest share that any window of the reference showed, plus a tolerance; for a stuck feature, whose commonest
+value may become commoner without a fault, halfway from there to all rows.
 """
 
 import math
@@ -72,8 +73,8 @@ def _check_feature(seen: Observation, one: FeatureYardstick) -> Iterator[Measure
         return
     unseen = int(counts.cells[one.empty].sum())
     yield _rate(seen, "unseen", one.name, count=unseen, n=n, limit=habit.unseen + spare)
-    stuck = habit.stuck + spare
-    yield _rate(seen, "stuck", one.name, count=int(counts.cells.max()), n=n, limit=stuck, tries=1 / stuck)
+    stuck = (1 + habit.stuck) / 2
+    yield _rate(seen, "stuck", one.name, count=int(counts.cells[~one.empty].max()), n=n, limit=stuck, tries=1 / stuck)
     if isinstance(one.cell_map, NumberMap):
         outside = int(counts.cells[0] + counts.cells[-1])
         yield _rate(seen, "out_of_range", one.name, count=outside, n=n, limit=habit.out_of_range + spare)

@@ -13,7 +13,8 @@ from healerd.columns import Mask
 from healerd.detectors.settings import DetectionSettings
 from healerd.profiles.counts import Tally
 from healerd.profiles.maps import CellMap, NumberMap
-from healerd.profiles.ranks import Shares, cumulative, mid_ranks, quantiles, spreads
+from healerd.profiles.places import Places, places
+from healerd.profiles.ranks import Shares, cumulative, quantiles
 from healerd.profiles.reference import QUARTILES, Habit, ReferenceProfile
 
 __all__ = ["Bounds", "FeatureYardstick", "Yardstick", "make_yardstick"]
@@ -34,14 +35,14 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FeatureYardstick:
-    """One feature's reference: n rows in cells, the place of each cell by location and spread, and the margin eps."""
+    """One feature's reference: n rows in cells, the places of each cell, and the margin eps."""
 
     name: str
     cell_map: CellMap
     habit: Habit
     cells: Tally
     n: int
-    places: Shares
+    places: Places
     shares: Shares
     empty: Mask
     quartiles: tuple[float, ...]
@@ -86,7 +87,7 @@ def _feature(name: str, reference: ReferenceProfile, settings: DetectionSettings
         habit=habit,
         cells=cells,
         n=n,
-        places=np.stack([mid_ranks(cells), spreads(cells)]),
+        places=places(cell_map, cells),
         shares=cumulative(cells),
         empty=cells == 0,
         quartiles=quartiles,

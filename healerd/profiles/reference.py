@@ -4,18 +4,21 @@ Must never learn from the windows it will judge. Habits say how far a healthy wi
 clock, an hour of the day or a weekend does all the time is not a fault.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
 from healerd.columns import Mask
 from healerd.profiles.counts import Counts, Profile, Tally, from_bytes, merge, to_bytes
 from healerd.profiles.maps import CellMap, Maps, NameMap, maps_from_json, maps_to_json
-from healerd.profiles.ranks import Shares, mid_ranks, quantiles, spreads
+from healerd.profiles.places import Places, places
+from healerd.profiles.ranks import quantiles
 
 __all__ = [
     "QUARTILES",
@@ -46,8 +49,7 @@ class Habit:
     out_of_range: float
     stuck: float
     scaled: float
-    location_var: float
-    spread_var: float
+    place_vars: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,8 +65,8 @@ class ReferenceProfile:
 
     @property
     def id(self) -> str:
-        """The hash of the counts, which hold the hash of the maps."""
-        return self.whole.id
+        """The hash of the content: maps, counts and habits."""
+        return hashlib.sha256((_head(self) + self.whole.id).encode()).hexdigest()
 
 
 def make_reference(maps: Maps, windows: Sequence[Profile]) -> ReferenceProfile:
@@ -94,13 +96,12 @@ def _habit(cell_map: CellMap, whole: Counts, windows: Sequence[Counts]) -> Habit
     full = [one for one in windows if one.n >= ROWS_MIN] or [whole]
     judged = _in_turn(full)
     return Habit(
-        missing=max(_missing_share(one) for one in (whole, *full)),
+        missing=max(_missing_share(one) for one in (whole, *windows)),
         unseen=max(_singles(whole.cells), *(_share(one.cells, before == 0) for before, one in judged), 0.0),
         out_of_range=max((_share(one.cells, _outside(before)) for before, one in judged), default=0.0),
         stuck=max(float(one.cells.max()) / max(one.n, 1) for one in (whole, *full)),
         scaled=_scaled(cell_map, whole.cells, full),
-        location_var=_variance(mid_ranks(whole.cells), full),
-        spread_var=_variance(spreads(whole.cells), full),
+        place_vars=_variances(places(cell_map, whole.cells), full),
     )
 
 
@@ -115,7 +116,8 @@ def _in_turn(windows: Sequence[Counts]) -> list[tuple[Tally, Counts]]:
 
 
 def _missing_share(one: Counts) -> float:
-    return one.missing / max(one.missing + one.wrong_type + one.n, 1)
+    rows = one.missing + one.wrong_type + one.n
+    return one.missing / rows if rows >= ROWS_MIN else 0.0
 
 
 def _singles(cells: Tally) -> float:
@@ -158,16 +160,16 @@ def stretch(usual: Sequence[float], found: Sequence[float]) -> float:
     return max(min(logs), 0.0) or min(max(logs), 0.0)
 
 
-def _variance(places: Shares, windows: Sequence[Counts]) -> float:
-    """Variance between windows of a mean place in [0, 1] beyond 1 / (12 n), what chance alone gives at most."""
+def _variances(found: Places, windows: Sequence[Counts]) -> tuple[float, ...]:
+    """Variance between windows of each place's mean beyond proxy / n, what chance alone gives at most."""
     if len(windows) < 2:
-        return 0.0
-    excess = [(float(one.cells @ places) / one.n - 0.5) ** 2 - 1 / (12 * one.n) for one in windows]
-    return max(0.0, sum(excess) / (len(excess) - 1))
+        return tuple(0.0 for _ in found.mean)
+    excess = sum((found.of @ one.cells / one.n - found.mean) ** 2 - found.proxy / one.n for one in windows)
+    variances: list[float] = np.maximum(excess / (len(windows) - 1), 0.0).tolist()
+    return tuple(variances)
 
 
-def reference_to_bytes(reference: ReferenceProfile) -> bytes:
-    """Write a reference: its counts, and one line of JSON for the rest."""
+def _head(reference: ReferenceProfile) -> str:
     head = {
         "maps": maps_to_json(reference.maps),
         "habits": {name: asdict(habit) for name, habit in reference.habits.items()},
@@ -175,7 +177,12 @@ def reference_to_bytes(reference: ReferenceProfile) -> bytes:
         "rows_fewest": reference.rows_fewest,
         "rows_most": reference.rows_most,
     }
-    return json.dumps(head, allow_nan=False).encode() + b"\n" + to_bytes(reference.whole)
+    return json.dumps(head, allow_nan=False, separators=(",", ":"))
+
+
+def reference_to_bytes(reference: ReferenceProfile) -> bytes:
+    """Write a reference: one line of JSON for maps and habits, then its counts."""
+    return _head(reference).encode() + b"\n" + to_bytes(reference.whole)
 
 
 def reference_from_bytes(written: bytes) -> ReferenceProfile:
@@ -183,15 +190,17 @@ def reference_from_bytes(written: bytes) -> ReferenceProfile:
     head, _, counts = written.partition(b"\n")
     try:
         tree = json.loads(head)
-        habits = {name: Habit(**habit) for name, habit in tree["habits"].items()}
-        maps, whole = maps_from_json(tree["maps"]), from_bytes(counts)
+        return ReferenceProfile(
+            maps=maps_from_json(tree["maps"]),
+            whole=from_bytes(counts),
+            habits={name: _habit_from_json(habit) for name, habit in tree["habits"].items()},
+            windows=tree["windows"],
+            rows_fewest=tree["rows_fewest"],
+            rows_most=tree["rows_most"],
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"these bytes are not a reference: {error}") from error
-    return ReferenceProfile(
-        maps=maps,
-        whole=whole,
-        habits=habits,
-        windows=tree["windows"],
-        rows_fewest=tree["rows_fewest"],
-        rows_most=tree["rows_most"],
-    )
+
+
+def _habit_from_json(tree: Mapping[str, Any]) -> Habit:
+    return Habit(**{**tree, "place_vars": tuple(tree["place_vars"])})

@@ -16,7 +16,7 @@ def reference_of(columns, windows):
 def test_a_reference_is_its_windows_merged():
     """The whole of a reference is bit for bit the profile of all its rows."""
     x = np.random.Generator(np.random.Philox(1)).normal(size=1000)
-    assert reference_of({"x": x}, 7).id == profile({"x": x}, fit({"x": x})).id
+    assert reference_of({"x": x}, 7).whole.id == profile({"x": x}, fit({"x": x})).id
 
 
 def test_a_clock_is_known_to_leave_its_range():
@@ -30,14 +30,13 @@ def test_an_hour_is_known_to_stand_still():
     hour = np.repeat(np.arange(24.0), 50)
     habit = reference_of({"hour": hour}, 24).habits["hour"]
     assert habit.stuck == 1.0
-    assert habit.location_var == pytest.approx(1 / 12, rel=0.1)
+    assert habit.place_vars[0] == pytest.approx(1 / 12, rel=0.1)
 
 
 def test_rows_alike_from_window_to_window_have_no_variance_between():
     """Independent rows leave next to no variance between windows."""
     habit = reference_of({"x": np.random.Generator(np.random.Philox(2)).normal(size=20_000)}, 20).habits["x"]
-    assert habit.location_var < 1e-4
-    assert habit.spread_var < 1e-4
+    assert max(habit.place_vars) < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -68,6 +67,18 @@ def test_an_all_missing_feature_has_a_reference():
     """A feature without a value is possible: always missing, everything else unseen."""
     habit = reference_of({"x": np.full(100, np.nan)}, 2).habits["x"]
     assert (habit.missing, habit.unseen) == (1.0, 1.0)
+
+
+def test_windows_without_the_feature_are_a_habit_too():
+    """A feature that is missing all night in the reference may be missing all night."""
+    x = np.where(np.repeat([False, True], 100), np.nan, 1.0)
+    assert reference_of({"x": x}, 2).habits["x"].missing == 1.0
+
+
+def test_the_same_rows_cut_otherwise_are_another_reference():
+    """The id holds the habits: evidence is never carried over to a reference that measures otherwise."""
+    x = np.random.Generator(np.random.Philox(4)).normal(size=1000)
+    assert reference_of({"x": x}, 2).id != reference_of({"x": x}, 10).id
 
 
 def test_a_reference_needs_a_window():
