@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import stats
 
 from healerd.policy.quadrature import Student, p_least, p_less
 
@@ -12,18 +12,15 @@ laws = st.builds(Student, location=st.floats(-2, 2), scale=st.floats(0.05, 2), d
 
 
 def brute_force(a: Student, b: Student) -> float:
-    """P(a < b) by adaptive integration."""
+    """P(a < b) as the mean of P(a < x) over 20,000 evenly spread quantiles x of b."""
     law_a, law_b = stats.t(a.df, a.location, a.scale), stats.t(b.df, b.location, b.scale)
-    narrow = min(a.scale, b.scale)
-    around = sorted({a.location, b.location, b.location - 8 * narrow, b.location + 8 * narrow})
-    value, _ = integrate.quad(lambda x: float(law_b.pdf(x) * law_a.cdf(x)), -400, 400, limit=800, points=around)
-    return float(value)
+    return float(np.mean(law_a.cdf(law_b.ppf((np.arange(20_000) + 0.5) / 20_000))))
 
 
 @given(a=laws, b=laws)
 @settings(max_examples=40, deadline=None)
 def test_p_less_is_the_integral(a: Student, b: Student):
-    """The 64-node rule agrees with adaptive integration to a thousandth."""
+    """The 64-node rule agrees with a sum over 20,000 points to a thousandth."""
     assert p_less(a, b) == pytest.approx(brute_force(a, b), abs=1e-3)
 
 
