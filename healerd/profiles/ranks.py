@@ -92,10 +92,15 @@ def ks_p_value(distance: float, n_first: int, n_second: int) -> float:
 
 def psi(reference: Tally, window: Tally, *, bins: int = 10) -> float:
     """Population stability index over the reference's deciles: sum (q - p) ln(q / p), half a row added to each bin."""
-    which = np.minimum((mid_ranks(reference) * bins).astype(np.intp), bins - 1)
-    p, q = (np.bincount(which, cells, bins) + 0.5 for cells in (reference, window))
+    upto = np.cumsum(reference)
+    bounds = np.searchsorted(2 * upto - reference, 2 * upto[-1] * np.arange(1, bins) / bins)
+    p, q = (np.diff(_before(np.cumsum(cells))[[0, *bounds, -1]]) + 0.5 for cells in (reference, window))
     p, q = p / p.sum(), q / q.sum()
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def _before(upto: Tally) -> Tally:
+    return np.concatenate([[0], upto])
 
 
 def wasserstein(first: Shares, second: Shares, edges: Values) -> float:

@@ -1,0 +1,1 @@
+"""Speed claims as ratios against a named peer, measured in one process. Must never compare across machines."""
