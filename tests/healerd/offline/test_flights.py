@@ -63,9 +63,9 @@ def test_the_flights_are_sorted() -> None:
     """Rows come in order of time, ties in order of the other columns."""
     row = "(time, origin, dest, carrier, distance, hour, air_time)"
     order = f"select {row} < lag({row}) over (order by file_row_number) as falls"
-    assert query(
-        f"select bool_or(falls) from ({order} from read_parquet('{FLIGHTS}', file_row_number = true))"
-    ) == [(False,)]
+    assert query(f"select bool_or(falls) from ({order} from read_parquet('{FLIGHTS}', file_row_number = true))") == [
+        (False,)
+    ]
 
 
 def test_making_the_file_selects_and_sorts(tmp_path: Path) -> None:
