@@ -4,18 +4,44 @@ Must never choose what the first pass has not permitted, nor let the policy repl
 least 80% sure that its own is cheaper.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from healerd.decision.context import context_of
+from healerd.decision.context import contexts_of
 from healerd.decision.view import View
 from healerd.model import HOLD
-from healerd.policy import POLICIES, Advice, PolicyFailed, Question
+from healerd.policy import POLICIES, Advice, Estimate, PolicyFailed, Question
 from healerd_rules import Proposal
 
-__all__ = ["SURE_ENOUGH", "Choice", "choose", "consult"]
+__all__ = ["SURE_ENOUGH", "Choice", "Counsel", "choose", "consult"]
 
 SURE_ENOUGH = 0.80
 """The deviation gate: below it the rule's action stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counsel:
+    """The policy's advice, first for the context with 0 for what is unknown, then for each of its other corners.
+
+    What is not known could be either: the least sure corner counts.
+    """
+
+    advices: tuple[Advice, ...]
+
+    def of(self, action: str) -> Estimate | None:
+        """Find the first estimate of an action."""
+        return self.advices[0].of(action)
+
+    def p_cheaper_than_rule(self, action: str) -> float | None:
+        """P(cheaper than the rule's action), where it is least."""
+        return _least(each.p_cheaper_than_rule if each else None for each in self._each(action))
+
+    def confidence(self, action: str) -> float | None:
+        """P(cheaper than holding), where it is least."""
+        return _least(each.p_cheaper_than_hold if each else None for each in self._each(action))
+
+    def _each(self, action: str) -> Iterator[Estimate | None]:
+        return (advice.of(action) for advice in self.advices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +60,7 @@ class Choice:
     confidence: float | None = None
     propensity: float = 1.0
     context: tuple[float, ...] = ()
-    advice: Advice | None = None
+    counsel: Counsel | None = None
     failure: str = ""
 
     @property
@@ -48,9 +74,9 @@ def choose(view: View) -> Choice:
     rule, rule_action = _rule_action(view)
     if view.situation.open_incident is None:
         return Choice(rule=None, rule_action=HOLD, candidate=HOLD, chosen=HOLD)
-    context = context_of(view.situation)
-    advice, failure = consult(view, rule_action)
-    if advice is None:
+    context = contexts_of(view.situation)[0]
+    counsel, failure = consult(view, rule_action)
+    if counsel is None:
         return Choice(
             rule=rule,
             rule_action=rule_action,
@@ -59,31 +85,34 @@ def choose(view: View) -> Choice:
             context=context,
             failure=failure,
         )
-    candidate = advice.of(advice.candidate)
-    p = candidate.p_cheaper_than_rule if candidate is not None else None
+    candidate = counsel.advices[0].candidate
+    p = counsel.p_cheaper_than_rule(candidate)
     deviates = p is not None and p >= SURE_ENOUGH and view.situation.wish is None
-    chosen = advice.candidate if deviates else rule_action
-    estimate = advice.of(chosen)
+    chosen = candidate if deviates else rule_action
     return Choice(
         rule=rule,
         rule_action=rule_action,
-        candidate=advice.candidate,
+        candidate=candidate,
         chosen=chosen,
         p_cheaper_than_rule=p,
-        confidence=estimate.p_cheaper_than_hold if estimate is not None else None,
+        confidence=counsel.confidence(chosen),
         context=context,
-        advice=advice,
+        counsel=counsel,
     )
 
 
-def consult(view: View, rule_action: str) -> tuple[Advice | None, str]:
+def consult(view: View, rule_action: str) -> tuple[Counsel | None, str]:
     """Ask the policy; None and the reason when it fails."""
-    situation = view.situation
-    question = Question(context=context_of(situation), permitted=(HOLD, *view.permitted), rule_action=rule_action)
+    situation, permitted = view.situation, (HOLD, *view.permitted)
+    policy = POLICIES[situation.policy]
+    questions = (
+        Question(context=context, permitted=permitted, rule_action=rule_action) for context in contexts_of(situation)
+    )
     try:
-        return POLICIES[situation.policy].advise(question, model=situation.costs, state=situation.learned), ""
+        advices = tuple(policy.advise(each, model=situation.costs, state=situation.learned) for each in questions)
     except PolicyFailed as error:
         return None, str(error)
+    return Counsel(advices=advices), ""
 
 
 def _rule_action(view: View) -> tuple[Proposal | None, str]:
@@ -95,3 +124,9 @@ def _rule_action(view: View) -> tuple[Proposal | None, str]:
         if proposal.action in view.permitted:
             return proposal, proposal.action
     return None, HOLD
+
+
+def _least(found: Iterable[float | None]) -> float | None:
+    """The least of several probabilities; unknown if one is."""
+    values = list(found)
+    return None if None in values else min(value for value in values if value is not None)

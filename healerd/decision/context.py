@@ -1,10 +1,11 @@
-"""The context: the few numbers that the policy sees of an incident, each in [0, 1], 0 where it is usual or unknown.
+"""The context: the few numbers that the policy sees of an incident, each in [0, 1], 0 where all is as usual.
 
 Must never hold what a rule should decide, nor a number that grows without bound.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import product
 
 from healerd.config import PipelineSettings
 from healerd.decision.facts import alarms, facts
@@ -13,38 +14,45 @@ from healerd.decision.situation import Situation
 from healerd.model import HOLD, Decision, Layer, Quality
 from healerd.policy import ActionPrior, CostModel
 
-__all__ = ["FEATURES", "HOLD_PRIOR", "context_of", "cost_model", "recorded_context"]
+__all__ = ["FEATURES", "HOLD_PRIOR", "contexts_of", "cost_model", "recorded_context"]
 
 HALF_LIFE_WINDOWS = 8.0
 """Windows after which a heal counts half as recent: effects show within a few windows."""
 
 
-def _one(situation: Situation) -> float:
+def _one(situation: Situation) -> float | None:
     return 1.0
 
 
-def _log_effect(situation: Situation) -> float:
+def _log_effect(situation: Situation) -> float | None:
     """Half the logarithm of error over reference error: 0.35 when the error has doubled, 1 from 7.4-fold on."""
     known = facts(situation)
     error, reference = known["error_rate"], known["reference_error"]
-    if not isinstance(error, float) or not isinstance(reference, float) or error <= 0:
-        return 0.0
-    return min(1.0, max(0.0, math.log(error / max(reference, 1e-3)) / 2.0))
+    if not isinstance(error, float) or not isinstance(reference, float):
+        return None
+    least = 1e-3
+    return min(1.0, max(0.0, math.log(max(error, least) / max(reference, least)) / 2.0))
 
 
-def _covariates(situation: Situation) -> float:
-    return float(alarms(situation)[Layer.DRIFT] is True)
+def _covariates(situation: Situation) -> float | None:
+    return _truth(alarms(situation)[Layer.DRIFT])
 
 
-def _bad_data(situation: Situation) -> float:
+def _bad_data(situation: Situation) -> float | None:
+    """Unknown counts as bad (SAFETY S13)."""
     return float(situation.quality is not Quality.GOOD)
 
 
-def _no_harm(situation: Situation) -> float:
-    return float(alarms(situation)[Layer.HARM] is not True)
+def _no_harm(situation: Situation) -> float | None:
+    """What labels have shown in this incident stays shown until it is closed."""
+    incident = situation.open_incident
+    if incident is not None and incident.kind in (Layer.HARM, Layer.REGRET):
+        return 0.0
+    alarm = alarms(situation)[Layer.HARM]
+    return None if alarm is None else float(not alarm)
 
 
-def _recent_heal(situation: Situation) -> float:
+def _recent_heal(situation: Situation) -> float | None:
     ended_at = last_ended_at(situation)
     if ended_at is None:
         return 0.0
@@ -52,12 +60,16 @@ def _recent_heal(situation: Situation) -> float:
     return float(0.5 ** (windows / HALF_LIFE_WINDOWS))
 
 
-CONTEXT: Mapping[str, tuple[str, Callable[[Situation], float]]] = {
+def _truth(alarm: bool | None) -> float | None:  # noqa: FBT001 - a value, not a switch
+    return None if alarm is None else float(alarm)
+
+
+CONTEXT: Mapping[str, tuple[str, Callable[[Situation], float | None]]] = {
     "one": ("always 1: how often an action fails at all", _one),
     "log_effect": ("how far the error is above the reference's", _log_effect),
     "covariates": ("1 while the inputs are known to have drifted", _covariates),
     "bad_data": ("1 unless the data is known to be good", _bad_data),
-    "no_harm": ("1 unless labels show harm", _no_harm),
+    "no_harm": ("1 unless labels have shown harm, or a better version, in this incident", _no_harm),
     "recent_heal": ("1 right after a heal, half after 8 windows", _recent_heal),
 }
 """Each number of the context: what it means, and how it is found."""
@@ -74,9 +86,14 @@ def cost_model(settings: PipelineSettings) -> CostModel:
     return CostModel.of(settings, features=FEATURES, hold=HOLD_PRIOR)
 
 
-def context_of(situation: Situation) -> tuple[float, ...]:
-    """Give the context as the policy's vector."""
-    return tuple(find(situation) for _, find in CONTEXT.values())
+def contexts_of(situation: Situation) -> tuple[tuple[float, ...], ...]:
+    """Give the context as the policy's vector, first with 0 for what is unknown, then with every mix of 0 and 1.
+
+    # INVARIANT: hiding data never makes a choice surer. Between the corners P(cheaper) is at least that of the least
+    # sure corner wherever that is above 1/2: a positive line over a norm is quasi-concave.
+    """
+    found = [find(situation) for _, find in CONTEXT.values()]
+    return tuple(product(*((0.0, 1.0) if value is None else (value,) for value in found)))
 
 
 def recorded_context(decision: Decision) -> tuple[float, ...]:

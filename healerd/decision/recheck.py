@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from healerd.decision.choice import consult
 from healerd.decision.facts import facts
 from healerd.decision.situation import Situation, Wish
-from healerd.decision.steps import action_of, step_verdict
+from healerd.decision.steps import action_of, root_of, step_verdict
 from healerd.decision.view import inputs_of, judge, look
 from healerd.decision.words import LEVELS, Answer, answer_of, approvals_of, main_reason, on_silence
 from healerd.model import HOLD, ApprovalNeed, Decision, Intent
@@ -69,9 +69,8 @@ def _heal_now(situation: Situation, intent: Intent, ruleset: RuleSet) -> tuple[f
         wish = Wish(action=intent.action, target=intent.target, author=intent.author, reason=intent.reason)
         situation = replace(situation, wish=wish)
     view = look(situation, ruleset, without=(intent.id,))
-    advice, _ = consult(view, HOLD)
-    estimate = advice.of(intent.action) if advice else None
-    confidence = estimate.p_cheaper_than_hold if estimate else None
+    counsel, _ = consult(view, HOLD)
+    confidence = counsel.confidence(intent.action) if counsel else None
     inputs = inputs_of(situation, without=view.ignoring)
     second = evaluate(ruleset, inputs, situation.signals, confidence={intent.action: confidence})
     verdict = judge(situation, intent.action, second, view.ignoring)
@@ -83,7 +82,7 @@ def _step_now(situation: Situation, intent: Intent, heal: Intent, ruleset: RuleS
         situation,
         ruleset,
         step=intent.action,
-        heal_id=heal.id,
+        heal_id=root_of(heal),
         heal_action=action_of(heal),
         confidence=intent.confidence,
         without=frozenset((intent.id,)),

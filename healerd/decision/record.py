@@ -67,7 +67,7 @@ def _options(view: View, choice: Choice, reason: str, *, acts: bool) -> tuple[Op
 
 
 def _option(view: View, choice: Choice, action: str, verdict: Verdict, *, why_not: str) -> Option:
-    estimate = choice.advice.of(action) if choice.advice else None
+    estimate = choice.counsel.of(action) if choice.counsel else None
     permitted = verdict.level <= Level.APPROVAL_NEEDED
     return Option(
         action=action,
@@ -78,7 +78,7 @@ def _option(view: View, choice: Choice, action: str, verdict: Verdict, *, why_no
         p_failure=estimate.p_failure if estimate else None,
         cost_mean=estimate.cost_mean if estimate else None,
         cost_sd=estimate.cost_sd if estimate else None,
-        confidence=estimate.p_cheaper_than_hold if estimate else None,
+        confidence=choice.counsel.confidence(action) if choice.counsel else None,
         why_not=why_not,
     )
 
@@ -140,6 +140,7 @@ def _policy(situation: Situation, choice: Choice) -> dict[str, Any]:
         "events": situation.learned.events,
         "state": situation.learned.hash,
         "failure": choice.failure,
-        "estimates": choice.advice.estimates if choice.advice else (),
-        "propensities": choice.advice.propensities if choice.advice else {},
+        "estimates": choice.counsel.advices[0].estimates if choice.counsel else (),
+        "corners": len(choice.counsel.advices) if choice.counsel else 0,
+        "propensities": choice.counsel.advices[0].propensities if choice.counsel else {},
     }

@@ -14,7 +14,7 @@ from healerd.decision.words import LEVELS, approvals_of, main_reason, on_silence
 from healerd.model import HOLD, STEPS, Decision, Intent, Option, Stage
 from healerd_rules import Evaluation, Level, RuleSet, Verdict, evaluate, join
 
-__all__ = ["action_of", "judge_step", "redo_step", "step_verdict"]
+__all__ = ["action_of", "judge_step", "redo_step", "root_of", "step_verdict"]
 
 RESTS = ("cooldown", "limit")
 
@@ -31,7 +31,7 @@ def judge_step(
     """Decide how a step of `heal` may run; `confidence` is the probability, by its paired test, that it helps."""
     asked = {
         "step": step,
-        "heal_id": heal.id,
+        "heal_id": root_of(heal),
         "heal_action": action_of(heal),
         "target": target,
         "confidence": confidence,
@@ -47,6 +47,11 @@ def redo_step(situation: Situation, ruleset: RuleSet, asked: Mapping[str, Any]) 
     if verdict.level > Level.APPROVAL_NEEDED:
         reason = f"{reason} is {LEVELS[verdict.level]}: {main_reason(verdict)}"
     return _record(situation, ruleset, verdict, asked=asked, reason=reason)
+
+
+def root_of(heal: Intent) -> str:
+    """Name the heal that all steps belong to: an undo may take back a promotion, which is a step itself."""
+    return heal.parent_id or heal.id
 
 
 def action_of(heal: Intent) -> str:
