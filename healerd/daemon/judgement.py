@@ -1,8 +1,8 @@
 """Judge the candidate of a retraining on rows it never saw, before anything serves it.
 
 Must never let a fit be its own judge: a candidate is compared on the rows kept back, and a refit that has seen those
-waits for a window of rows that are new to it. A candidate must beat the active version by an interval, and be no
-worse than the best stored one.
+waits for a window of rows that are new to it. A candidate must be better than the active version, surely enough and by
+enough to be worth a swap (`healing.sure`, `healing.gain_min`), and no worse than the best stored one.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,6 @@ from healerd.detectors.paired import Gain
 from healerd.model import Intent
 
 __all__ = ["Candidate", "gain_note", "judge_candidate", "judge_refit", "patience_until"]
-
-SURE_ENOUGH = 0.80
-"""What a refit's shadow must reach: the candidate it grew from has been accepted by an interval already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +61,7 @@ def judge_refit(world: World, *, refit: str, candidate: str, since: datetime) ->
     active = world.registry.active
     gains = gains_against(world, found.rows, [refit, candidate], against=active)
     name, gain = max(gains.items(), key=lambda item: item[1].mean)
-    if gain.p_better < SURE_ENOUGH:
+    if gain.p_better < world.settings.healing.sure:
         return Candidate(accepted=None, gain=gain, reason=f"no likely gain on `{active}` in shadow: {_said(gain)}")
     return Candidate(accepted=name, gain=gain, reason=f"better than `{active}` in shadow: {_said(gain)}")
 

@@ -78,9 +78,9 @@ def verify(intent: Intent, world: World) -> Judged:
 def return_gain(world: World, *, safe: str, model: str) -> Gain | None:
     """Compare the replaced `model`, in shadow, with the `safe` model that serves, once the data has been good again.
 
-    None while the newest windows, as many as close an incident, are not all good or not all labelled.
+    None while the newest windows, as many as judge a candidate, are not all good or not labelled well enough.
     """
-    windows = world.settings.detection.clean_windows
+    windows = world.settings.healing.judge_windows
     found = newest(world, windows=windows)
     rows = take(found.rows, found.rows.version == safe)
     if len(rows) < world.settings.healing.rows_min or not all(map(world.trusted, newest_windows(world, windows))):

@@ -51,9 +51,9 @@ class Loop(Bench):
 
 def main(folder: Path) -> None:
     loop = Loop(folder)
-    sys.stdout.write("alive\n")
-    sys.stdout.flush()
     while True:
+        sys.stdout.write("alive\n")
+        sys.stdout.flush()
         loop.live()
 
 

@@ -18,12 +18,14 @@ ROOT = Path(__file__).parents[2]
 KILLS = 25
 
 
-def live_and_die(folder: Path, seconds: float) -> None:
+def live_and_die(folder: Path, *, windows: int, seconds: float) -> None:
+    """Let a daemon live through some windows and a moment more, then kill it."""
     command = [sys.executable, "-m", "tests.faults.healing_loop", str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as daemon:
         assert daemon.stdout is not None
         assert daemon.stderr is not None
-        assert daemon.stdout.readline() == b"alive\n", daemon.stderr.read().decode()
+        for _ in range(windows):
+            assert daemon.stdout.readline() == b"alive\n", daemon.stderr.read().decode()
         time.sleep(seconds)
         alive = daemon.poll() is None
         daemon.kill()
@@ -34,7 +36,7 @@ def test_s14_kill_9_doubles_nothing_and_loses_nothing(tmp_path: Path) -> None:
     """After 25 kills each key has moved the alias at most once, every effect is known, and the audit log verifies."""
     draw = np.random.Generator(np.random.Philox(9))
     for _ in range(KILLS):
-        live_and_die(tmp_path, float(draw.uniform(0.05, 0.9)))
+        live_and_die(tmp_path, windows=int(draw.integers(1, 6)), seconds=float(draw.uniform(0.0, 0.2)))
     loop = Loop(tmp_path)
     try:
         loop.live()

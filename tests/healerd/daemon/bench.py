@@ -12,7 +12,14 @@ from healerd.actions import ACTIONS, Draft, InlineWorker, Plan, Registry, Worker
 from healerd.actions.safe_model import fit_safe_model
 from healerd.clock import ManualClock
 from healerd.columns import Predictions, take
-from healerd.config import ActionSettings, Duration, HealingSettings, PipelineSettings, SourceSettings
+from healerd.config import (
+    ActionSettings,
+    DetectionSettings,
+    Duration,
+    HealingSettings,
+    PipelineSettings,
+    SourceSettings,
+)
 from healerd.daemon.executor import Executor
 from healerd.daemon.reach import Reach
 from healerd.daemon.rulings import Go, Ruling
@@ -28,8 +35,18 @@ SETTINGS = PipelineSettings(
     window=Duration(3600),
     label_horizon=Duration(3600),
     actions={"retrain": ActionSettings(entry="healerd.actions.safe_model:fit_safe_model", deadline=Duration(60))},
+    detection=DetectionSettings(clean_windows=3),
     healing=HealingSettings(
-        train_windows=4, judge_windows=2, rows_min=40, verify_windows=2, versions_kept=8, refit=False
+        level=0.9,
+        gain_min=0.02,
+        sure=0.8,
+        train_windows=4,
+        judge_windows=2,
+        choose_windows=2,
+        rows_min=40,
+        verify_windows=2,
+        versions_kept=8,
+        refit=False,
     ),
 )
 
