@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from healerd.cli.exits import Exit
 from healerd.cli.options import attached, pipeline_argument, reason_option, reason_or_ask
 from healerd.cli.show import Show, brief
 from healerd.client import Client
@@ -14,21 +15,21 @@ from healerd.client import Client
 __all__ = ["pause", "propose", "resume", "stop_all"]
 
 
-@click.command(help="Ask for a heal, under the same rules as any other.")
+@click.command(help="Ask for a heal, under the same rules as any other: ends with 1 when it is held.")
 @pipeline_argument()
 @click.argument("action", type=click.Choice(["retrain", "rollback", "fallback"]))
 @click.option("--to", metavar="VERSION", help="The version to go to; by default the daemon chooses.")
 @reason_option
 @attached
-def propose(*, client: Client, show: Show, pipeline: str, action: str, to: str | None, reason: str | None) -> None:
-    """Print what was decided on the proposal: it may be held, announced or wait for approval."""
+def propose(*, client: Client, show: Show, pipeline: str, action: str, to: str | None, reason: str | None) -> int:
+    """Print what was decided on the proposal: announced, waiting for approval, or held, which ends with 1."""
     decision = client.propose(pipeline, action, reason=reason_or_ask(reason), to=to)
     if show.as_json:
         show.json({"decision": decision})
-        return
-    show.pairs(
-        {"decision": decision["chosen"], "level": decision["level"], "why": decision["reason"], "trace": decision["id"]}
-    )
+    else:
+        chosen, why = decision["chosen"], decision["reason"]
+        show.pairs({"decision": chosen, "level": decision["level"], "why": why, "trace": decision["id"]})
+    return Exit.FAILED if decision["chosen"] == "hold" else Exit.OK
 
 
 @click.command(help="Stop healing one pipeline.")

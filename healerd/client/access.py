@@ -22,6 +22,9 @@ EVERYTHING = "*"
 STOP = "STOP"
 """Name of the file in the state folder that stops everything while it exists."""
 
+STOP_PATIENCE_S = 2.0
+"""How long a daemon may take to say that it has stopped everything; the file holds either way."""
+
 Json = dict[str, Any]
 
 
@@ -131,7 +134,7 @@ class Client:
         """
         written = self._write_stop_file(reason)
         try:
-            told: Json | None = self._change("/v1/stop-all", reason=reason)
+            told: Json | None = Link(self.link.path, timeout_s=STOP_PATIENCE_S).post("/v1/stop-all", reason=reason)
         except ControlError:
             if not written:
                 raise

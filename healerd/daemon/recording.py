@@ -146,7 +146,7 @@ class RecordingCore:
     def propose(
         self, pipeline: str, action: str, *, to: str | None, author: str, roles: Sequence[str], reason: str
     ) -> Decision:
-        """Decide to hold, and say so."""
+        """Decide to do it."""
         self.calls.append(("propose", pipeline, action, to, author, reason))
         decision = Decision(
             id=f"decision-{self.store.head()[0]}",
@@ -157,7 +157,7 @@ class RecordingCore:
             stage=Stage.SUGGEST,
             incident_id=None,
             severity=0,
-            chosen=HOLD,
+            chosen=action,
             target=to,
             rule_action=HOLD,
             rule=None,
@@ -165,8 +165,8 @@ class RecordingCore:
             p_cheaper_than_rule=None,
             confidence=None,
             propensity=1.0,
-            level="forbidden",
-            reason="nothing is done here",
+            level="allowed",
+            reason=reason,
             options=(),
             author=author,
             rules_id="none",
