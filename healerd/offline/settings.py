@@ -4,7 +4,7 @@ Must never configure the run in any other way: what the file says is what ran, a
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,6 @@ class Settings:
     rules: Path | None
     estimator: str | None
     task: str
-
-    def with_loss(self, loss: str) -> "Settings":
-        """Set when a prediction is wrong."""
-        return replace(self, loss=loss)
 
 
 def config_of(settings: Settings, folder: Path = Path()) -> Config:

@@ -1,0 +1,65 @@
+"""A finished run held against the baselines, as curves and as the JSON contract. Must never judge on other rows."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from healerd.columns import Mask
+from healerd.offline.baselines import Line, never, periodic, previous_label, same_count
+from healerd.offline.contract import Baseline, EventRecord, Report
+from healerd.offline.score import audit_of, counts_of, data_of, done_in, line_of, metric_of
+from healerd.offline.session import Session
+from healerd.offline.setup import Setup
+from healerd.offline.teller import Teller
+
+__all__ = ["lines_of", "report_of"]
+
+
+def lines_of(setup: Setup, session: Session, teller: Teller, *, periods: Sequence[int]) -> Iterator[Line]:
+    """Play the baselines, among them a period that retrains about as often as healerd did; healerd comes last."""
+    stream, loss, store = setup.stream, setup.loss, session.core.store
+    retrains = len(done_in(store, stream.name).of("promote"))
+    healing = session.core.config.pipeline[stream.name].healing
+    play = partial(
+        periodic,
+        stream,
+        setup.first.model,
+        loss,
+        fit=setup.fit,
+        train_windows=healing.train_windows,
+        rows_min=healing.rows_min,
+    )
+    yield never(stream, setup.first.model, loss)
+    if stream.task == "classification":
+        yield previous_label(stream, loss)
+    equal = same_count(stream, retrains)
+    wanted = sorted({*periods, *([equal] if equal else [])}, reverse=True)
+    with teller.progress(len(wanted), "baselines") as bar:
+        for number, every in enumerate(wanted, 1):
+            yield play(every=every)
+            bar.reach(number)
+    yield line_of(store, stream, loss, retrains=retrains)
+
+
+def report_of(
+    setup: Setup,
+    session: Session,
+    lines: Sequence[Line],
+    events: Sequence[EventRecord],
+    *,
+    judged: Mask,
+    seconds: float,
+) -> Report:
+    """Count everything for the contract; `judged` marks the served rows that quality is taken over."""
+    *baselines, healerd = lines
+    store = session.core.store
+    return Report(
+        data=data_of(setup.stream),
+        baselines=tuple(
+            Baseline(name=line.name, quality=line.quality(judged), retrains=line.retrains) for line in baselines
+        ),
+        healerd=counts_of(done_in(store, setup.stream.name), healerd.quality(judged)),
+        metric=metric_of(setup.loss),
+        events=tuple(events),
+        audit=audit_of(store),
+        seconds=seconds,
+    )
