@@ -39,8 +39,7 @@ def _covariates(situation: Situation) -> float | None:
 
 
 def _bad_data(situation: Situation) -> float | None:
-    """Unknown counts as bad (SAFETY S13)."""
-    return float(situation.quality is not Quality.GOOD)
+    return {Quality.GOOD: 0.0, Quality.BAD: 1.0, Quality.UNKNOWN: None}[situation.quality]
 
 
 def _no_harm(situation: Situation) -> float | None:
@@ -68,7 +67,7 @@ CONTEXT: Mapping[str, tuple[str, Callable[[Situation], float | None]]] = {
     "one": ("always 1: how often an action fails at all", _one),
     "log_effect": ("how far the error is above the reference's", _log_effect),
     "covariates": ("1 while the inputs are known to have drifted", _covariates),
-    "bad_data": ("1 unless the data is known to be good", _bad_data),
+    "bad_data": ("1 while the data is bad", _bad_data),
     "no_harm": ("1 unless labels have shown harm, or a better version, in this incident", _no_harm),
     "recent_heal": ("1 right after a heal, half after 8 windows", _recent_heal),
 }

@@ -104,7 +104,9 @@ def _error_limit(situation: Situation) -> FactValue:
 
 
 def _windows_since_training(situation: Situation) -> FactValue:
-    began = [one.started_at for one in situation.log if (one.action, one.pipeline) == ("retrain", situation.pipeline)]
+    """Count from fits that are over; one that waits or runs bars the next by itself."""
+    fits = [one for one in situation.log if (one.action, one.pipeline) == ("retrain", situation.pipeline)]
+    began = [one.started_at for one in fits if one.ended_at is not None]
     return (situation.now - max(began)).total_seconds() / situation.window_s if began else NEVER
 
 
