@@ -34,4 +34,5 @@ def run(config: Path | None, log: str | None) -> int:
     except ConfigError as error:
         click.echo(f"healerd: {error}", err=True)
         return app.RunExit.CONFIGURATION
+    sys.path.insert(0, settings.folder)  # training code and model classes may lie beside the configuration
     return app.run(settings, open_core=Core.open)

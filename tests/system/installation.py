@@ -23,6 +23,8 @@ import numpy as np
 WINDOWS, WRONG, ROWS = 10, 6, 100
 PATIENCE_S = 40.0
 
+HEALERD = (sys.executable, "-c", "from healerd.cli import main; main()")
+"""As the installed command does it: without the working directory on the path."""
 MODELS = """
 import numpy as np
 
@@ -95,7 +97,7 @@ class Installation:
     def call(self, *arguments: str) -> Called:
         """Run one verb."""
         done = subprocess.run(
-            [sys.executable, "-m", "healerd", *arguments],
+            [*HEALERD, *arguments],
             cwd=self.folder,
             env=self._environment(),
             capture_output=True,
@@ -105,12 +107,20 @@ class Installation:
         )
         return Called(code=done.returncode, out=done.stdout, err=done.stderr)
 
+    def use_rules(self, text: str) -> Path:
+        """Put a rule file in the place of the pack `default`."""
+        config, rules = self.folder / "healerd.toml", self.folder / "my.heal"
+        model = 'model = "model.joblib"'
+        config.write_text(config.read_text().replace(model, f'{model}\nrules = ["my.heal"]'))
+        rules.write_text(text)
+        return rules
+
     @contextlib.contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         """Run the daemon until the block ends; wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             daemon = subprocess.Popen(
-                [sys.executable, "-m", "healerd", "run", "--log", "plain"],
+                [*HEALERD, "run", "--log", "plain"],
                 cwd=self.folder,
                 env=self._environment(),
                 stdout=log,
@@ -140,8 +150,7 @@ class Installation:
         return self.call("inbox", "--json").json["intents"][0]
 
     def _environment(self) -> dict[str, str]:
-        paths = [str(self.folder), *sys.path]
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), "OMP_NUM_THREADS": "1"}
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
 
 
 def end(daemon: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:

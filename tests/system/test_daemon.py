@@ -39,6 +39,19 @@ def test_it_notices_asks_obeys_and_proves_it(here: Installation) -> None:
     assert here.call("audit", "verify").code == 0
 
 
+def test_an_approved_heal_is_carried_out(here: Installation) -> None:
+    """Once approved, a retraining runs in a process of its own with the user's code, and its candidate is stored."""
+    here.use_rules('import "base"\npropose again: retrain when alarm(harm) priority 50 severity high\n')
+    with here.running() as daemon:
+        question = here.wait_for_question(daemon)
+        approved = here.call("approve", question["id"], "--if-rev", str(question["revision"]), *WHY)
+        assert approved.code == 0, approved.err
+        here.wait_for(lambda: len(list((here.state / "registry/spam/versions").iterdir())) == 2, daemon)
+        here.wait_for(lambda: "retrain is " in here.log.rpartition("awaiting approval")[2], daemon)
+        assert end(daemon) == 0
+    assert here.call("audit", "verify").code == 0
+
+
 def test_s16_a_crash_is_no_consent(here: Installation) -> None:
     """After kill -9 the question is still a question, under the same id, and the record verifies."""
     with here.running() as daemon:
