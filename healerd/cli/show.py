@@ -13,6 +13,9 @@ import click
 
 __all__ = ["Show", "brief"]
 
+SHORT = 24
+"""Cells up to this width are never broken: names, times, states."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
@@ -29,11 +32,11 @@ class Show:
         """Print a view as JSON, with its schema version first."""
         click.echo(json.dumps({"schema": 1, **view}, indent=2, ensure_ascii=False))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Print rows under their columns."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, clip: bool = False) -> None:
+        """Print rows under their columns; with `clip` a terminal shows one line a row, however long the last cell."""
         texts = [[brief(cell) for cell in row] for row in rows]
         if self.is_terminal:
-            _print_rich(columns, texts)
+            _print_rich(columns, texts, clip=clip)
         else:
             click.echo("\n".join("\t".join(row) for row in [[name.upper() for name in columns], *texts]))
 
@@ -66,13 +69,14 @@ def brief(value: Any) -> str:
     return " ".join(text.split())
 
 
-def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], *, clip: bool) -> None:
     from rich.console import Console  # only for people: a pipe does not pay for it
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.upper(), overflow="fold")
+    for index, column in enumerate(columns):
+        short = all(len(row[index]) <= SHORT for row in rows)
+        table.add_column(column.upper(), no_wrap=short or clip, overflow="ellipsis" if clip else "fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)

@@ -29,7 +29,7 @@ def list_(client: Client, show: Show, pipeline: str | None, limit: int) -> None:
         show.json(view)
         return
     columns = ["id", "at", "pipeline", "chosen", "target", "level", "confidence", "reason"]
-    show.table(columns, [[row[column] for column in columns] for row in view["traces"]])
+    show.table(columns, [[row[column] for column in columns] for row in view["traces"]], clip=True)
 
 
 @trace.command("show", help="Show one decision: what was seen, what each rule said, what was chosen, what came of it.")

@@ -111,7 +111,7 @@ def _incident_changed(incident: Json) -> str:
         return f"incident closed: {incident['closed_by']}"
     if incident["clean_windows"]:
         return f"incident goes on, {incident['clean_windows']} clean windows so far"
-    return f"incident of severity {incident['severity']} ({incident['kind']}): {incident['reason']}"
+    return f"incident of severity {incident['severity']}: {incident['reason']}"
 
 
 def say_outcome(outcome: Json) -> str:

@@ -320,6 +320,17 @@ def test_watch_prints_json_lines(ask: Call, daemon: Served) -> None:
     assert [event["seq"] for event in events] == [1, 2]
 
 
+def test_a_terminal_gets_a_table(ask: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal the same data is a table, each state with its sign and its word."""
+    monkeypatch.setattr("healerd.cli.show.Show.is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "110")
+    out = ask("status").out
+    assert "▲ pending" in out
+    assert "\t" not in out
+    assert ask("status", "churn").out.splitlines()[0].split() == ["pipeline", "churn"]
+    assert max(map(len, ask("trace", "list").out.splitlines())) <= 110
+
+
 def test_version_needs_nothing(call: Call) -> None:
     """The version is printed without a daemon or a configuration."""
     from healerd import __version__

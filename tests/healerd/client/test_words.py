@@ -46,7 +46,7 @@ SAID = {
         "intent", an_intent(action="rollback", target="v12", state=IntentState.VERIFIED)
     ),
     "churn: retrain is announced; if nobody answers, it runs  [act-1]": event("intent", an_intent()),
-    "churn: incident of severity 2 (harm): the error rose": event("incident", INCIDENT),
+    "churn: incident of severity 2: the error rose": event("incident", INCIDENT),
     "churn: healed: +6.0 points fewer errors (+2.0 to +10.0, n=800)": event("outcome", OUTCOME),
     "churn: paused: labels are late (by ana)": event(
         "pause", Pause(pipeline="churn", since_at=NOW, author="ana", reason="labels are late"), actor="ana"
