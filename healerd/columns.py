@@ -4,7 +4,7 @@ Must never read or write anything. A numeric feature is float64 (missing is NaN)
 object array of `str` (missing is None). Times are `datetime64[us]`, naive UTC.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,9 +19,11 @@ __all__ = [
     "Predictions",
     "Strings",
     "Times",
+    "concatenate",
     "is_missing",
     "kind_of",
     "take",
+    "window_starts",
 ]
 
 Column = npt.NDArray[Any]
@@ -84,6 +86,34 @@ def _each(rows: Predictions, f: Callable[[Column], Column]) -> Predictions:
         label=f(rows.label),
         features={name: f(column) for name, column in rows.features.items()},
     )
+
+
+def concatenate(parts: Sequence[Predictions]) -> Predictions:
+    """Put rows one below the other. A feature that a part does not have is missing in its rows."""
+    filled = [part for part in parts if len(part)] or [parts[0]]
+    if len(filled) == 1:
+        return filled[0]
+    kinds = {name: column.dtype for part in filled for name, column in part.features.items()}
+    return Predictions(
+        ids=np.concatenate([part.ids for part in filled]),
+        at=np.concatenate([part.at for part in filled]),
+        version=np.concatenate([part.version for part in filled]),
+        output=np.concatenate([part.output for part in filled]),
+        label=np.concatenate([part.label for part in filled]),
+        features={
+            name: np.concatenate([part.features.get(name, _missing(len(part), dtype)) for part in filled])
+            for name, dtype in kinds.items()
+        },
+    )
+
+
+def _missing(n: int, dtype: np.dtype[Any]) -> Column:
+    return np.full(n, None if dtype == np.object_ else np.nan, dtype=dtype)
+
+
+def window_starts(at: Times, window_s: float) -> npt.NDArray[np.int64]:
+    """Number the window of each time, counted from 1970."""
+    return at.astype("datetime64[us]").astype(np.int64) // round(window_s * 1e6)
 
 
 def kind_of(column: Column) -> Kind:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from healerd.actions.world import World
-from healerd.columns import Column, Predictions, Times, is_missing, kind_of, take
+from healerd.columns import Column, Predictions, is_missing, kind_of, take, window_starts
 from healerd.detectors.paired import Gain, paired_gain
 from healerd.model import VersionKind
 from healerd.profiles.losses import Loss, losses, parse_loss
@@ -96,8 +96,8 @@ def gains_against(world: World, rows: Predictions, names: Sequence[str], *, agai
     """Let versions predict the same rows, and compare each with the version `against`."""
     rows = thin(rows, ROWS_MAX)
     wanted = [name for name in dict.fromkeys(names) if name != against][:VERSIONS_MAX]
-    scored = world.worker.score(world.registry, [*wanted, against], rows.features)
-    return {name: compare(world, rows, new=scored[name].output, old=scored[against].output) for name in wanted}
+    outputs = world.outputs([*wanted, against], rows)
+    return {name: compare(world, rows, new=outputs[name], old=outputs[against]) for name in wanted}
 
 
 def best_stored(world: World, rows: Predictions, names: Sequence[str], *, against: str) -> tuple[str, Gain] | None:
@@ -124,11 +124,6 @@ def thin(rows: Predictions, most: int) -> Predictions:
     if len(rows) <= most:
         return rows
     return take(rows, np.linspace(0, len(rows) - 1, most).astype(np.intp))
-
-
-def window_starts(at: Times, window_s: float) -> npt.NDArray[np.int64]:
-    """Number the window of each time, counted from 1970."""
-    return at.astype("datetime64[us]").astype(np.int64) // round(window_s * 1e6)
 
 
 def _evidence(world: World, start: datetime, *, trusted_only: bool) -> Evidence:

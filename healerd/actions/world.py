@@ -1,14 +1,15 @@
 """What an action is, and what it may see and touch. Must never decide whether an action should be taken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from healerd.actions.registry import Registry
+from healerd.actions.shadows import Shadows
 from healerd.actions.worker import Worker
-from healerd.columns import Predictions
+from healerd.columns import Column, Predictions, window_starts
 from healerd.config import PipelineSettings
 from healerd.model import Intent, Quality
 
@@ -34,6 +35,12 @@ class World:
     quality: Quality
     rows: Rows
     trusted: Callable[[datetime], bool]
+    shadows: Shadows = field(default_factory=Shadows)
+
+    def outputs(self, names: Sequence[str], rows: Predictions) -> Mapping[str, Column | None]:
+        """Let versions predict rows that were served, in shadow; None for one that raised or was too slow."""
+        windows = window_starts(rows.at, self.settings.window)
+        return self.shadows.outputs(self.worker, self.registry, names, rows, windows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

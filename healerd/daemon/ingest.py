@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from healerd.columns import Labels, Predictions, is_missing, take
+from healerd.daemon.pipeline import Pipeline
 from healerd.model import Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.times import naive
 from healerd.segments.write import write, write_labels
-from healerd.sources import Source
 from healerd.store import Reader
 
 __all__ = ["Arrived", "ingest"]
@@ -34,26 +34,18 @@ class Arrived:
     labels: int
 
 
-def ingest(
-    reader: Reader,
-    source: Source,
-    window: Window,
-    *,
-    now: datetime,
-    label_horizon_s: float,
-    late_s: float,
-) -> Arrived:
+def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     """Read the window's rows and the labels that may have come, and write what is not stored yet as segments.
 
     Raises SourceError when the source cannot be read, StoreError when a segment cannot be written.
     """
+    reader, source, settings = pipeline.store, pipeline.source, pipeline.settings
     folder = reader.folder / FOLDER
-    fetched = source.fetch(window.start_at - timedelta(seconds=late_s), window.end_at)
+    fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late), window.end_at)
     fresh = _unknown(reader, window, fetched)
     own = fresh.at >= naive(window.start_at)
     segments = [write(folder, window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]
-    since = window.start_at - timedelta(seconds=label_horizon_s + late_s)
-    labels = _new_labels(reader, source, window, since=since, now=now, fresh=fresh)
+    labels = _new_labels(pipeline, window, now=now, fresh=fresh)
     if len(labels):
         segments.append(write_labels(folder, window.pipeline, labels))
     return Arrived(
@@ -76,14 +68,14 @@ def _unknown(reader: Reader, window: Window, fetched: Predictions) -> Prediction
     return take(once, np.fromiter((each not in known for each in once.ids), np.bool_, len(once)))
 
 
-def _new_labels(
-    reader: Reader, source: Source, window: Window, *, since: datetime, now: datetime, fresh: Predictions
-) -> Labels:
+def _new_labels(pipeline: Pipeline, window: Window, *, now: datetime, fresh: Predictions) -> Labels:
     """Keep the first label of each row that has none yet."""
-    found = source.labels(since, window.end_at, now)
+    patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late
+    since = window.start_at - timedelta(seconds=patience_s)
+    found = pipeline.source.labels(since, window.end_at, now)
     if not len(found):
         return found
-    stored = reader.rows(window.pipeline, since, window.end_at)
+    stored = pipeline.rows(since, window.start_at, as_of=now)
     waiting = {*stored.ids[is_missing(stored.label)], *fresh.ids[is_missing(fresh.label)]}
     _, first = np.unique(found.ids.astype(str), return_index=True)
     kept = np.sort(first)

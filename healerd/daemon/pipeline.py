@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from healerd.actions import Registry, Worker, World
+from healerd.actions.shadows import Shadows
 from healerd.columns import Predictions
 from healerd.config import Config, PipelineSettings
+from healerd.daemon.rowcache import RowCache
 from healerd.detectors import DetectionSettings
 from healerd.errors import ActionError
 from healerd.model import Quality, Window
@@ -32,6 +34,8 @@ class Pipeline:
     source: Source
     worker: Worker
     store: Reader
+    cache: RowCache
+    shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
 
     @property
@@ -43,8 +47,8 @@ class Pipeline:
             return None
 
     def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime) -> Predictions:
-        """Read the predictions of [start_at, end_at), with the labels known at `as_of`."""
-        return self.store.rows(self.name, start_at, end_at, as_of=as_of)
+        """Read the predictions of [start_at, end_at), with the labels known at `as_of`, which never goes back."""
+        return self.cache.rows(start_at, end_at, lambda start, end: self.store.rows(self.name, start, end, as_of=as_of))
 
     def world(self, now: datetime) -> World:
         """Show the pipeline to an action, as of now."""
@@ -59,6 +63,7 @@ class Pipeline:
             quality=self.quality(last) if last else Quality.UNKNOWN,
             rows=lambda start, end: self.rows(start, end, as_of=now),
             trusted=lambda start: self.quality(start) is Quality.GOOD,
+            shadows=self.shadows,
         )
 
     def quality(self, window_start_at: datetime) -> Quality:
@@ -92,6 +97,7 @@ def make_pipeline(
         source=source or SOURCES[settings.source.kind](settings.source, config.path("."), active),
         worker=worker,
         store=store,
+        cache=RowCache(settings.window),
     )
 
 

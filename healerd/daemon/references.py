@@ -111,7 +111,7 @@ class References:
         judge = newest(pipeline.world(now), windows=JUDGE_WINDOWS, since=version.trained_to_at).rows
         if len(judge) < pipeline.settings.healing.rows_min:
             return None
-        output = pipeline.worker.score(pipeline.registry, [name], judge.features)[name].output
+        output = pipeline.world(now).outputs([name], judge)[name]
         if output is None:
             return None
         found = losses(pipeline.loss, output, judge.label)

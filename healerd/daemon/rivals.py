@@ -1,17 +1,18 @@
-"""Shadow the stored versions on a matured cohort of the active one. Must never count a row that trained a version."""
+"""Shadow the stored versions on a matured cohort of the active one. Must never count a row that trained a version.
+
+Where there are more versions than may be compared, those that have served come first, then the newest.
+"""
 
 import numpy as np
 
 from healerd.actions.evidence import models_that_never_saw
 from healerd.columns import Column, Mask, Predictions, is_missing, take
 from healerd.daemon.pipeline import Pipeline
+from healerd.detectors.regret import RIVALS_MAX
 from healerd.model import Rival, Window
 from healerd.profiles import losses
 
-__all__ = ["RIVALS_MAX", "rivals_of"]
-
-RIVALS_MAX = 24
-"""Stored versions that are shadowed at each tick, the newest first."""
+__all__ = ["rivals_of"]
 
 
 def rivals_of(pipeline: Pipeline, window: Window, rows: Predictions) -> tuple[Rival, ...]:
@@ -22,12 +23,14 @@ def rivals_of(pipeline: Pipeline, window: Window, rows: Predictions) -> tuple[Ri
     if not len(own) or len(own) < coverage:
         return ()
     world = pipeline.world(window.end_at)
-    names = [name for name in models_that_never_saw(world, own) if name != active][:RIVALS_MAX]
+    served = {move.version for move in pipeline.registry.alias().moves}
+    never_saw = [name for name in models_that_never_saw(world, own) if name != active]
+    names = sorted(never_saw, key=lambda name: name not in served)[:RIVALS_MAX]
     if not names:
         return ()
     wrong = _wrong(pipeline, own, own.output)
-    scored = pipeline.worker.score(pipeline.registry, names, own.features)
-    return tuple(_rival(pipeline, own, name, scored[name].output, wrong=wrong) for name in names)
+    outputs = world.outputs(names, own)
+    return tuple(_rival(pipeline, own, name, outputs[name], wrong=wrong) for name in names)
 
 
 def _rival(pipeline: Pipeline, own: Predictions, name: str, output: Column | None, *, wrong: Mask) -> Rival:

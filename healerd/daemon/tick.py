@@ -96,14 +96,9 @@ class Ticker:
         return decision
 
     def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
-        arrived = ingest(
-            self.store,
-            pipeline.source,
-            window,
-            now=moment.now,
-            label_horizon_s=pipeline.settings.label_horizon,
-            late_s=pipeline.settings.source.late,
-        )
+        arrived = ingest(pipeline, window, now=moment.now)
+        if arrived.late:
+            pipeline.cache.forget()
         self.failing.discard(pipeline.name)
         with self.store.transaction() as tx:
             for segment in arrived.segments:
@@ -144,7 +139,7 @@ class Ticker:
             tags=tuple(pipeline.settings.tags),
             now=moment.now,
             window=watched.window,
-            window_s=pipeline.settings.window,
+            window_s=float(pipeline.settings.window),
             newest=newest,
             stage=Stage.SUGGEST,
             clean_windows=pipeline.settings.detection.clean_windows,

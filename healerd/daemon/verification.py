@@ -114,8 +114,8 @@ def outcome_of(intent: Intent, judged: Judged, at: datetime) -> Outcome:
 
 def _shadowed(world: World, rows: Predictions, *, against: str, level: float) -> Gain:
     rows = thin(rows, ROWS_SHADOWED_MAX)
-    shadow = world.worker.score(world.registry, [against], rows.features)[against]
-    return compare(world, rows, new=rows.output, old=shadow.output, level=level)
+    shadow = world.outputs([against], rows)[against]
+    return compare(world, rows, new=rows.output, old=shadow, level=level)
 
 
 def _level_of_one_look(level: float) -> float:

@@ -10,12 +10,12 @@ other way about, with m the harmless gain,
 
 is an e-value for "the gain is at most m" and every L in (0, 1 / (1 + m)): the mean of 1 + L (d - m), d in {1, -1, 0},
 is at most 1 for each row (Waudby-Smith and Ramdas, 2024, betting). phi >= 1 is the design effect of the error
-detector: rows of a window are alike. The evidence is the mean over all versions and L, so many versions cost no more
-false alarms than one.
+detector: rows of a window are alike. The evidence is the mean over L and as many versions as there may be, so many
+cost no more false alarms than one, and one that is dropped leaves the mean no larger.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +26,14 @@ from healerd.detectors.evidence import Logs, advance, ceiling, log_mean, stands
 from healerd.detectors.observation import Observation, State
 from healerd.model import Layer, Measurement, Rival
 
-__all__ = ["BETS", "detect_regret"]
+__all__ = ["BETS", "RIVALS_MAX", "detect_regret"]
 
 BETS = np.array([0.1, 0.2, 0.4, 0.8])
 """Stakes: small ones for small gains over many windows, large ones for a version that is clearly right again."""
+
+RIVALS_MAX = 16
+"""Stored versions that are compared at a time."""
+CELLS = RIVALS_MAX * len(BETS)
 
 
 def detect_regret(seen: Observation, state: State) -> tuple[tuple[Measurement, ...], State]:
@@ -40,7 +44,7 @@ def detect_regret(seen: Observation, state: State) -> tuple[tuple[Measurement, .
     rivals = [one for one in seen.rivals if one.against == active and one.rows > 0]
     cells = {one.version: _step(one, state, seen) for one in rivals}
     kept = {**{name: old for name, old in state["cells"].items() if name in seen.stored}, **cells}
-    evidence = log_mean(np.array([value for each in kept.values() for value in each]))
+    evidence = _evidence(kept.values())
     alarm = stands(evidence, seen.log_limits[Layer.REGRET], stood=state["alarm"])
     if state["alarm"] and not alarm:
         kept = {}
@@ -51,10 +55,16 @@ def detect_regret(seen: Observation, state: State) -> tuple[tuple[Measurement, .
 
 def _step(rival: Rival, state: State, seen: Observation) -> list[float]:
     before = np.array(state["cells"].get(rival.version, [0.0] * len(BETS)))
-    at_most = ceiling(seen.log_limits[Layer.REGRET], len(BETS) * max(len(seen.stored), 1))
+    at_most = ceiling(seen.log_limits[Layer.REGRET], CELLS)
     log_e = log_e_values(rival, harmless=seen.settings.tolerance, phi=_design_effect(seen, rival.rows))
     after: list[float] = advance(before, log_e, at_most=at_most).tolist()
     return after
+
+
+def _evidence(cells: Iterable[Sequence[float]]) -> float:
+    """The logarithm of the mean of R over all cells there may be: the ones that hold nothing count too."""
+    held = [value for each in cells for value in each][:CELLS]
+    return log_mean(np.array(held + [0.0] * (CELLS - len(held))))
 
 
 def log_e_values(rival: Rival, *, harmless: float, phi: float) -> Logs:
