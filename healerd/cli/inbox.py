@@ -11,6 +11,9 @@ from healerd.client.words import say_intent
 
 __all__ = ["inbox", "review"]
 
+ANSWERS = {"veto": "to stop it", "approve": "to allow it"}
+"""What `review` offers, with what it is for."""
+
 
 @click.command(help="List what waits for a person, the most pressing first.")
 @click.option("--all", "all_states", is_flag=True, help="Also what is decided or done, newest first.")
@@ -42,24 +45,22 @@ def review(client: Client, show: Show, intent_id: str) -> None:
         return
     for line in say_intent(view):
         show.text(line)
-    if not view["waits_for_a_person"]:
-        return
-    if is_interactive():
-        _ask(client, show, view["intent"])
+    answers = [answer for answer in view["answers"] if answer in ANSWERS]
+    if answers and is_interactive():
+        _ask(client, show, view["intent"], answers)
     else:
-        for line in _commands(view["intent"]):
-            show.text(line)
+        for answer in answers:
+            show.text(_command(view["intent"], answer))
 
 
-def _commands(intent: dict[str, Any]) -> list[str]:
-    rest = f'{intent["id"]} --if-rev {intent["revision"]} --reason "..."'
-    return [f"  to stop it:   healerd veto {rest}", f"  to allow it:  healerd approve {rest}"]
+def _command(intent: dict[str, Any], answer: str) -> str:
+    words = f'healerd {answer} {intent["id"]} --if-rev {intent["revision"]} --reason "..."'
+    return f"  {ANSWERS[answer]:<11} {words}"
 
 
-def _ask(client: Client, show: Show, intent: dict[str, Any]) -> None:
-    choice = click.prompt("[v]eto, [a]pprove, or [l]eave it open", type=click.Choice(["v", "a", "l"]), err=True)
-    if choice == "l":
+def _ask(client: Client, show: Show, intent: dict[str, Any], answers: list[str]) -> None:
+    choice = click.prompt("answer", type=click.Choice([*answers, "leave"]), default="leave", err=True)
+    if choice == "leave":
         return
-    kind = "veto" if choice == "v" else "approve"
-    done = client.answer(intent["id"], kind, reason=reason_or_ask(None), if_rev=str(intent["revision"]))
+    done = client.answer(intent["id"], choice, reason=reason_or_ask(None), if_rev=str(intent["revision"]))
     show.note(f"{intent['action']} is now {done['state']}")

@@ -17,6 +17,7 @@ from healerd.model import (
     ACTIONS_THAT_HEAL,
     HOLD,
     OPEN_STATES,
+    AnswerKind,
     Decision,
     Incident,
     Intent,
@@ -167,10 +168,21 @@ def intent_view(reader: Reader, intent_id: str) -> Json:
         "schema": 1,
         "intent": plain(intent),
         "prompt": plain(prompt(intent, decision)) if decision else None,
-        "waits_for_a_person": intent.state in WAITING,
+        "answers": [kind.value for kind in _answers(intent)],
         "decision": _without_trace(decision) if decision else None,
         "outcome": plain(reader.get(Outcome, intent.id)),
     }
+
+
+def _answers(intent: Intent) -> tuple[AnswerKind, ...]:
+    """Tell what a person can still say to an intent."""
+    if intent.state is IntentState.VETOED:
+        return (AnswerKind.LIFT,)
+    if intent.state is IntentState.READY:
+        return (AnswerKind.VETO,)
+    if intent.state not in {IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL}:
+        return ()
+    return (AnswerKind.VETO, AnswerKind.APPROVE) if intent.approvals else (AnswerKind.VETO,)
 
 
 def traces_view(reader: Reader, *, pipeline: str | None = None, limit: int = 50) -> Json:

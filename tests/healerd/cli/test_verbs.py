@@ -10,7 +10,7 @@ import pytest
 
 from healerd.cli import answer, inbox, options
 from healerd.cli.exits import Exit
-from healerd.model import AnswerKind, IntentState
+from healerd.model import AnswerKind, ApprovalNeed, IntentState
 from tests.served import Served, an_intent
 
 Call = Callable[..., Any]
@@ -164,15 +164,38 @@ def test_who_declines_has_approved_nothing(ask: Call, daemon: Served, monkeypatc
     assert not daemon.core.calls
 
 
-@pytest.mark.parametrize(("choice", "calls"), [("l\n", 0), ("v\neaster campaign\n", 1), ("a\neaster campaign\n", 1)])
+@pytest.mark.parametrize(
+    ("choice", "calls"), [("\n", 0), ("veto\neaster campaign\n", 1), ("approve\neaster campaign\n", 1)]
+)
 def test_review_takes_the_answer_at_a_terminal(
     ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch, choice: str, calls: int
 ) -> None:
     """A person at a terminal can answer right after reading, or leave it open."""
     at_a_terminal(monkeypatch)
     monkeypatch.setattr("sys.stdin", io.StringIO(choice))
-    assert ask("review", "act-1").code == Exit.OK
+    need = ApprovalNeed(role="operators", deadline_at=None, otherwise="deny", rule="base.stage_suggest")
+    daemon.store.put(an_intent(id="act-2", state=IntentState.AWAITING_APPROVAL, approvals=(need,)))
+    assert ask("review", "act-2").code == Exit.OK
     assert len(daemon.core.calls) == calls
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [
+        (IntentState.ANNOUNCED, {"veto"}),
+        (IntentState.READY, {"veto"}),
+        (IntentState.EXECUTING, set()),
+        (IntentState.NEEDS_PERSON, set()),
+        (IntentState.VETOED, set()),
+    ],
+)
+def test_review_offers_only_what_can_still_be_said(
+    ask: Call, daemon: Served, state: IntentState, offered: set[str]
+) -> None:
+    """No answer is offered that would be refused."""
+    daemon.store.put(an_intent(id="act-2", state=state))
+    out = ask("review", "act-2").out
+    assert {answer for answer in ("veto", "approve") if f"healerd {answer} act-2" in out} == offered
 
 
 def test_resume_says_whose_pause_it_ends(ask: Call, daemon: Served) -> None:

@@ -57,7 +57,7 @@ def test_an_intent_is_shown_with_its_decision(link: Link) -> None:
     view = link.get("/v1/intents/act-1")
     assert view["decision"]["reason"] == "the error rose"
     assert view["intent"]["default"] == "it runs"
-    assert view["waits_for_a_person"] is True
+    assert view["answers"] == ["veto"]
 
 
 def test_a_trace_holds_all_that_the_decision_stood_on(link: Link) -> None:
