@@ -87,7 +87,9 @@ def choose(view: View) -> Choice:
         )
     candidate = counsel.advices[0].candidate
     p = counsel.p_cheaper_than_rule(candidate)
-    deviates = p is not None and p >= SURE_ENOUGH and view.situation.wish is None
+    # INVARIANT: rules say when, the policy says which: what no rule or person asks for, it does not start.
+    asked = view.situation.wish is None and rule_action != HOLD
+    deviates = asked and p is not None and p >= SURE_ENOUGH
     chosen = candidate if deviates else rule_action
     return Choice(
         rule=rule,
