@@ -1,7 +1,7 @@
 """The middle of the line: the rule's action, the policy's candidate, and the gate between them.
 
 Must never choose what the first pass has not permitted, nor let the policy replace the rule's action unless it is at
-least 80% sure that its own is cheaper.
+least 80% sure that its own is cheaper. Rules say when, the policy says which: it starts nothing that no rule asks for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -87,7 +87,6 @@ def choose(view: View) -> Choice:
         )
     candidate = counsel.advices[0].candidate
     p = counsel.p_cheaper_than_rule(candidate)
-    # INVARIANT: rules say when, the policy says which: what no rule or person asks for, it does not start.
     asked = view.situation.wish is None and rule_action != HOLD
     deviates = asked and p is not None and p >= SURE_ENOUGH
     chosen = candidate if deviates else rule_action

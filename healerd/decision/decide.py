@@ -95,9 +95,7 @@ def _why_hold(view: View, choice: Choice) -> str:
     if not view.permitted:
         return "nothing is permitted" + _blocked(view)
     if choice.candidate != HOLD:
-        p = "unknown" if choice.p_cheaper_than_rule is None else f"{choice.p_cheaper_than_rule:.2f}"
-        sure = f"{choice.candidate} would be the cheapest, but P(cheaper than holding) is {p}, below {SURE_ENOUGH:.2f}"
-        return f"no rule proposes what is permitted; {sure}"
+        return f"no rule proposes what is permitted; the policy would, and starts nothing by itself: {choice.candidate}"
     return "no rule proposes what is permitted" + _blocked(view)
 
 

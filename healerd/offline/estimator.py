@@ -6,7 +6,9 @@ Must never see a row it is later judged on: it is handed the training rows, and 
 import importlib
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -50,7 +52,8 @@ class TabularModel:
 
     def predict(self, features: Mapping[str, Column]) -> Column:
         """Predict n outputs from columns of n values. Raises KeyError when a column is missing."""
-        out = self.estimator.predict(_matrix(features, self.codes, one_hot=self.one_hot))
+        with _one_thread():
+            out = self.estimator.predict(_matrix(features, self.codes, one_hot=self.one_hot))
         return np.asarray(out, dtype=np.object_ if self.text else np.float64)
 
 
@@ -85,8 +88,22 @@ def fit(
         raise ConfigError("no feature has a single value in the training rows: there is nothing to learn from")
     made = _named(estimator, seed=seed) if estimator else _boosting(codes, task=task, seed=seed)
     text = kind_of(label) == "categorical"
-    made.fit(_matrix(features, codes, one_hot=one_hot), label.astype(str) if text else label)
+    with _one_thread():
+        made.fit(_matrix(features, codes, one_hot=one_hot), label.astype(str) if text else label)
     return TabularModel(codes=codes, estimator=made, one_hot=one_hot, text=text)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Keep OpenMP to one thread: on tables of this size more gain little, and on a busy machine they wait in circles."""
+    return _pools().limit(limits=1, user_api="openmp")
+
+
+@cache
+def _pools() -> Any:
+    import sklearn.ensemble  # noqa: F401 - the pools of what is loaded are what is found
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _boosting(codes: tuple[ColumnCode, ...], *, task: Task, seed: int) -> Any:
