@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
-__all__ = ["Student", "p_least", "p_less"]
+__all__ = ["Floats", "Student", "p_least", "p_less"]
 
 Floats = npt.NDArray[np.float64]
 
