@@ -235,6 +235,7 @@ class Reference:
     error_sd: float = 0.0
     error_windows: int = 1
     capped_from: float | None = None
+    limit_max: float = 1.0
     rows: int
     start_at: datetime
     end_at: datetime

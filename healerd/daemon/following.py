@@ -81,6 +81,8 @@ def _retrained(reach: Reach, heal: Intent, now: datetime) -> Intent:
             judged = _judge(heal, world, shadow=phase == "shadow")
             if judged is None:
                 return _given_up(reach, heal, world.now, "too few labelled rows to judge by") if late else heal
+            if judged.accepted is None and not late:
+                return retell(reach, heal, f"not accepted yet: {judged.reason}")
             return _accept_or_refuse(reach, heal, world, judged, shadowed=phase == "shadow")
 
 

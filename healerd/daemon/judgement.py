@@ -67,9 +67,9 @@ def judge_refit(world: World, *, refit: str, candidate: str, since: datetime) ->
 
 
 def patience_until(heal: Intent, world: World) -> datetime:
-    """Until when labels are waited for before the judgement is given up as inconclusive."""
-    healing, settings = world.settings.healing, world.settings
-    time_s = 2 * settings.label_horizon + (2 * healing.judge_windows + 2) * settings.window
+    """Until when a candidate is judged on the windows that come, before it is given up."""
+    settings = world.settings
+    time_s = 2 * settings.label_horizon + (settings.healing.choose_windows + 1) * settings.window
     return (heal.effect_at or heal.created_at) + timedelta(seconds=time_s)
 
 

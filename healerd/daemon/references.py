@@ -13,7 +13,7 @@ import numpy as np
 from healerd.actions.evidence import newest, window_starts
 from healerd.columns import Column, Predictions, take
 from healerd.daemon.pipeline import Pipeline
-from healerd.detectors import Yardstick, make_yardstick
+from healerd.detectors import Yardstick, error_limit, make_yardstick
 from healerd.errors import ActionError
 from healerd.model import Quality, Reference, Version, VersionKind
 from healerd.profiles import (
@@ -34,6 +34,8 @@ __all__ = ["OUTPUT", "Held", "References", "inputs_of"]
 
 OUTPUT = "(output)"
 """The model's own output, profiled beside its inputs as a score."""
+ALIKE_MAX = 0.05
+"""Largest share of the errors' variance that windows may account for: rows of one window agree no more than that."""
 JUDGE_WINDOWS = 7
 """Newest windows a version never saw, on which its reference error is measured: one weekly cycle."""
 
@@ -125,7 +127,9 @@ class References:
     ) -> Held:
         compared = _profiled(rows, pipeline.settings.window)
         first = self.store.find(Reference, pipeline=pipeline.name, order="at", limit=1)
-        cap = first[0].error + pipeline.settings.detection.tolerance if first else 1.0
+        tolerance = pipeline.settings.detection.tolerance
+        cap = first[0].error + tolerance if first else 1.0
+        first_limit = error_limit(first[0], pipeline.detection) if first else None
         reference = Reference(
             id=f"{compared.id[:16]}-{version.name}",
             pipeline=pipeline.name,
@@ -133,9 +137,10 @@ class References:
             at=at,
             error=min(error.error, cap),
             error_rows=error.rows,
-            error_sd=min(error.sd, 1.0),
+            error_sd=min(error.sd, _sd_max(error.error)),
             error_windows=max(error.windows, 1),
             capped_from=error.error if error.error > cap else None,
+            limit_max=1.0 if first_limit is None else min(1.0, first_limit + tolerance),
             rows=len(rows),
             start_at=aware(rows.at.min()),
             end_at=aware(rows.at.max()) + timedelta(microseconds=1),
@@ -149,6 +154,11 @@ class References:
             assert content is not None, "a reference and its profile are written together"
             self._made[reference.id] = make_yardstick(reference_from_bytes(content), pipeline.detection)
         return self._made[reference.id]
+
+
+def _sd_max(error: float) -> float:
+    """Bound what windows may differ by: a reference that drifts itself would otherwise excuse any drift."""
+    return float((ALIKE_MAX * error * (1 - error)) ** 0.5)
 
 
 def inputs_of(rows: Predictions) -> Mapping[str, Column]:

@@ -36,7 +36,8 @@ def is_known(cohort: Cohort, label_coverage: float) -> bool:
 def error_limit(reference: Reference, settings: DetectionSettings) -> float | None:
     """The error that is not yet harm: upper bound of the reference's error plus the tolerance; None when unknown.
 
-    The reference's rows count as n / phi where its windows differ by more than chance.
+    The reference's rows count as n / phi where its windows differ by more than chance. Few windows make the bound wide;
+    `limit_max` keeps it from growing from version to version.
     """
     n, error = reference.error_rows, reference.error
     if n == 0:
@@ -46,7 +47,7 @@ def error_limit(reference: Reference, settings: DetectionSettings) -> float | No
     wrong = error * effective
     level = 1 - settings.delta / settings.references_per_year
     upper = float(betaincinv(wrong + 1, effective - wrong, level)) if wrong < effective else 1.0
-    limit = upper + settings.tolerance
+    limit = min(upper + settings.tolerance, reference.limit_max)
     return limit if limit < 1 else None
 
 

@@ -17,6 +17,8 @@ __all__ = ["Gain", "p_error_high", "paired_gain"]
 
 JEFFREYS = 0.5
 """Prior rows in each of the three cells (better, worse, no difference): Jeffreys' for a trinomial."""
+ALIKE, PRIOR_WINDOWS = 0.05, 4
+"""How alike the rows of one window are as a rule (intraclass correlation), and how many windows that rule is worth."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(128)
 """Gauss-Legendre nodes; 64 would do to 1e-4."""
 
@@ -47,8 +49,9 @@ def paired_gain(
     without a difference the interval is about +-2/n, without rows nearly [-1, 1].
 
     `groups` gives each row's window: rows of one window err alike, and the counts are divided by the design effect
-    1 + (f - 1) (t / z)^2, f the variance of the windows' sums against that of independent rows, t and z the normal and
-    t quantiles with one degree of freedom less than windows (Liang and Zeger, 1986; Rao and Scott, 1992).
+    1 + (f - 1) (t / z)^2, f the variance of the windows' sums against that of independent rows (Liang and Zeger, 1986;
+    Rao and Scott, 1992). Few windows say little of f, so it is drawn towards 1 + (k - 1) ALIKE, k the rows of a window
+    that differ, with the weight of PRIOR_WINDOWS; t and z are the quantiles with as many degrees of freedom.
 
     >>> import numpy as np
     >>> paired_gain(np.zeros(100), np.repeat([0.0, 1.0], [80, 20])).p_better > 0.999
@@ -73,15 +76,18 @@ def paired_gain(
 
 
 def _inflation(gain: Losses, groups: npt.NDArray[Any], level: float) -> float:
+    """The design effect: what the windows show, drawn towards what is usual while there are few of them."""
     keys, which = np.unique(groups, return_inverse=True)
     variance = float(gain.var()) if len(gain) else 0.0
-    if len(keys) < 2 or variance == 0:
+    if variance == 0:
         return 1.0
-    sums, sizes = np.bincount(which, gain), np.bincount(which)
+    usual = 1 + max(0.0, np.count_nonzero(gain) / len(keys) - 1) * ALIKE
     free = len(keys) - 1
-    found = float(((sums - sizes * gain.mean()) ** 2).sum()) * len(keys) / free / (len(gain) * variance)
+    sums, sizes = np.bincount(which, gain), np.bincount(which)
+    found = float(((sums - sizes * gain.mean()) ** 2).sum()) * len(keys) / (len(gain) * variance)
+    effect = max(1.0, (PRIOR_WINDOWS * usual + found) / (PRIOR_WINDOWS + free))
     upper = (1 + level) / 2
-    return 1.0 + max(0.0, found - 1) * float(stdtrit(free, upper) / ndtri(upper)) ** 2
+    return 1.0 + (effect - 1) * float(stdtrit(PRIOR_WINDOWS + free, upper) / ndtri(upper)) ** 2
 
 
 def _interval(better: float, worse: float, equal: float, level: float) -> tuple[float, float]:

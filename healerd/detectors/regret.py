@@ -9,8 +9,8 @@ other way about, with m the harmless gain,
     e = ((1 + L (1 - m))^better (1 - L (1 + m))^worse (1 - L m)^equal)^(1/phi)
 
 is an e-value for "the gain is at most m" and every L in (0, 1 / (1 + m)): the mean of 1 + L (d - m), d in {1, -1, 0},
-is at most 1 for each row (Waudby-Smith and Ramdas, 2024, betting). phi >= 1 is the design effect of the error
-detector: rows of a window are alike. The evidence is the mean over L and as many versions as there may be, so many
+is at most 1 for each row (Waudby-Smith and Ramdas, 2024, betting). phi >= 1 is the design effect of the rows that
+differ: those of a window are alike. The evidence is the mean over L and as many versions as there may be, so many
 cost no more false alarms than one, and one that is dropped leaves the mean no larger.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["BETS", "RIVALS_MAX", "detect_regret"]
 BETS = np.array([0.1, 0.2, 0.4, 0.8])
 """Stakes: small ones for small gains over many windows, large ones for a version that is clearly right again."""
 
-RIVALS_MAX = 16
+RIVALS_MAX = 12
 """Stored versions that are compared at a time."""
 CELLS = RIVALS_MAX * len(BETS)
 
@@ -56,7 +56,7 @@ def detect_regret(seen: Observation, state: State) -> tuple[tuple[Measurement, .
 def _step(rival: Rival, state: State, seen: Observation) -> list[float]:
     before = np.array(state["cells"].get(rival.version, [0.0] * len(BETS)))
     at_most = ceiling(seen.log_limits[Layer.REGRET], CELLS)
-    log_e = log_e_values(rival, harmless=seen.settings.tolerance, phi=_design_effect(seen, rival.rows))
+    log_e = log_e_values(rival, harmless=seen.settings.tolerance, phi=_design_effect(seen, rival.better + rival.worse))
     after: list[float] = advance(before, log_e, at_most=at_most).tolist()
     return after
 
@@ -75,11 +75,14 @@ def log_e_values(rival: Rival, *, harmless: float, phi: float) -> Logs:
     return np.asarray((gain + rival.worse * np.log1p(-stakes * (1 + harmless))) / phi)
 
 
-def _design_effect(seen: Observation, rows: int) -> float:
-    """1 + n v / (p (1 - p)), v the reference's variance between windows and p its error."""
+def _design_effect(seen: Observation, differing: int) -> float:
+    """1 + k v / (p (1 - p)) for the k rows that differ, v the reference's variance between windows, p its error.
+
+    Rows that both find easy, or both hard, bet nothing: only those that differ are trials, and alike.
+    """
     error, sd = seen.reference.error, seen.reference.error_sd
     spare = max(error * (1 - error), 1 / (4 * max(seen.reference.error_rows, 1)))
-    return 1 + rows * sd**2 / spare
+    return 1 + differing * sd**2 / spare
 
 
 def _since(name: str, state: State, seen: Observation) -> Any:

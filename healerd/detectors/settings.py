@@ -8,13 +8,13 @@ from healerd.model import Layer
 __all__ = ["WEIGHTS", "DetectionSettings"]
 
 WEIGHTS: Mapping[Layer, float] = {
-    Layer.HARM: 0.4,
-    Layer.REGRET: 0.1,
+    Layer.HARM: 0.3,
+    Layer.REGRET: 0.3,
     Layer.QUALITY: 0.2,
-    Layer.DRIFT: 0.2,
+    Layer.DRIFT: 0.1,
     Layer.SCORE: 0.1,
 }
-"""Shares of the false-alarm budget; half goes to the two layers that judge by labels. They add up to 1."""
+"""Shares of the false-alarm budget; most goes to the two layers that judge by labels. They add up to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

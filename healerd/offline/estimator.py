@@ -94,7 +94,7 @@ def fit(
 
 
 def _one_thread() -> AbstractContextManager[Any]:
-    """Keep OpenMP to one thread: on tables of this size more gain little, and on a busy machine they wait in circles."""
+    """Keep OpenMP to one thread: on tables of this size more gain little, and on a busy machine they only wait."""
     return _pools().limit(limits=1, user_api="openmp")
 
 
