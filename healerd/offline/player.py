@@ -23,6 +23,7 @@ __all__ = ["Feed", "Player", "as_it_is"]
 
 Feed = Callable[[Mapping[str, Column], Times], Mapping[str, Column]]
 """What lies between the world and the model: features and times of n rows in, the features that arrive out."""
+WAITING = (IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL)
 ROUNDS_MAX = 20
 """Answers and moves at one moment; more would be a circle."""
 
@@ -66,6 +67,10 @@ class Player:
     def _play_until(self, moment: datetime) -> None:
         self._serve(moment)
         self.clock.advance_to(moment)
+        self.stand()
+
+    def stand(self) -> None:
+        """Let everything happen that can at this moment; after a start, what a stop broke off begins anew here."""
         for _ in range(ROUNDS_MAX):
             self.operator.look(self.core, self.stream.name)
             self.core.run_due()
@@ -112,7 +117,7 @@ class Player:
 
     def _due_before(self, end: datetime) -> datetime | None:
         """Find the next moment before `end` at which the silence of people runs out."""
-        waiting = self.core.store.find(Intent, pipeline=self.stream.name, state=IntentState.ANNOUNCED)
+        waiting = self.core.store.find(Intent, pipeline=self.stream.name, state=WAITING)
         deadlines = [intent.deadline_at for intent in waiting if intent.deadline_at is not None]
         return min((at for at in deadlines if self.clock.now() < at < end), default=None)
 

@@ -92,6 +92,7 @@ def open_session(
     try:
         _store_first(core, stream, first)
         player = Player(core=core, stream=stream, source=source, clock=clock, operator=operator, feed=feed)
+        player.stand()
         yield Session(stream=stream, core=core, clock=clock, player=player, chronicle=Chronicle(core.store))
     finally:
         core.close()

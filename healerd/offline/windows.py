@@ -13,21 +13,24 @@ LENGTHS_S = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 21_600.0, 43_
 """Lengths up to a day; beyond it whole days."""
 DAY_ROWS_MIN = 40
 """A day is the natural rhythm of most data, so it is taken when it has this many rows."""
-ROWS_WANTED = 200
+DAYS_WANTED = 15
+ROWS_WANTED, ROWS_MIN = 200, 20
+"""Rows a window should have, and the fewest it may have where a table is short."""
 WINDOWS_WANTED = 30
-"""With fewer days than this a table is looked at in shorter windows, if it has the rows."""
 
 
 def choose_window(at: Times) -> float:
     """Choose the length of windows for n times in order, in seconds.
 
-    A day, if the table has enough days and a day enough rows; else the shortest length with 200 rows in the mean.
+    A day, if there are enough days with enough rows each; else the shortest length that has 200 rows in the mean, or
+    fewer where the table would then have less than 30 windows.
     """
     span_s = max(float((at[-1] - at[0]) / np.timedelta64(1, "s")), 1.0)
     rows_a_second = len(at) / span_s
-    if rows_a_second * DAY_S >= DAY_ROWS_MIN and span_s >= WINDOWS_WANTED * DAY_S:
+    if rows_a_second * DAY_S >= DAY_ROWS_MIN and span_s >= DAYS_WANTED * DAY_S:
         return DAY_S
-    wanted_s = ROWS_WANTED / rows_a_second
+    rows = min(ROWS_WANTED, max(ROWS_MIN, len(at) / WINDOWS_WANTED))
+    wanted_s = rows / rows_a_second
     shorter = next((length for length in LENGTHS_S if length >= wanted_s), None)
     return shorter or float(np.ceil(wanted_s / DAY_S)) * DAY_S
 
