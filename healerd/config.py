@@ -148,7 +148,7 @@ class DetectionSettings(Settings, frozen=True, kw_only=True):
     label_coverage: float = 0.95
     """Share of a cohort that must be labelled at maturity for its error to be known."""
     clean_windows: int = 21
-    """Clean windows in a row that close an incident, half of them after a verified heal: three judgements' worth."""
+    """Clean windows in a row that close an incident: three judgements' worth; what drifted once mostly drifts on."""
 
     def __post_init__(self) -> None:
         _require(0 <= self.tolerance < 1, "tolerance", "in [0, 1)")

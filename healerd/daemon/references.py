@@ -13,7 +13,7 @@ import numpy as np
 from healerd.actions.evidence import newest, window_starts
 from healerd.columns import Column, Predictions, take
 from healerd.daemon.pipeline import Pipeline
-from healerd.detectors import Yardstick, error_limit, make_yardstick
+from healerd.detectors import Yardstick, make_yardstick, usual_error
 from healerd.errors import ActionError
 from healerd.model import Quality, Reference, Version, VersionKind
 from healerd.profiles import (
@@ -129,7 +129,7 @@ class References:
         first = self.store.find(Reference, pipeline=pipeline.name, order="at", limit=1)
         tolerance = pipeline.settings.detection.tolerance
         cap = first[0].error + tolerance if first else 1.0
-        first_limit = error_limit(first[0], pipeline.detection) if first else None
+        first_limit = usual_error(first[0]) if first else None
         reference = Reference(
             id=f"{compared.id[:16]}-{version.name}",
             pipeline=pipeline.name,
@@ -140,7 +140,7 @@ class References:
             error_sd=min(error.sd, _sd_max(error.error)),
             error_windows=max(error.windows, 1),
             capped_from=error.error if error.error > cap else None,
-            limit_max=1.0 if first_limit is None else min(1.0, first_limit + tolerance),
+            limit_max=1.0 if first_limit is None else min(1.0, first_limit + 2 * tolerance),
             rows=len(rows),
             start_at=aware(rows.at.min()),
             end_at=aware(rows.at.max()) + timedelta(microseconds=1),

@@ -15,7 +15,7 @@ from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.decision import Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.errors import ActionError
-from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, IntentState, Pause, Stage, StageChange, Version
+from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Pause, Stage, StageChange, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
 
@@ -114,7 +114,6 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         bars=reader.find(Bar, pipeline=pipeline.name, lifted_at=None),
         pauses=_pauses(reader, pipeline.name, moment),
         rejected_at=rejected_at(reader.find(Intent, incident_id=incident[0].id), incident[0].id) if incident else (),
-        healed=_healed(reader, incident[0]) if incident else False,
         pipelines=max(1, len(moment.pipelines)),
         learned=learned_of(reader, pipeline.name, model),
         costs=model,
@@ -179,10 +178,3 @@ def _pauses(reader: Reader, pipeline: str, moment: Moment) -> tuple[Pause, ...]:
         *reader.find(Pause, pipeline=(pipeline, EVERYTHING), ended_at=None),
         *((by_file,) if stopped else ()),
     )
-
-
-def _healed(reader: Reader, incident: Incident) -> bool:
-    """Tell whether a heal of the incident was verified. Fallback mitigates and undo takes back: they heal nothing."""
-    heals = ("retrain", "rollback", "promote")
-    found = reader.find(Intent, incident_id=incident.id, action=heals, state=IntentState.VERIFIED, limit=1)
-    return bool(found)

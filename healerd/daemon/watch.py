@@ -16,7 +16,7 @@ from healerd.columns import Predictions, is_missing, take
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import Held, inputs_of
 from healerd.daemon.rivals import rivals_of
-from healerd.detectors import error_limit, is_known, measure, p_error_high
+from healerd.detectors import is_known, measure, p_error_high, usual_error
 from healerd.model import Cohort, Layer, Measurement, Quality, Window
 from healerd.profiles import Profile, losses, profile
 
@@ -136,8 +136,8 @@ def _verdict(quality: Quality, rows: int) -> Measurement:
 
 
 def _limit(pipeline: Pipeline, held: Held) -> tuple[Measurement, ...]:
-    """Show the error up to which the active version counts as healthy."""
-    limit = error_limit(held.reference, pipeline.detection)
+    """Show the error up to which a window of the active version counts as clean."""
+    limit = usual_error(held.reference)
     if limit is None:
         return ()
     return (Measurement(name="error_limit", layer=Layer.HARM, value=limit, n=held.reference.error_rows),)

@@ -203,7 +203,10 @@ FACTS: Mapping[str, Fact] = {
     ),
     "psi": Fact(type="number", unit="index", per="feature", meaning="population stability index", of=_measured("psi")),
     "error_limit": Fact(
-        type="ratio", unit="share", meaning="error up to which the active version counts as healthy", of=_error_limit
+        type="ratio",
+        unit="share",
+        meaning="error up to which a window of the active version counts as clean",
+        of=_error_limit,
     ),
     "incident_kind": Fact(
         type="text",

@@ -40,10 +40,9 @@ def follow(situation: Situation, proposals: Sequence[Proposal]) -> Incident | No
     if clean is None:
         return incident
     incident = replace(incident, clean_windows=incident.clean_windows + 1 if clean else 0)
-    if incident.clean_windows < _clean_enough(situation) or _unproven(situation, incident):
+    if incident.clean_windows < situation.clean_windows or _unproven(situation, incident):
         return incident
-    closed_by = f"{incident.clean_windows} clean windows" + (" after a verified heal" if situation.healed else "")
-    return replace(incident, closed_at=situation.now, closed_by=closed_by)
+    return replace(incident, closed_at=situation.now, closed_by=f"{incident.clean_windows} clean windows")
 
 
 def open_for_wish(situation: Situation) -> Incident | None:
@@ -110,11 +109,6 @@ def _clean(situation: Situation, incident: Incident, proposals: Sequence[Proposa
         return False
     measured = own is None or seen[own] is False
     return True if measured and situation.quality is Quality.GOOD and known["serving_fallback"] is False else None
-
-
-def _clean_enough(situation: Situation) -> int:
-    """A verified heal halves what is asked for: one is not enough, for what drifted once mostly drifts on."""
-    return -(-situation.clean_windows // 2) if situation.healed else situation.clean_windows
 
 
 def _unproven(situation: Situation, incident: Incident) -> bool:

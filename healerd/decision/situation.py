@@ -105,7 +105,6 @@ class Situation:
     cohorts: tuple[Cohort, ...] = ()
     reference: Reference | None = None
     active: Version | None = None
-    healed: bool = False
     stored_gain: float | None = None
     p_stored_better: float | None = None
     alias_moved: bool | None = None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from healerd.detectors.budget import limits, promise
 from healerd.detectors.distances import show_distances
 from healerd.detectors.drift import detect_drift, detect_score_drift
-from healerd.detectors.harm import detect_harm, error_limit, is_known
+from healerd.detectors.harm import detect_harm, error_limit, is_known, usual_error
 from healerd.detectors.observation import Detector, Observation, State
 from healerd.detectors.paired import Gain, p_error_high, paired_gain
 from healerd.detectors.quality import detect_quality, quality
@@ -37,6 +37,7 @@ __all__ = [
     "paired_gain",
     "promise",
     "quality",
+    "usual_error",
 ]
 
 DETECTORS: Mapping[str, Detector] = {

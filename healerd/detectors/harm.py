@@ -22,8 +22,9 @@ from healerd.detectors.observation import Observation, State
 from healerd.detectors.settings import DetectionSettings
 from healerd.model import Cohort, Layer, Measurement, Reference
 
-__all__ = ["ODDS_RATIOS", "detect_harm", "error_limit", "is_known"]
+__all__ = ["ODDS_RATIOS", "detect_harm", "error_limit", "is_known", "upper_error", "usual_error"]
 
+USUAL = 0.95
 ODDS_RATIOS = np.array([1.25, 1.5, 2.0, 3.0, 6.0])
 """Alternatives, as odds of an error against those of the limit: from barely worse to mostly wrong."""
 
@@ -33,8 +34,8 @@ def is_known(cohort: Cohort, label_coverage: float) -> bool:
     return cohort.labelled > 0 and cohort.labelled >= label_coverage * cohort.rows
 
 
-def error_limit(reference: Reference, settings: DetectionSettings) -> float | None:
-    """The error that is not yet harm: upper bound of the reference's error plus the tolerance; None when unknown.
+def upper_error(reference: Reference, level: float) -> float | None:
+    """Upper confidence bound of the reference's error; None when there were no rows to measure it on.
 
     The reference's rows count as n / phi where its windows differ by more than chance. Few windows make the bound wide;
     `limit_max` keeps it from growing from version to version.
@@ -45,10 +46,20 @@ def error_limit(reference: Reference, settings: DetectionSettings) -> float | No
     spare = max(error * (1 - error), 1 / (4 * n))
     effective = n / (1 + n * reference.error_sd**2 / (spare * max(reference.error_windows, 1)))
     wrong = error * effective
-    level = 1 - settings.delta / settings.references_per_year
     upper = float(betaincinv(wrong + 1, effective - wrong, level)) if wrong < effective else 1.0
-    limit = min(upper + settings.tolerance, reference.limit_max)
-    return limit if limit < 1 else None
+    return min(upper, reference.limit_max)
+
+
+def usual_error(reference: Reference) -> float | None:
+    """The error that a healthy window need not exceed: a 95% bound; what is above it is not clean."""
+    return upper_error(reference, USUAL)
+
+
+def error_limit(reference: Reference, settings: DetectionSettings) -> float | None:
+    """The error that is not yet harm: upper bound of the reference's error plus the tolerance; None when unknown."""
+    upper = upper_error(reference, 1 - settings.delta / settings.references_per_year)
+    limit = None if upper is None else min(upper + settings.tolerance, reference.limit_max)
+    return limit if limit is not None and limit < 1 else None
 
 
 def detect_harm(seen: Observation, state: State) -> tuple[tuple[Measurement, ...], State]:
