@@ -144,7 +144,7 @@ def _settle_in(log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # heavy: only in a job
+    from threadpoolctl import threadpool_limits  # heavy: only in a job
 
     threadpool_limits(limits=THREADS)
 

@@ -13,7 +13,7 @@ from healerd.actions import Draft, Model, ProcessWorker, Worker
 from healerd.clock import Clock
 from healerd.columns import Predictions
 from healerd.config import Config
-from healerd.daemon.answers import take_answer
+from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.beginning import Beginning, begin_pipeline
 from healerd.daemon.executor import Executor, Move
 from healerd.daemon.guards import RuleGuards
@@ -23,8 +23,9 @@ from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import EVERYTHING, STOP, Moment
 from healerd.daemon.tick import Ticker
-from healerd.decision import Wish
-from healerd.errors import NotFound, SourceError
+from healerd.decision import Wish, demote, promote_stage
+from healerd.decision.stages import LADDER
+from healerd.errors import Conflict, NotFound, SourceError
 from healerd.model import (
     Answer,
     AnswerKind,
@@ -242,10 +243,23 @@ class Core:
     def set_stage(self, pipeline: str, stage: Stage, *, author: str, roles: Sequence[str], reason: str) -> StageChange:
         """Move a pipeline to another stage; only people promote (SAFETY S5)."""
         self._pipeline(pipeline)
-        change = StageChange(pipeline=pipeline, stage=stage, at=self._clock.now(), author=author, reason=reason)
         with self.store.transaction() as tx:
+            newest = tx.find(StageChange, pipeline=pipeline, order="-at", limit=1)
+            now = newest[0].stage if newest else Stage.SUGGEST
+            at = self._clock.now()
+            if LADDER.index(stage) > LADDER.index(now):
+                change = promote_stage(pipeline, now=now, to=stage, author=author, roles=roles, reason=reason, at=at)
+            else:
+                change = demote(pipeline, now=now, to=stage, author=author, reason=reason, at=at)
+            if isinstance(change, str):
+                raise Conflict(f"`{pipeline}` stays in stage `{now}`: {change}")
             tx.put(change, actor=author)
         return change
+
+    def resolve(self, intent_id: str, *, took_effect: bool, author: str, reason: str) -> Intent:
+        """Take a person's word on an intent whose effect nobody could tell. Raises NotFound, Conflict."""
+        now = self._clock.now()
+        return resolve(self.store, intent_id, took_effect=took_effect, author=author, reason=reason, at=now)
 
     def reload_rules(self) -> Mapping[str, str]:
         """Compile the rule files anew and swap them in; name what changed. Raises RulesError and keeps the old set."""

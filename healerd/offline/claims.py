@@ -27,7 +27,7 @@ HEALTHY_FROM, HEALTHY_TO = datetime(2013, 2, 1, tzinfo=UTC), datetime(2013, 2, 1
 AUTUMN_FROM, AUTUMN_TO = datetime(2013, 10, 7, tzinfo=UTC), datetime(2013, 11, 8, tzinfo=UTC)
 OLD = timedelta(days=60)
 """A stored version that trained so long before is one of another season."""
-SOON = timedelta(days=3)
+SOON = timedelta(days=4)
 DEPLOY_DAYS = 2
 """A day until its first labels are in, and the day that judges them."""
 DAY = timedelta(days=1)

@@ -95,7 +95,8 @@ def fit(
 
 def _one_thread() -> AbstractContextManager[Any]:
     """Keep OpenMP to one thread: on tables of this size more gain little, and on a busy machine they only wait."""
-    return _pools().limit(limits=1, user_api="openmp")
+    limit: AbstractContextManager[Any] = _pools().limit(limits=1, user_api="openmp")
+    return limit
 
 
 @cache
