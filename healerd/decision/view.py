@@ -12,7 +12,7 @@ from healerd.decision.incidents import follow
 from healerd.decision.log import NOT_STARTED, records
 from healerd.decision.situation import Situation
 from healerd.model import Intent, Stage
-from healerd_rules import Evaluation, Inputs, Level, RuleSet, Verdict, advance, evaluate, join
+from healerd_rules import Acting, Evaluation, Inputs, Level, RuleSet, Verdict, advance, evaluate, join
 
 __all__ = ["View", "Way", "inputs_of", "judge", "look", "prepare"]
 
@@ -124,5 +124,11 @@ def _gives_way(intent: Intent, situation: Situation, alone: Evaluation) -> str:
     if intent.severity < incident.severity:
         return f"the incident has become more severe: {incident.reason}"
     verdict = alone.verdicts.get(intent.action)
-    barred = verdict is not None and verdict.level is Level.FORBIDDEN
+    barred = verdict is not None and any(map(_surely_forbids, verdict.acting))
     return f"{intent.action} is no longer permitted" if barred else ""
+
+
+def _surely_forbids(acting: Acting) -> bool:
+    """Tell a forbid that stands whatever is unknown: hiding data must not clear the way for another action (S4)."""
+    known = all(leaf.truth is not None for leaf in acting.leaves)
+    return acting.kind == "forbid" and acting.enforcement == "hard" and bool(acting.path) and known

@@ -184,6 +184,17 @@ def test_s10_what_is_no_longer_permitted_does_not_bar():
     assert decision.trace["withdraws"][0]["because"] == "retrain is no longer permitted"
 
 
+def test_s4_what_nobody_knows_to_be_forbidden_still_bars():
+    """Unknown data forbids the retraining that waits, and yet does not clear the way for another action."""
+    situation = a_situation(
+        quality=Quality.UNKNOWN,
+        intents=(an_intent(),),
+        log=(a_line(intent_id="int-1", action="retrain", ended_at=None),),
+    )
+    decision = decide(situation, rules("propose back: rollback when alarm(harm) priority 99"))
+    assert (decision.chosen, decision.level) == (HOLD, "deferred")
+
+
 def test_the_same_action_is_not_proposed_twice():
     """What already waits for the same action is left to its recheck."""
     waiting = an_intent(severity=3)
