@@ -3,7 +3,7 @@
 Must never print a result that was typed in: the only numbers here are the bars and the days of the story.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,13 +14,14 @@ from healerd.model import Intent, IntentState, Outcome, Result
 from healerd.offline.baselines import Line
 from healerd.offline.contract import Report
 from healerd.offline.faults import BAD_VERSION, DEPLOY_AT, KM_FROM, KM_TO
-from healerd.offline.score import Done
+from healerd.offline.score import Done, done_in
 from healerd.offline.session import Session
 from healerd.offline.setup import Setup
 from healerd.profiles import losses
 from healerd.segments.times import naive
+from healerd.store import Reader
 
-__all__ = ["Claim", "claims_of", "fault_free"]
+__all__ = ["Claim", "Measured", "claims_of", "fault_free", "measure"]
 
 QUALITY_MIN, PROMOTIONS_MAX, TRAININGS_MAX = 0.83, 12, 24
 HEALTHY_FROM, HEALTHY_TO = datetime(2013, 2, 1, tzinfo=UTC), datetime(2013, 2, 15, tzinfo=UTC)
@@ -50,19 +51,54 @@ def fault_free(setup: Setup) -> Mask:
     return free
 
 
-def claims_of(setup: Setup, session: Session, done: Done, lines: Sequence[Line], report: Report) -> Iterator[Claim]:
-    """Measure every claim, in the order of the story."""
-    yield _healthy(done)
-    yield _good_and_cheap(report)
-    yield from _better_than(report)
-    yield from _shelter(setup, session, done, lines[-1])
-    yield _untrained(done)
-    yield _came_back(done)
-    yield _undone_deploy(done)
-    yield _autumn(session, done)
-    yield _helped(session, done)
-    yield _written_before(session, done)
-    yield Claim(text=f"the audit log holds: {report.audit.leaves:,} leaves verified", holds=report.audit.verified)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the claims are about, read from a finished run.
+
+    `trained_to` says of each version that served up to when it trained; `sheltered` is the share of right answers of
+    the safe model while distances came in kilometres, and of the model it replaced on the same rows; `unwritten` are
+    the effects whose intent was not in the log before them.
+    """
+
+    report: Report
+    done: Done
+    outcomes: Mapping[str, Outcome]
+    trained_to: Mapping[str, datetime]
+    sheltered: tuple[float, float] | None
+    unwritten: tuple[str, ...]
+
+
+def measure(setup: Setup, session: Session, ours: Line, report: Report) -> Measured:
+    """Read from the store and the registry what the claims are about; `ours` is what was really served."""
+    store = session.core.store
+    done = done_in(store, setup.stream.name)
+    outcomes = [store.get(Outcome, intent.id) for intent in done.intents]
+    return Measured(
+        report=report,
+        done=done,
+        outcomes={outcome.intent_id: outcome for outcome in outcomes if outcome is not None},
+        trained_to={each.name: each.trained_to_at for each in session.registry.versions() if each.trained_to_at},
+        sheltered=_sheltered(setup, session, done, ours),
+        unwritten=_unwritten(store, done),
+    )
+
+
+def claims_of(run: Measured) -> Iterator[Claim]:
+    """Give every claim, in the order of the story."""
+    yield _healthy(run.done)
+    yield _good_and_cheap(run.report)
+    yield from _better_than(run.report)
+    yield from _shelter(run)
+    yield _untrained(run.done)
+    yield _came_back(run.done)
+    yield _undone_deploy(run.done)
+    yield _autumn(run)
+    yield _helped(run)
+    count = len(run.done.intents)
+    text = f"each of the {count} effects was written down before it was done ({len(run.unwritten)} were not)"
+    yield Claim(text=text, holds=not run.unwritten)
+    audit = run.report.audit
+    yield Claim(text=f"the audit log holds: {audit.leaves:,} leaves verified", holds=audit.verified)
 
 
 def _between(intents: Sequence[Intent], start: datetime, end: datetime) -> list[Intent]:
@@ -94,21 +130,15 @@ def _better_than(report: Report) -> Iterator[Claim]:
             yield Claim(text=text, holds=ours > line.quality)
 
 
-def _shelter(setup: Setup, session: Session, done: Done, line: Line) -> Iterator[Claim]:
+def _shelter(run: Measured) -> Iterator[Claim]:
     """The safe model took over from the distances in kilometres, and was better than the model on the same rows."""
-    found = _between(done.of("fallback"), KM_FROM, KM_TO + DAY)
-    day = f"{found[0].effect_at:%d %B}" if found else "never"
-    yield Claim(text=f"distances in kilometres: a fresh safe model took over on {day}", holds=bool(found))
-    if not found or found[0].effect_at is None:
-        return
-    rows = setup.stream.served(found[0].effect_at, KM_TO)
-    inputs = session.player.feed(setup.stream.inputs(rows), setup.stream.at[rows])
-    replaced = session.registry.load(str(found[0].current)).predict(inputs)
-    first = setup.stream.first
-    safe = 1 - float(np.nanmean(line.losses[rows.start - first : rows.stop - first]))
-    model = 1 - float(np.nanmean(losses(setup.loss, replaced, setup.stream.label[rows])))
-    text = f"on those rows the safe model had {safe:.0%} right, the model it replaced would have had {model:.0%}"
-    yield Claim(text=text, holds=safe > model)
+    found = _between(run.done.of("fallback"), KM_FROM, KM_TO + DAY)
+    said = f"a fresh safe model took over on {found[0].effect_at:%d %B}" if found else "nothing took over"
+    yield Claim(text=f"distances in kilometres: {said}", holds=bool(found))
+    if run.sheltered is not None:
+        safe, model = run.sheltered
+        text = f"on those rows the safe model had {safe:.0%} right, the model it replaced would have had {model:.0%}"
+        yield Claim(text=text, holds=safe > model)
 
 
 def _untrained(done: Done) -> Claim:
@@ -118,8 +148,8 @@ def _untrained(done: Done) -> Claim:
 
 def _came_back(done: Done) -> Claim:
     back = _between(done.of("return"), KM_TO, KM_TO + 14 * DAY)
-    day = f"on {back[0].effect_at:%d %B}" if back else "never"
-    return Claim(text=f"when the feed was mended, the model came back {day}", holds=bool(back))
+    said = f"came back on {back[0].effect_at:%d %B}" if back else "did not come back"
+    return Claim(text=f"when the feed was mended, the model {said}", holds=bool(back))
 
 
 def _undone_deploy(done: Done) -> Claim:
@@ -128,47 +158,55 @@ def _undone_deploy(done: Done) -> Claim:
     return Claim(text=f"the bad deploy of {DEPLOY_AT:%d %B} {when}", holds=bool(found))
 
 
-def _autumn(session: Session, done: Done) -> Claim:
+def _autumn(run: Measured) -> Claim:
     """In October the models of spring are right again, and a stored one of those came back."""
     found = [
-        (intent, trained)
-        for intent in _between(done.of("rollback"), AUTUMN_FROM, AUTUMN_TO)
-        if (trained := session.registry.get(str(intent.target)).trained_to_at) is not None
+        (intent.effect_at, trained)
+        for intent in _between(run.done.of("rollback"), AUTUMN_FROM, AUTUMN_TO)
+        if (trained := run.trained_to.get(str(intent.target))) is not None
         and intent.effect_at is not None
         and intent.effect_at - trained >= OLD
     ]
     text = "in autumn no stored version of another season came back"
     if found:
-        intent, trained = found[0]
-        text = f"on {intent.effect_at:%d %B} healerd went back to the version trained up to {trained:%d %B}"
+        at, trained = found[0]
+        text = f"on {at:%d %B} healerd went back to the version trained up to {trained:%d %B}"
     return Claim(text=text, holds=bool(found))
 
 
-def _helped(session: Session, done: Done) -> Claim:
+def _helped(run: Measured) -> Claim:
     """No heal that made things worse was left in place."""
-    outcomes = [session.core.store.get(Outcome, intent.id) for intent in done.intents]
-    judged = [outcome for outcome in outcomes if outcome is not None]
-    worse = [outcome for outcome in judged if outcome.result is Result.WORSE]
-    undone = {intent.parent_id for intent in done.of("undo")}
+    worse = [outcome for outcome in run.outcomes.values() if outcome.result is Result.WORSE]
+    undone = {intent.parent_id for intent in run.done.of("undo")}
     left = sum(outcome.intent_id not in undone for outcome in worse)
-    text = (
-        f"{len(judged)} heals and steps were judged; {len(worse)} made it worse, and {left} of those were left in place"
-    )
+    count = len(run.outcomes)
+    text = f"{count} heals and steps were judged; {len(worse)} made it worse, and {left} of those were left in place"
     return Claim(text=text, holds=left == 0)
 
 
-def _written_before(session: Session, done: Done) -> Claim:
-    """Each effect was announced by a leaf of the log before the leaf that says it took place."""
+def _sheltered(setup: Setup, session: Session, done: Done, ours: Line) -> tuple[float, float] | None:
+    """Compare the safe model with what it replaced, on the rows that it served while the fault was in force."""
+    found = _between(done.of("fallback"), KM_FROM, KM_TO)
+    if not found or found[0].effect_at is None:
+        return None
+    rows, first = setup.stream.served(found[0].effect_at, KM_TO), setup.stream.first
+    inputs = session.player.feed(setup.stream.inputs(rows), setup.stream.at[rows])
+    replaced = session.registry.load(str(found[0].current)).predict(inputs)
+    safe = ours.losses[rows.start - first : rows.stop - first]
+    model = losses(setup.loss, replaced, setup.stream.label[rows])
+    return 1.0 - float(np.nanmean(safe)), 1.0 - float(np.nanmean(model))
+
+
+def _unwritten(store: Reader, done: Done) -> tuple[str, ...]:
+    """Find the effects of which the log does not say, before it says that they took place, that they were begun."""
     begun: dict[str, int] = {}
     ended: dict[str, int] = {}
     after = 0
-    while page := session.core.store.leaves(after=after, kind="intent"):
+    while page := store.leaves(after=after, kind="intent"):
         for leaf in page:
             if leaf.record["state"] == IntentState.EXECUTING.value:
                 begun.setdefault(str(leaf.key), leaf.seq)
             if leaf.record["effect_at"] is not None:
                 ended.setdefault(str(leaf.key), leaf.seq)
         after = page[-1].seq
-    late = [i.id for i in done.intents if begun.get(i.id, after + 1) >= ended.get(i.id, 0)]
-    text = f"each of the {len(done.intents)} effects was written down before it was done ({len(late)} were not)"
-    return Claim(text=text, holds=not late)
+    return tuple(i.id for i in done.intents if begun.get(i.id, after + 1) >= ended.get(i.id, 0))

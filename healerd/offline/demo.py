@@ -16,14 +16,13 @@ import numpy as np
 
 import healerd.offline.flights
 from healerd.clock import SystemClock
-from healerd.offline.claims import Claim, claims_of, fault_free
+from healerd.offline.claims import Claim, claims_of, fault_free, measure
 from healerd.offline.contract import EventKind, EventRecord, write_report, write_whole
 from healerd.offline.faults import DEPLOY_AT, KM_FROM, OTHER_ACTOR, BadDeploy, in_kilometres, tell_once
 from healerd.offline.operators import Operator, SimulatedOperator
 from healerd.offline.options import DemoOptions, TryOptions
 from healerd.offline.report_html import report_page
 from healerd.offline.result import lines_of, report_of
-from healerd.offline.score import done_in
 from healerd.offline.session import Meddle, Session, check_places, open_session, state_folder
 from healerd.offline.settings import Settings, make_config
 from healerd.offline.setup import prepare
@@ -76,8 +75,7 @@ def run_demo(options: DemoOptions, teller: Teller | None = None) -> int:
             lines = list(lines_of(setup, session, teller, periods=PERIODS))
             seconds = watch.read().boot_s - begun
             report = report_of(setup, session, lines, events, judged=fault_free(setup), seconds=seconds)
-            done = done_in(session.core.store, stream.name)
-            claims = list(claims_of(setup, session, done, lines, report))
+            claims = list(claims_of(measure(setup, session, lines[-1], report)))
     for text in ("", *verdict(report), "", *map(_claim_line, claims), *_where_next(options.state)):
         teller.say(text)
     if options.json:
