@@ -105,7 +105,7 @@ def proposed(ruleset: RuleSet, *windows: dict[str, Any]) -> list[str]:
 
 HARM = {"alarms": {"harm": True}}
 BAD = {"facts": {"data_quality": "bad"}}
-COLLAPSE = {"facts": {"data_quality": "bad", "error_rate": 0.5, "reference_error": 0.1, "p_error_high": 0.999}}
+COLLAPSE = {"facts": {"data_quality": "bad", "error_rate": 0.7, "reference_error": 0.1, "p_error_high": 0.999}}
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,15 @@ COLLAPSE = {"facts": {"data_quality": "bad", "error_rate": 0.5, "reference_error
         ([{}], []),
         ([{"alarms": {"drift": True, "score": True}}], []),
         ([HARM], ["retrain"]),
-        ([{**HARM, "facts": {"stored_gain": 0.019}}], ["retrain"]),
-        ([{**HARM, "facts": {"stored_gain": 0.02}}], ["rollback", "retrain"]),
-        ([{"facts": {"stored_gain": 0.5}}], []),
+        ([{"alarms": {"regret": True}}], ["retrain"]),
+        ([{"facts": {"incident_kind": "harm"}}], ["retrain"]),
+        ([{"facts": {"incident_kind": "drift"}}], []),
+        ([{**HARM, "facts": {"windows_since_training": 13.9}}], []),
+        ([{**HARM, "facts": {"windows_since_training": None}}], []),
+        ([{**HARM, "facts": {"stored_gain": 0.019, "p_stored_better": 0.99}}], ["retrain"]),
+        ([{**HARM, "facts": {"stored_gain": 0.02, "p_stored_better": 0.89}}], ["retrain"]),
+        ([{**HARM, "facts": {"stored_gain": 0.02, "p_stored_better": 0.90}}], ["rollback", "retrain"]),
+        ([{"facts": {"stored_gain": 0.5, "p_stored_better": 1.0}}], []),
         ([{**HARM, "facts": {"alias_moved": True}}], ["rollback", "retrain"]),
         ([{"facts": {"alias_moved": True}}, {**HARM, "facts": {"alias_moved": False}}], ["rollback", "retrain"]),
         ([{"facts": {"alias_moved": True}}, {}], []),
@@ -127,7 +133,8 @@ COLLAPSE = {"facts": {"data_quality": "bad", "error_rate": 0.5, "reference_error
         ([BAD, {"facts": {"data_quality": "bad", "serving_fallback": True}}], []),
         ([{**HARM, **BAD}], []),
         ([COLLAPSE], []),
-        ([COLLAPSE, COLLAPSE], ["fallback", "fallback"]),
+        ([COLLAPSE, COLLAPSE], ["fallback"]),
+        ([{**HARM, **COLLAPSE}, {**HARM, **COLLAPSE}], ["fallback", "fallback"]),
         ([{"alarms": {"harm": None}}], []),
     ],
 )

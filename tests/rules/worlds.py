@@ -32,6 +32,9 @@ SCHEMA = Schema(
         FactDecl(name="psi", type="number", per="feature"),
         FactDecl(name="ks", type="number", per="feature"),
         FactDecl(name="stored_gain", type="ratio"),
+        FactDecl(name="p_stored_better", type="ratio"),
+        FactDecl(name="incident_kind", type="text"),
+        FactDecl(name="windows_since_training", type="count"),
         FactDecl(name="alias_moved", type="bool"),
         FactDecl(name="serving_fallback", type="bool"),
         FactDecl(name="p_error_high", type="ratio"),
@@ -44,7 +47,7 @@ SCHEMA = Schema(
         ActionDecl(name="fallback", risk=1),
         ActionDecl(name="promote", risk=4, step=True),
     ),
-    alarms=("harm", "drift", "score", "quality"),
+    alarms=("harm", "regret", "drift", "score", "quality"),
     dimensions=("feature",),
 )
 
@@ -63,7 +66,13 @@ def codes(text: str, *, schema: Schema = SCHEMA) -> list[str]:
 
 def inputs(**changes: Any) -> Inputs:
     """A live pipeline with an open incident and good data, on which nothing is known to be wrong."""
-    facts = {"data_quality": "good", "serving_fallback": False, **changes.pop("facts", {})}
+    healthy = {
+        "data_quality": "good",
+        "serving_fallback": False,
+        "incident_kind": "none",
+        "windows_since_training": 1e6,
+    }
+    facts = {**healthy, **changes.pop("facts", {})}
     defaults: dict[str, Any] = {
         "pipeline": "churn",
         "tags": (),
