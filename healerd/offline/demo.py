@@ -16,13 +16,14 @@ import numpy as np
 
 import healerd.offline.flights
 from healerd.clock import SystemClock
+from healerd.offline.beside import play_beside
 from healerd.offline.claims import Claim, claims_of, fault_free, measure
 from healerd.offline.contract import EventKind, EventRecord, write_report, write_whole
 from healerd.offline.faults import DEPLOY_AT, KM_FROM, OTHER_ACTOR, BadDeploy, in_kilometres, tell_once
 from healerd.offline.operators import Operator, SimulatedOperator
 from healerd.offline.options import DemoOptions, TryOptions
 from healerd.offline.report_html import report_page
-from healerd.offline.result import lines_of, report_of
+from healerd.offline.result import lines_of, report_of, task_of
 from healerd.offline.session import Meddle, Session, check_places, open_session, state_folder
 from healerd.offline.settings import Settings, make_config
 from healerd.offline.setup import prepare
@@ -37,7 +38,7 @@ __all__ = ["STORY", "run_demo"]
 FLIGHTS = Path(healerd.offline.flights.__file__).parent / "flights-2013.parquet"
 TRAIN_UNTIL = datetime(2013, 2, 1, tzinfo=UTC)
 ONE_MINUTE = np.timedelta64(60_000_000, "us")
-PERIODS = (7, 28)
+PERIODS = (28, 7)
 """Plain schedules beside healerd: every week, and every four weeks."""
 PACE_S = 0.1
 """Time a day takes in a terminal: the year in about half a minute, questions aside."""
@@ -68,11 +69,14 @@ def run_demo(options: DemoOptions, teller: Teller | None = None) -> int:
     operator = _operator(teller, live=live)
     with state_folder(options.state) as folder:
         config = make_config(setup.settings, folder)
-        with open_session(stream, config, setup.first, operator=operator, feed=in_kilometres) as session:
+        with (
+            open_session(stream, config, setup.first, operator=operator, feed=in_kilometres) as session,
+            play_beside(task_of(setup, config), PERIODS) as beside,
+        ):
             teller.say(_who(live=live) + "\n")
             meddle = _meddle(BadDeploy(stream=stream, fit=setup.fit), pace_s=PACE_S if live else 0.0)
             events = session.play(teller, _hear(teller, live=live), meddle)
-            lines = list(lines_of(setup, session, teller, periods=PERIODS))
+            lines = list(lines_of(setup, session, beside, played=PERIODS))
             seconds = watch.read().boot_s - begun
             report = report_of(setup, session, lines, events, judged=fault_free(setup), seconds=seconds)
             claims = list(claims_of(measure(setup, session, lines[-1], report)))

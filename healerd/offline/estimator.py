@@ -28,7 +28,8 @@ CATEGORIES_MAX = 250
 """Categories with a code of their own, the most frequent first; scikit-learn's histograms take at most 255."""
 ONE_HOT_MAX = 50
 """Categories with an indicator of their own, for estimators that know no categories."""
-DEFAULT = "histogram gradient boosting"
+ANSWERS_MAX = 200_000
+"""Rows whose answer is remembered; some tens of megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +45,31 @@ class TabularModel:
     """A fitted estimator that takes columns: `predict(features)` gives one output a row.
 
     A category it never saw is missing to it; a missing number stays missing where the estimator knows how. Features
-    that had no value at all when it was fitted are left out.
+    that had no value at all when it was fitted are left out. Rows that it was asked before are answered from memory:
+    tables of categories repeat themselves, and a shadow is asked about what was served.
     """
 
     def __init__(self, *, codes: tuple[ColumnCode, ...], estimator: Any, one_hot: bool, text: bool) -> None:
         self.codes, self.estimator, self.one_hot, self.text = codes, estimator, one_hot, text
+        self._answered: dict[bytes, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Store the model without its memory: the same fit is stored as the same bytes."""
+        return {**self.__dict__, "_answered": {}}
 
     def predict(self, features: Mapping[str, Column]) -> Column:
         """Predict n outputs from columns of n values. Raises KeyError when a column is missing."""
-        with _one_thread():
-            out = self.estimator.predict(_matrix(features, self.codes, one_hot=self.one_hot))
-        return np.asarray(out, dtype=np.object_ if self.text else np.float64)
+        matrix = _matrix(features, self.codes, one_hot=self.one_hot)
+        keys = [row.tobytes() for row in matrix]
+        fresh = {key: place for place, key in enumerate(keys) if key not in self._answered}
+        if fresh:
+            if len(self._answered) + len(fresh) > ANSWERS_MAX:
+                self._answered.clear()
+                fresh = {key: place for place, key in enumerate(keys)}
+            with _one_thread():
+                out = self.estimator.predict(matrix[list(fresh.values())])
+            self._answered.update(zip(fresh, out.tolist(), strict=True))
+        return np.array([self._answered[key] for key in keys], dtype=np.object_ if self.text else np.float64)
 
 
 def task_of(label: Column) -> Task:

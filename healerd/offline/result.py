@@ -1,42 +1,46 @@
 """A finished run held against the baselines, as curves and as the JSON contract. Must never judge on other rows."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from healerd.columns import Mask
-from healerd.offline.baselines import Line, never, periodic, previous_label, same_count
+from healerd.config import Config
+from healerd.offline.baselines import Line, never, previous_label, same_count
+from healerd.offline.beside import Beside, Task
 from healerd.offline.contract import Baseline, EventRecord, Report
 from healerd.offline.score import audit_of, counts_of, data_of, done_in, line_of, metric_of
 from healerd.offline.session import Session
 from healerd.offline.setup import Setup
-from healerd.offline.teller import Teller
 
-__all__ = ["lines_of", "report_of"]
+__all__ = ["lines_of", "report_of", "task_of"]
 
 
-def lines_of(setup: Setup, session: Session, teller: Teller, *, periods: Sequence[int]) -> Iterator[Line]:
-    """Play the baselines, among them a period that retrains about as often as healerd did; healerd comes last."""
-    stream, loss, store = setup.stream, setup.loss, session.core.store
-    retrains = len(done_in(store, stream.name).of("promote"))
-    healing = session.core.config.pipeline[stream.name].healing
-    play = partial(
-        periodic,
-        stream,
-        setup.first.model,
-        loss,
+def task_of(setup: Setup, config: Config) -> Task:
+    """Say what the plain schedules are played on: the same stream, training as healerd trains."""
+    healing = config.pipeline[setup.stream.name].healing
+    return Task(
+        stream=setup.stream,
+        model=setup.first.model,
+        loss=setup.loss,
         fit=setup.fit,
         train_windows=healing.train_windows,
         rows_min=healing.rows_min,
     )
+
+
+def lines_of(setup: Setup, session: Session, beside: Beside, *, played: Sequence[int]) -> Iterator[Line]:
+    """Gather the baselines, among them a period that retrains about as often as healerd did; healerd comes last.
+
+    `played` are the periods that are played beside.
+    """
+    stream, loss, store = setup.stream, setup.loss, session.core.store
+    retrains = len(done_in(store, stream.name).of("promote"))
     yield never(stream, setup.first.model, loss)
     if stream.task == "classification":
         yield previous_label(stream, loss)
     equal = same_count(stream, retrains)
-    wanted = sorted({*periods, *([equal] if equal else [])}, reverse=True)
-    with teller.progress(len(wanted), "baselines") as bar:
-        for number, every in enumerate(wanted, 1):
-            yield play(every=every)
-            bar.reach(number)
+    if equal is not None and equal not in played:
+        yield task_of(setup, session.core.config).play(equal)
+    yield from beside.lines()
     yield line_of(store, stream, loss, retrains=retrains)
 
 

@@ -5,11 +5,12 @@ from functools import partial
 import numpy as np
 
 from healerd.clock import SystemClock
+from healerd.offline.beside import play_beside
 from healerd.offline.contract import EventRecord, write_report, write_whole
 from healerd.offline.operators import SimulatedOperator
 from healerd.offline.options import TryOptions
 from healerd.offline.report_html import report_page
-from healerd.offline.result import lines_of, report_of
+from healerd.offline.result import lines_of, report_of, task_of
 from healerd.offline.session import check_places, open_session, state_folder
 from healerd.offline.settings import Settings, make_config
 from healerd.offline.setup import prepare
@@ -35,10 +36,13 @@ def run_try(options: TryOptions, teller: Teller | None = None) -> int:
     setup = prepare(stream, _settings(options, stream), teller)
     with state_folder(options.state) as folder:
         config = make_config(setup.settings, folder)
-        with open_session(stream, config, setup.first, operator=SimulatedOperator()) as session:
+        with (
+            open_session(stream, config, setup.first, operator=SimulatedOperator()) as session,
+            play_beside(task_of(setup, config), [WEEK]) as beside,
+        ):
             teller.say(f"{SIMULATED_NOTE}\n")
             events = session.play(teller, partial(_tell, teller))
-            lines = list(lines_of(setup, session, teller, periods=[WEEK]))
+            lines = list(lines_of(setup, session, beside, played=[WEEK]))
             everything = np.ones(len(stream) - stream.first, np.bool_)
             seconds = watch.read().boot_s - begun
             report = report_of(setup, session, lines, events, judged=everything, seconds=seconds)
