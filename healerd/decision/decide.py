@@ -76,7 +76,7 @@ def _why_act(view: View, choice: Choice) -> str:
     if wish is not None:
         return f"`{wish.author}` asks for {wish.action}: {wish.reason}"
     if choice.deviates:
-        instead = "holding" if choice.rule_action == HOLD else f"{choice.rule_action}, which the rules propose"
+        instead = f"{choice.rule_action}, which the rules propose"
         return f"{choice.chosen} is cheaper than {instead}, with probability {choice.p_cheaper_than_rule:.2f}"
     assert choice.rule is not None, "what is neither wished nor deviated to is a rule's"
     return f"rule {choice.rule.rule} proposes {choice.chosen}" + _because(choice.rule.because)
@@ -94,8 +94,6 @@ def _why_hold(view: View, choice: Choice) -> str:
         return f"holding is cheaper than {choice.rule_action}, with probability {choice.p_cheaper_than_rule:.2f}"
     if not view.permitted:
         return "nothing is permitted" + _blocked(view)
-    if choice.candidate != HOLD:
-        return f"no rule proposes what is permitted; the policy would, and starts nothing by itself: {choice.candidate}"
     return "no rule proposes what is permitted" + _blocked(view)
 
 

@@ -1,4 +1,4 @@
-"""Incidents: what is wrong with one pipeline, from its first alarm until healed or clean (SAFETY S6).
+"""Incidents: what is wrong with one pipeline, from its first alarm until enough windows are clean (SAFETY S6).
 
 Must never close an incident because nothing was seen, because a safe model serves, or while a heal is unproven.
 """

@@ -92,6 +92,8 @@ def _why_not(choice: Choice, action: str, verdict: Verdict, taken: str, reason: 
         return reason
     if action == choice.rule_action:
         return f"the policy is sure enough that {choice.chosen} is cheaper"
+    if choice.rule_action == HOLD:
+        return "no rule asks for anything"
     return "no rule proposes it first, and the policy is not sure enough that it is cheaper"
 
 

@@ -83,8 +83,7 @@ class Situation:
     `incident` is the open one; one with `closed_at` set has just been closed. `signals` is the rules' memory after
     this window. `standing` names the rules that proposed at the window before. `intents` are those of this pipeline
     and of any other that shares its alias: all open ones, and those that ended in the last day. `log` is
-    the action log of all pipelines. `healed` tells whether a heal of this incident was verified, `rejected_at` when
-    candidates were rejected in this incident.
+    the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     """
 

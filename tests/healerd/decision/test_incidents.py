@@ -137,13 +137,6 @@ def test_s6_an_unproven_heal_keeps_its_incident_open():
     assert play([{}] * 3, incident=an_incident(), intents=waiting)[-1].closed_at is not None  # type: ignore[union-attr]
 
 
-def test_a_verified_heal_shortens_the_wait():
-    """After a heal that was proved, half of the clean windows are enough, and the reason says so."""
-    seen = play([{}, {}], incident=an_incident(), healed=True)
-    assert seen[1] is not None
-    assert seen[1].closed_by == "2 clean windows after a verified heal"
-
-
 def test_s6_a_more_severe_alarm_raises_and_nothing_lowers():
     """Bad data becomes harm, harm becomes critical; later calm leaves kind and severity."""
     seen = play(

@@ -74,6 +74,15 @@ def test_the_candidate_replaces_the_rules_action_only_from_80_percent_on(situati
         assert choice.p_cheaper_than_rule >= SURE_ENOUGH
 
 
+@given(situation=situations(wish=None), text=rule_texts())
+@many
+def test_where_no_rule_asks_the_policy_starts_nothing(situation: Situation, text: str):
+    """Rules say when, the policy says which: without a permitted proposal the answer is hold."""
+    choice = choose(look(situation, rules(text)))
+    if choice.rule_action == HOLD:
+        assert choice.chosen == HOLD
+
+
 @given(situation=situations(policy="rules only", wish=None), text=rule_texts())
 @many
 def test_rules_alone_are_never_overridden(situation: Situation, text: str):
