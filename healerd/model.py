@@ -2,6 +2,8 @@
 
 Must never hold arrays, read or write anything, or import another part of healerd. Times are aware UTC
 datetimes, durations are seconds, probabilities lie in [0, 1], costs are in the currency of the configuration.
+
+The module is long because the words of the whole house stand in one place, each once.
 """
 
 from collections.abc import Mapping

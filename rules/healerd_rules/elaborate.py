@@ -1,6 +1,7 @@
 """From syntax to the typed tree: names are resolved, types and units checked, lets and constants filled in.
 
-It never evaluates anything but constants; None means that the fault has been reported.
+It never evaluates anything but constants; None means that the fault has been reported. It is long because one pass
+knows every form of the language, and each form is a few lines.
 """
 
 from dataclasses import dataclass, field, replace

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 READMES = sorted(
     path for path in ROOT.rglob("README.md") if not {".venv", "node_modules"} & set(path.relative_to(ROOT).parts)
 )
-FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)(?! file=)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+"""A block with `file=NAME` is part of a worked example, which `tests/system/test_readme.py` runs as a whole."""
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
