@@ -7,7 +7,18 @@ import msgspec
 
 from healerd.errors import ConfigError
 
-__all__ = ["Audit", "Baseline", "Counts", "Data", "EventKind", "EventRecord", "Metric", "Report", "write_report"]
+__all__ = [
+    "Audit",
+    "Baseline",
+    "Counts",
+    "Data",
+    "EventKind",
+    "EventRecord",
+    "Metric",
+    "Report",
+    "write_report",
+    "write_whole",
+]
 
 SCHEMA = 1
 

@@ -13,7 +13,7 @@ from healerd.offline.session import Session
 from healerd.offline.stream import Stream
 from healerd.segments.times import naive
 
-__all__ = ["DEPLOY_AT", "KM_FROM", "KM_TO", "OTHER_ACTOR", "BadDeploy", "in_kilometres", "tell_once"]
+__all__ = ["BAD_VERSION", "DEPLOY_AT", "KM_FROM", "KM_TO", "OTHER_ACTOR", "BadDeploy", "in_kilometres", "tell_once"]
 
 KM_FROM, KM_TO = datetime(2013, 6, 10, tzinfo=UTC), datetime(2013, 6, 13, tzinfo=UTC)
 KM_A_MILE = 1.609344

@@ -8,7 +8,7 @@ from healerd.errors import Conflict
 from healerd.model import AnswerKind, Intent, IntentState, Stage, StageChange
 from healerd.offline.chronicle import SIMULATED
 
-__all__ = ["ROLES", "Operator", "SimulatedOperator"]
+__all__ = ["ROLES", "Operator", "SimulatedOperator", "answer", "promote_if_earned"]
 
 ROLES = ("viewer", "operator", "approver", "admin", "viewers", "operators", "approvers", "admins")
 """Whoever runs an offline run owns it."""

@@ -31,7 +31,7 @@ from healerd.sources import MemorySource
 from healerd.store import ReadStore
 from healerd.store.library import DATABASE
 
-__all__ = ["Session", "check_places", "fit_for", "open_session", "state_folder"]
+__all__ = ["Hear", "Meddle", "Session", "check_places", "fit_for", "open_session", "state_folder"]
 
 Hear = Callable[[EventRecord], None]
 """Is told each thing that happened, in order."""

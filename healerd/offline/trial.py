@@ -1,4 +1,7 @@
-"""`healerd try`: the whole loop over a person's own table, with the plain ways of doing without it beside."""
+"""`healerd try`: the whole loop over a person's own table, with the plain ways of doing without it beside.
+
+Must never change the table, nor leave anything behind that was not asked for.
+"""
 
 from functools import partial
 
