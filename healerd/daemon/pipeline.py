@@ -48,19 +48,25 @@ class Pipeline:
 
     def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime) -> Predictions:
         """Read the predictions of [start_at, end_at), with the labels known at `as_of`, which never goes back."""
-        return self.cache.rows(start_at, end_at, lambda start, end: self.store.rows(self.name, start, end, as_of=as_of))
+
+        def read(start: datetime, end: datetime) -> Predictions:
+            return self.store.rows(self.name, start, end, as_of=as_of)
+
+        return self.cache.rows(start_at, end_at, as_of=as_of, read=read)
 
     def world(self, now: datetime) -> World:
         """Show the pipeline to an action, as of now."""
-        newest = self.store.watermark(self.name)
-        last = newest - timedelta(seconds=self.settings.window) if newest else None
+        judged_to = self.store.watermark(self.name)
+        length = timedelta(seconds=self.settings.window)
+        behind = max(0, (now - judged_to) // length) if judged_to else 0
         return World(
             pipeline=self.name,
             settings=self.settings,
             registry=self.registry,
             worker=self.worker,
             now=now,
-            quality=self.quality(last) if last else Quality.UNKNOWN,
+            quality=self.quality(judged_to + length * (behind - 1)) if judged_to else Quality.UNKNOWN,
+            current=behind == 0,
             rows=lambda start, end: self.rows(start, end, as_of=now),
             trusted=lambda start: self.quality(start) is Quality.GOOD,
             shadows=self.shadows,

@@ -1,13 +1,12 @@
-"""Rows of whole windows that cannot change any more, kept in memory, so that each is read from disk once.
+"""Rows by window, kept in memory, so that each is read from disk once. Must never give rows that have changed since.
 
-Must never keep a window whose rows may still get labels: only one that is over and wholly labelled is kept.
+A window that is wholly labelled cannot change any more and is kept; any other is kept for one moment (`as_of`) only,
+until something is taken in.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-
-import numpy as np
 
 from healerd.columns import Predictions, concatenate, is_missing, take
 from healerd.segments.times import naive
@@ -20,60 +19,78 @@ ROWS_MAX = 500_000
 
 
 class RowCache:
-    """Answers for stretches of time; `read` is asked for what is not kept."""
+    """Answers for stretches of time; what is not kept is read, whole windows at a time."""
 
     def __init__(self, window_s: float) -> None:
         self._window_s, self._length = window_s, timedelta(seconds=window_s)
-        self._kept: OrderedDict[datetime, Predictions] = OrderedDict()
+        self._settled: OrderedDict[datetime, Predictions] = OrderedDict()
+        self._passing: dict[datetime, Predictions] = {}
+        self._as_of: datetime | None = None
         self._rows = 0
 
-    def forget(self) -> None:
-        """Let go of everything: rows have come late."""
-        self._kept.clear()
-        self._rows = 0
+    def forget(self, *, settled: bool) -> None:
+        """Let go of what may have changed because something was taken in; with `settled`, because rows came late."""
+        self._passing.clear()
+        if settled:
+            self._settled.clear()
+            self._rows = 0
 
-    def rows(self, start_at: datetime, end_at: datetime, read: Read) -> Predictions:
-        """Give the rows of [start_at, end_at) in the order of time."""
-        return concatenate([self._piece(at, until, read) for at, until in self._pieces(start_at, end_at)])
+    def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime, read: Read) -> Predictions:
+        """Give the rows of [start_at, end_at) in the order of time, with the labels known at `as_of`."""
+        if as_of != self._as_of:
+            self._passing, self._as_of = {}, as_of
+        starts = self._starts(start_at, end_at)
+        if not starts:
+            return read(start_at, end_at)
+        found = {start: rows for start in starts if (rows := self._kept(start)) is not None}
+        for first, last in list(self._gaps(starts)):
+            found |= self._read(first, last, read)
+        whole = concatenate([found[start] for start in starts])
+        if starts[0] == start_at and starts[-1] + self._length == end_at:
+            return whole
+        return take(whole, (whole.at >= naive(start_at)) & (whole.at < naive(end_at)))
 
-    def _piece(self, at: datetime, until: datetime, read: Read) -> Predictions:
-        kept = self._kept.get(at)
-        return self._read(at, until, read) if kept is None or until - at != self._length else kept
+    def _kept(self, start: datetime) -> Predictions | None:
+        settled = self._settled.get(start)
+        return self._passing.get(start) if settled is None else settled
 
-    def _pieces(self, start_at: datetime, end_at: datetime) -> list[tuple[datetime, datetime]]:
-        """Cut a stretch into the windows that are kept, and what lies between them."""
-        pieces: list[tuple[datetime, datetime]] = []
-        at = start_at
+    def _starts(self, start_at: datetime, end_at: datetime) -> list[datetime]:
+        """List the starts of the windows that reach into [start_at, end_at)."""
+        at = datetime.fromtimestamp(start_at.timestamp() // self._window_s * self._window_s, UTC)
+        starts = []
         while at < end_at:
-            whole = self._first(at) == at and at + self._length <= end_at and at in self._kept
-            until = at + self._length if whole else min(end_at, self._next_kept(at, end_at))
-            pieces.append((at, until))
-            at = until
-        return pieces or [(start_at, end_at)]
+            starts.append(at)
+            at += self._length
+        return starts
 
-    def _next_kept(self, at: datetime, end_at: datetime) -> datetime:
-        start = self._first(at) + self._length
-        while start + self._length <= end_at and start not in self._kept:
-            start += self._length
-        return start if start + self._length <= end_at else end_at
+    def _gaps(self, starts: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
+        """Join the windows that are not kept into stretches, each by its first and last window's start."""
+        first = last = None
+        for start in starts:
+            if self._kept(start) is None:
+                first, last = first or start, start
+            elif first is not None and last is not None:
+                yield first, last
+                first = None
+        if first is not None and last is not None:
+            yield first, last
 
-    def _first(self, at: datetime) -> datetime:
-        return datetime.fromtimestamp(at.timestamp() // self._window_s * self._window_s, UTC)
-
-    def _read(self, at: datetime, until: datetime, read: Read) -> Predictions:
-        found = read(at, until)
-        start = self._first(at) if self._first(at) == at else self._first(at) + self._length
-        labelled = ~is_missing(found.label)
-        while start + self._length <= until:
-            inside = (found.at >= naive(start)) & (found.at < naive(start + self._length))
-            if inside.any() and labelled[inside].all():
-                self._keep(start, take(found, np.flatnonzero(inside)))
+    def _read(self, first: datetime, last: datetime, read: Read) -> dict[datetime, Predictions]:
+        rows = read(first, last + self._length)
+        found = {}
+        start = first
+        while start <= last:
+            found[start] = take(rows, (rows.at >= naive(start)) & (rows.at < naive(start + self._length)))
+            self._keep(start, found[start])
             start += self._length
         return found
 
     def _keep(self, start: datetime, rows: Predictions) -> None:
-        self._kept[start] = rows
+        if not len(rows) or is_missing(rows.label).any():
+            self._passing[start] = rows
+            return
+        self._settled[start] = rows
         self._rows += len(rows)
         while self._rows > ROWS_MAX:
-            _, gone = self._kept.popitem(last=False)
+            _, gone = self._settled.popitem(last=False)
             self._rows -= len(gone)

@@ -97,14 +97,13 @@ class Ticker:
 
     def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
         arrived = ingest(pipeline, window, now=moment.now)
-        if arrived.late:
-            pipeline.cache.forget()
         self.failing.discard(pipeline.name)
         with self.store.transaction() as tx:
             for segment in arrived.segments:
                 tx.add_segment(segment)
             if arrived.late or arrived.repeated:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
+        pipeline.cache.forget(settled=arrived.late > 0)
 
     def _judge(self, pipeline: Pipeline, window: Window, moment: Moment, *, newest: bool) -> Decision:
         held = self.references.of(pipeline, pipeline.active or UNKNOWN_VERSION, window.end_at)

@@ -102,12 +102,19 @@ def _interval(better: float, worse: float, equal: float, level: float) -> tuple[
 
 
 def _solve(below: Callable[[float], float], wanted: float) -> float:
-    """Bisect an increasing function on [-1, 1] to 2^-40."""
-    low, high = -1.0, 1.0
-    for _ in range(41):
-        middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) < wanted else (low, middle)
-    return (low + high) / 2
+    """Find where an increasing function from 0 to 1 on [-1, 1] passes `wanted`: regula falsi in the Illinois form."""
+    low, high, f_low, f_high, side = -1.0, 1.0, -wanted, 1.0 - wanted, 0
+    middle = 0.0
+    for _ in range(100):
+        middle = (low * f_high - high * f_low) / (f_high - f_low)
+        f = below(middle) - wanted
+        if high - low < 1e-10 or abs(f) < 1e-10:
+            break
+        if f < 0:
+            low, f_low, f_high, side = middle, f, f_high / 2 if side < 0 else f_high, -1
+        else:
+            high, f_high, f_low, side = middle, f, f_low / 2 if side > 0 else f_low, 1
+    return middle
 
 
 def p_error_high(wrong: float, n: int, limit: float) -> float:
