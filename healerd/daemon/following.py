@@ -208,6 +208,9 @@ def _undo(reach: Reach, intent: Intent, world: World) -> Intent:
     taken = propose_step(reach, intent, "undo", confidence=p_worse, world=world, state=IntentState.UNDOING)
     if isinstance(taken, Intent):
         return taken
+    assert intent.test is not None, "what was judged had a test"
+    if world.now < intent.test.deadline_at:
+        return retell(reach, intent, f"worse; the undo waits: {taken.reason}")
     reason = f"worse, and not undone: {taken.reason}"
     with reach.store.transaction() as tx:
         tx.note("question", {"intent": intent.id, "asks": "it is worse and was not undone", "why": taken.reason})
@@ -234,7 +237,7 @@ def _undone(reach: Reach, intent: Intent, now: datetime) -> Intent:
     with reach.store.transaction() as tx:
         undos = tx.find(Intent, pipeline=intent.pipeline, action="undo", state=UNDID)
         recent = [step for step in undos if step.effect_at is not None and step.effect_at > now - UNDOS_WITHIN]
-        stages = tx.find(StageChange, pipeline=intent.pipeline, order="-at", limit=1)
+        stages = tx.find(StageChange, pipeline=intent.pipeline, order="-seq", limit=1)
         if len(recent) >= UNDOS_MAX and (not stages or stages[0].stage is not Stage.OBSERVE):
             reason = f"{len(recent)} heals undone within 24 h: somebody should look"
             tx.put(StageChange(pipeline=intent.pipeline, stage=Stage.OBSERVE, at=now, author="daemon", reason=reason))
