@@ -40,7 +40,7 @@ TRAIN_UNTIL = datetime(2013, 2, 1, tzinfo=UTC)
 ONE_MINUTE = np.timedelta64(60_000_000, "us")
 PERIODS = (28, 7)
 """Plain schedules beside healerd: every week, and every four weeks."""
-PACE_S = 0.1
+PACE_S = 0.05
 """Time a day takes in a terminal: the year in about half a minute, questions aside."""
 KILOMETRES = "for three days the feed sends distances in kilometres (injected)"
 DEPLOY = f"`{OTHER_ACTOR}` moves the alias to a model trained on February (injected)"
@@ -65,7 +65,7 @@ def run_demo(options: DemoOptions, teller: Teller | None = None) -> int:
     stream = flights()
     for text in STORY:
         teller.say(f"{text}\n")
-    setup = prepare(stream, _settings(stream), teller)
+    setup = prepare(stream, settings_of(stream), teller)
     operator = _operator(teller, live=live)
     with state_folder(options.state) as folder:
         config = make_config(setup.settings, folder)
@@ -74,7 +74,7 @@ def run_demo(options: DemoOptions, teller: Teller | None = None) -> int:
             play_beside(task_of(setup, config), PERIODS) as beside,
         ):
             teller.say(_who(live=live) + "\n")
-            meddle = _meddle(BadDeploy(stream=stream, fit=setup.fit), pace_s=PACE_S if live else 0.0)
+            meddle = meddle_with(BadDeploy(stream=stream, fit=setup.fit), pace_s=PACE_S if live else 0.0)
             events = session.play(teller, _hear(teller, live=live), meddle)
             lines = list(lines_of(setup, session, beside, played=PERIODS))
             seconds = watch.read().boot_s - begun
@@ -97,7 +97,8 @@ def flights() -> Stream:
     return replace(stream, name="flights", known_at=stream.at + stream.label.astype(np.int64) * ONE_MINUTE)
 
 
-def _settings(stream: Stream) -> Settings:
+def settings_of(stream: Stream) -> Settings:
+    """Say how the demo is configured."""
     return Settings(
         pipeline=stream.name,
         window_s=stream.window_s,
@@ -112,7 +113,9 @@ def _settings(stream: Stream) -> Settings:
 
 
 def _operator(teller: Teller, *, live: bool) -> Operator:
-    return PersonOperator(name=getpass.getuser(), ask=ask_at_terminal, teller=teller) if live else SimulatedOperator()
+    if not live:
+        return SimulatedOperator()
+    return PersonOperator(name=getpass.getuser(), ask=partial(ask_at_terminal, teller), teller=teller)
 
 
 def _who(*, live: bool) -> str:
@@ -121,7 +124,7 @@ def _who(*, live: bool) -> str:
     return "you are asked before anything is done; where you say nothing, an operator recorded as `simulated` answers"
 
 
-def _meddle(deploy: BadDeploy, *, pace_s: float) -> Meddle:
+def meddle_with(deploy: BadDeploy, *, pace_s: float) -> Meddle:
     """Inject each fault at its day, and let a person see the days go by."""
 
     def meddle(session: Session, start: datetime) -> None:
