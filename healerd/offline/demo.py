@@ -18,7 +18,7 @@ import healerd.offline.flights
 from healerd.clock import SystemClock
 from healerd.offline.beside import play_beside
 from healerd.offline.claims import Claim, claims_of, fault_free, measure
-from healerd.offline.contract import EventKind, EventRecord, write_report, write_whole
+from healerd.offline.contract import EventRecord, write_report, write_whole
 from healerd.offline.faults import DEPLOY_AT, KM_FROM, OTHER_ACTOR, BadDeploy, in_kilometres, tell_once
 from healerd.offline.operators import Operator, SimulatedOperator
 from healerd.offline.options import DemoOptions, TryOptions
@@ -27,7 +27,7 @@ from healerd.offline.result import lines_of, report_of, task_of
 from healerd.offline.session import Meddle, Session, check_places, open_session, state_folder
 from healerd.offline.settings import Settings, make_config
 from healerd.offline.setup import prepare
-from healerd.offline.story import SIMULATED_NOTE, TOLD, event_line, verdict
+from healerd.offline.story import SIMULATED_NOTE, event_line, is_told, verdict
 from healerd.offline.stream import Stream, load_stream
 from healerd.offline.teller import Teller
 from healerd.offline.terminal import PersonOperator, ask_at_terminal
@@ -138,10 +138,8 @@ def meddle_with(deploy: BadDeploy, *, pace_s: float) -> Meddle:
 
 
 def _hear(teller: Teller, *, live: bool) -> Callable[[EventRecord], None]:
-    wanted = frozenset(EventKind) if live else TOLD
-
     def hear(event: EventRecord) -> None:
-        if event.kind in wanted:
+        if is_told(event, to_person=live):
             teller.say(event_line(event))
 
     return hear

@@ -62,17 +62,14 @@ class Session:
     def play(self, teller: Teller, hear: Hear, meddle: Meddle | None = None) -> tuple[EventRecord, ...]:
         """Play to the end of the stream; tell what happens, and give it all, from the very start of the run."""
         told = list(self.chronicle.news())
-        begun = self.mark
-        with teller.progress(self.stream.windows, "windows") as bar:
-            while not self.player.over:
-                if meddle:
-                    meddle(self, self.mark)
-                self.player.play_window()
-                for event in self.chronicle.news():
-                    told.append(event)
-                    if event.at >= f"{begun:%Y-%m-%d}":
-                        hear(event)
-                bar.reach(self._done())
+        while not self.player.over:
+            if meddle:
+                meddle(self, self.mark)
+            self.player.play_window()
+            for event in self.chronicle.news():
+                told.append(event)
+                hear(event)
+            teller.reach(self._done(), self.stream.windows, f"{self.mark:%Y-%m-%d}")
         return tuple(told)
 
     def _done(self) -> int:

@@ -4,15 +4,24 @@ from collections.abc import Iterator, Sequence
 
 from healerd.offline.contract import Counts, EventKind, EventRecord, Metric, Report
 
-__all__ = ["SIMULATED_NOTE", "TOLD", "counted", "event_line", "table", "verdict"]
+__all__ = ["SIMULATED_NOTE", "counted", "event_line", "is_told", "table", "verdict"]
 
 SIMULATED_NOTE = (
     "nobody is asked in this run: an operator recorded as `simulated` approves the first heals, then lets the pipeline "
     "act alone"
 )
-TOLD = frozenset(EventKind) - {EventKind.ANNOUNCED, EventKind.ASKED, EventKind.ANSWERED}
-"""What `try` tells as it happens; questions to a simulated operator are counted at the end."""
+QUIET = frozenset({EventKind.ANNOUNCED, EventKind.ASKED, EventKind.ANSWERED})
+"""What is not told where no person is asked: it is counted at the end."""
+GAVE_WAY = frozenset({"unknown", "withdrawn"})
+"""How an action ends that another one replaced: the other one is told."""
 REASON_MAX = 160
+
+
+def is_told(event: EventRecord, *, to_person: bool) -> bool:
+    """Tell whether an event is worth a line as it happens; all of them are in the JSON and in the page."""
+    if event.kind is EventKind.ENDED and event.outcome in GAVE_WAY:
+        return False
+    return to_person or event.kind not in QUIET
 
 
 def event_line(event: EventRecord) -> str:

@@ -73,15 +73,13 @@ class PersonOperator:
         return self.ask(f"    {KEYS} | silence: {silent}", wait_s)
 
 
-def ask_at_terminal(question: str, seconds: int) -> str | None:
-    """Ask on stderr and read a line from stdin; None when nobody answers in time."""
+def ask_at_terminal(teller: Teller, question: str, seconds: int) -> str | None:
+    """Ask, and read a line from stdin; None when nobody answers in time."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        sys.stderr.write(f"\r{question} | {left:2.0f} s ")
-        sys.stderr.flush()
+        teller.ask(f"{question} | {left:.0f} s ")
         ready, _, _ = select.select([sys.stdin], [], [], min(1.0, left))
         if ready:
             line = sys.stdin.readline()
             return line.strip() if line else None
-    sys.stderr.write("\n")
     return None

@@ -17,7 +17,7 @@ from healerd.offline.result import lines_of, report_of, task_of
 from healerd.offline.session import check_places, open_session, state_folder
 from healerd.offline.settings import Settings, make_config
 from healerd.offline.setup import prepare
-from healerd.offline.story import SIMULATED_NOTE, TOLD, event_line, verdict
+from healerd.offline.story import SIMULATED_NOTE, event_line, is_told, verdict
 from healerd.offline.stream import Stream, load_stream
 from healerd.offline.teller import Teller
 
@@ -73,5 +73,5 @@ def _settings(options: TryOptions, stream: Stream) -> Settings:
 
 
 def _tell(teller: Teller, event: EventRecord) -> None:
-    if event.kind in TOLD:
+    if is_told(event, to_person=False):
         teller.say(event_line(event))

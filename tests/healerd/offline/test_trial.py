@@ -148,8 +148,8 @@ def test_the_table_of_results_is_printed(ran: Ran) -> None:
 
 def test_progress_goes_beside_the_story(ran: Ran) -> None:
     """Progress is not mixed into what is printed."""
-    assert "windows: 50%" in ran.err.getvalue()
-    assert "windows: 50%" not in ran.out.getvalue()
+    assert "50% 2024-01-" in ran.err.getvalue()
+    assert "50%" not in ran.out.getvalue()
 
 
 def test_running_again_on_a_finished_state_gives_the_same(ran: Ran, tmp_path: Path) -> None:
