@@ -5,13 +5,16 @@ text) is a ValueError that names where it stands.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
+from typing import TypeAlias
 
 __all__ = ["canonical", "stamp"]
 
 _EXACT = 2**53
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
+"""Where a value stands: what holds it, and its key or index there; None at the top."""
 
 
 def canonical(value: object) -> bytes:
@@ -24,7 +27,9 @@ def canonical(value: object) -> bytes:
         ValueError: a part has no exact form in JSON; the message names the part.
     """
     try:
-        return "".join(_parts(value, "$")).encode("utf-8")
+        out: list[str] = []
+        _write(value, None, out)
+        return "".join(out).encode("utf-8")
     except UnicodeEncodeError as problem:
         raise ValueError(f"text with a lone surrogate has no UTF-8 form: {problem.object[:40]!r}") from problem
 
@@ -40,64 +45,93 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _parts(value: object, place: str) -> Iterator[str]:
+def _write(value: object, place: _Place, out: list[str]) -> None:
+    """Append the parts of a value; by far most values are text, numbers and objects, so these come first."""
+    kind = type(value)
+    if kind is str:
+        out.append(encode_basestring(value))  # type: ignore[arg-type]
+    elif kind is float or kind is int:
+        out.append(_number(value, place))  # type: ignore[arg-type]
+    elif isinstance(value, Mapping):
+        _object(value, place, out)
+    elif isinstance(value, list | tuple):
+        _array(value, place, out)
+    else:
+        out.append(_rare(value, place))
+
+
+def _rare(value: object, place: _Place) -> str:
     match value:
-        case str():
-            yield encode_basestring(value)
         case None | bool():
-            yield {None: "null", True: "true", False: "false"}[value]
+            return {None: "null", True: "true", False: "false"}[value]
+        case str():
+            return encode_basestring(str(value))
         case int() | float():
-            yield _number(value, place)
+            return _number(value, place)
         case datetime():
-            yield f'"{stamp(value)}"'
-        case Mapping():
-            yield from _object(value, place)
-        case list() | tuple():
-            yield from _array(value, place)
+            return f'"{stamp(value)}"'
         case _:
-            raise ValueError(f"a {type(value).__name__} at `{place}` has no form in JSON")
+            raise ValueError(f"a {type(value).__name__} at `{_said(place)}` has no form in JSON")
 
 
-def _object(members: Mapping[object, object], place: str) -> Iterator[str]:
-    bad = next((key for key in members if not isinstance(key, str)), None)
-    if bad is not None:
-        raise ValueError(f"the key {bad!r} at `{place}` is not text")
+def _object(members: Mapping[object, object], place: _Place, out: list[str]) -> None:
     comma = "{"
-    for key in sorted(members, key=_utf16):
-        yield f"{comma}{encode_basestring(str(key))}:"
-        yield from _parts(members[key], f"{place}.{key}")
+    for key in _ordered(members, place):
+        out.append(f"{comma}{encode_basestring(key)}:")
+        _write(members[key], (place, key), out)
         comma = ","
-    yield "}" if members else "{}"
+    out.append("}" if members else "{}")
 
 
-def _array(items: list[object] | tuple[object, ...], place: str) -> Iterator[str]:
-    yield "["
+def _ordered(members: Mapping[object, object], place: _Place) -> list[str]:
+    """Sort keys by UTF-16 units; for ASCII, which nearly all are, that is the order of text."""
+    keys = list(members)
+    bad = next((key for key in keys if not isinstance(key, str)), None)
+    if bad is not None or None in members:
+        raise ValueError(f"the key {bad!r} at `{_said(place)}` is not text")
+    texts = [str(key) for key in keys]
+    return sorted(texts) if all(text.isascii() for text in texts) else sorted(texts, key=_utf16)
+
+
+def _array(items: list[object] | tuple[object, ...], place: _Place, out: list[str]) -> None:
+    comma = "["
     for index, item in enumerate(items):
-        if index:
-            yield ","
-        yield from _parts(item, f"{place}[{index}]")
-    yield "]"
+        out.append(comma)
+        _write(item, (place, index), out)
+        comma = ","
+    out.append("]" if items else "[]")
+
+
+def _said(place: _Place) -> str:
+    """Write a place as `$.key[0]`."""
+    if place is None:
+        return "$"
+    parent, step = place
+    return f"{_said(parent)}[{step}]" if isinstance(step, int) else f"{_said(parent)}.{step}"
 
 
 def _utf16(key: object) -> bytes:
     return str(key).encode("utf-16-be", "surrogatepass")
 
 
-def _number(value: float, place: str) -> str:
+def _number(value: float, place: _Place) -> str:
     """Write a number as ECMAScript does: the shortest digits that read back as the same double."""
     if isinstance(value, int):
         digits = str(int(value))
         if abs(value) > _EXACT and (abs(value) >= 10**21 or _float(float(value)) != digits):
-            raise ValueError(f"the integer at `{place}` is beyond 2^53: write it as text")
+            raise ValueError(f"the integer at `{_said(place)}` is beyond 2^53: write it as text")
         return digits
     if not math.isfinite(value):
-        raise ValueError(f"the number at `{place}` is {value}: write None for what is unknown")
+        raise ValueError(f"the number at `{_said(place)}` is {value}: write None for what is unknown")
     return _float(float(value))
 
 
 def _float(value: float) -> str:
     if value == 0:
         return "0"
+    text = repr(value)
+    if "e" not in text:  # within 1e-4 and 1e16 Python and ECMAScript write the same digits
+        return text.removesuffix(".0")
     sign = "-" if value < 0 else ""
     mantissa, _, exponent = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")

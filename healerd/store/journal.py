@@ -286,7 +286,7 @@ def _key(table: Table, record: object) -> str:
 
 
 def _measurement_row(each: Measurement) -> tuple[object, ...]:
-    body = canonical(plain(each)).decode()
+    body = msgspec.json.encode(each).decode()  # not a leaf: it need not be canonical
     return each.name, each.subject or "", each.value, None if each.alarm is None else int(each.alarm), body
 
 
