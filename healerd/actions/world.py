@@ -23,8 +23,9 @@ Rows = Callable[[datetime, datetime], Predictions]
 class World:
     """One pipeline at one moment: its settings, registry and worker, and its rows as known at `now`.
 
-    `quality` is the verdict on the newest closed window; `trusted` tells by the start of a window whether its data
-    was good: rows of other windows neither train nor judge.
+    `quality` is the verdict on the newest closed window, unknown until it has been judged; `current` tells whether it
+    has been: nothing starts on what was seen before. `trusted` tells by the start of a window whether its data was
+    good: rows of other windows neither train nor judge.
     """
 
     pipeline: str
@@ -35,6 +36,7 @@ class World:
     quality: Quality
     rows: Rows
     trusted: Callable[[datetime], bool]
+    current: bool = True
     shadows: Shadows = field(default_factory=Shadows)
 
     def outputs(self, names: Sequence[str], rows: Predictions) -> Mapping[str, Column | None]:
