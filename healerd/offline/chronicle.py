@@ -5,12 +5,13 @@ Must never tell anything that the log does not hold, and never read a leaf twice
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from healerd.audit import Entry
-from healerd.model import TERMINAL_STATES, Answer, Incident, Intent, IntentState, Outcome, StageChange
+from healerd.model import TERMINAL_STATES, Answer, Decision, Incident, Intent, IntentState, Outcome, StageChange
 from healerd.offline.contract import EventKind, EventRecord
 from healerd.store import Reader
 
@@ -74,9 +75,14 @@ class Chronicle:
         was = self._incidents.get(incident.id)
         self._incidents[incident.id] = incident
         if was is None:
-            yield _event(entry, EventKind.INCIDENT_OPENED, reason=incident.reason, trace_id=incident.opened_by)
+            yield _event(entry, EventKind.INCIDENT_OPENED, reason=incident.reason, trace_id=self._trace(incident.opened_at))
         if incident.closed_at is not None and (was is None or was.closed_at is None):
-            yield _event(entry, EventKind.INCIDENT_CLOSED, reason=incident.closed_by or "")
+            yield _event(entry, EventKind.INCIDENT_CLOSED, reason=incident.closed_by or "", trace_id=self._trace(incident.closed_at))
+
+    def _trace(self, at: datetime) -> str | None:
+        """Find the decision that an incident was opened or closed with: the one of the same tick."""
+        found = self.store.find(Decision, at=at, limit=1)
+        return found[0].id if found else None
 
     def _of_answer(self, entry: Entry, answer: Answer) -> EventRecord:
         said = f"{answer.reason} (by `{answer.author}`)"
