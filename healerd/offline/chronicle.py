@@ -75,9 +75,12 @@ class Chronicle:
         was = self._incidents.get(incident.id)
         self._incidents[incident.id] = incident
         if was is None:
-            yield _event(entry, EventKind.INCIDENT_OPENED, reason=incident.reason, trace_id=self._trace(incident.opened_at))
+            yield _event(
+                entry, EventKind.INCIDENT_OPENED, reason=incident.reason, trace_id=self._trace(incident.opened_at)
+            )
         if incident.closed_at is not None and (was is None or was.closed_at is None):
-            yield _event(entry, EventKind.INCIDENT_CLOSED, reason=incident.closed_by or "", trace_id=self._trace(incident.closed_at))
+            trace = self._trace(incident.closed_at)
+            yield _event(entry, EventKind.INCIDENT_CLOSED, reason=incident.closed_by or "", trace_id=trace)
 
     def _trace(self, at: datetime) -> str | None:
         """Find the decision that an incident was opened or closed with: the one of the same tick."""
