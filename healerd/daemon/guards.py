@@ -12,8 +12,8 @@ from healerd.actions import Plan
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.rulings import Go, Ruling
-from healerd.daemon.situations import Moment, newest_decision, now_in, situation_of
-from healerd.decision import Situation, cost_model, judge_step, recheck
+from healerd.daemon.situations import Moment, newest_decision, now_in, situation_of, target_of
+from healerd.decision import Situation, Wish, cost_model, judge_step, recheck
 from healerd.model import Decision, Intent
 from healerd.store import Reader
 
@@ -21,6 +21,8 @@ __all__ = ["RuleGuards"]
 
 GO = {"run": Go.RUN, "ask": Go.ASK, "wait": Go.WAIT, "refuse": Go.REFUSE}
 LEVELS = {"allowed": Go.RUN, "announced": Go.ASK, "approval needed": Go.ASK, "deferred": Go.WAIT}
+DAEMON = "daemon"
+"""The author of what nobody asked for."""
 UNSEEN = Ruling(go=Go.WAIT, reason="no window has been judged yet")
 
 
@@ -33,17 +35,23 @@ class RuleGuards:
     moment: Callable[[str], Moment]
 
     def recheck(self, intent: Intent, reader: Reader, now: datetime) -> Ruling:
-        """Say whether an intent may start now; ASK when it has to be announced or approved anew."""
+        """Say whether an intent may start now; ASK when it has to be announced or approved anew.
+
+        What is asked anew stands on the newest decision from then on: the next recheck compares with that.
+        """
         situation = self._now(intent.pipeline, reader, now)
         decided = reader.get(Decision, intent.decision_id)
         if situation is None or decided is None:
             return UNSEEN
+        if intent.author != DAEMON:
+            situation = self._with_their_target(situation, intent)
         heal = reader.get(Intent, intent.parent_id) if intent.parent_id else None
         ruleset = self.rules.of(intent.pipeline)
         found = recheck(situation, intent, ruleset, decided=decided, heal=heal)
         return Ruling(
             go=GO[found.answer],
             reason=found.why,
+            decision_id=situation.id,
             severity=found.severity,
             veto_within_s=found.verdict.veto_within_s,
             approvals=found.approvals,
@@ -77,10 +85,18 @@ class RuleGuards:
             decision=decision,
         )
 
+    def _with_their_target(self, situation: Situation, intent: Intent) -> Situation:
+        """Aim anew at what a person asked for: windows are judged without their wish."""
+        wish = Wish(action=intent.action, target=intent.target, author=intent.author, reason=intent.reason)
+        theirs = target_of(self.pipelines[intent.pipeline].world(situation.now), wish)
+        others = (target for target in situation.targets if target.action != intent.action)
+        return replace(situation, targets=(theirs, *others))
+
     def _now(self, pipeline: str, reader: Reader, now: datetime) -> Situation | None:
         decision = newest_decision(reader, pipeline)
-        if decision is None:
+        seen = situation_of(decision) if decision is not None else None
+        if seen is None:
             return None
         found = self.pipelines[pipeline]
         moment = replace(self.moment(pipeline), now=now)
-        return now_in(situation_of(decision), found, reader, moment, cost_model(found.settings))
+        return now_in(seen, found, reader, moment, cost_model(found.settings))

@@ -1,8 +1,9 @@
 """What the policy has learned on a pipeline: its outcomes, in the order in which they arrived. Must never skip one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from healerd.decision import recorded_context
+from healerd.decision import FEATURES, recorded_context
 from healerd.model import ACTIONS_THAT_HEAL, Decision, Intent, Outcome
 from healerd.policy import CostModel, Event, PolicyState, event_of, learn_all
 from healerd.store import Reader
@@ -25,12 +26,11 @@ def learned_of(reader: Reader, pipeline: str, model: CostModel) -> PolicyState:
 
 
 def _lesson(reader: Reader, heal: Intent, outcome: Outcome, model: CostModel, *, number: int) -> Event:
+    """Without the context of its decision, as an older version of healerd saw it, an outcome teaches nothing."""
     decision = reader.get(Decision, heal.decision_id)
+    context = recorded_context(decision) if decision is not None else ()
     prior = model.prior(heal.action)
-    return event_of(
-        outcome,
-        number=number,
-        action=heal.action,
-        context=recorded_context(decision) if decision is not None else (),
-        cost=prior.cost if prior is not None else 0.0,
+    event = event_of(
+        outcome, number=number, action=heal.action, context=context, cost=prior.cost if prior is not None else 0.0
     )
+    return event if len(context) == len(FEATURES) else replace(event, failed=None)

@@ -47,7 +47,7 @@ def recheck(
         confidence, verdict = intent.confidence, _step_now(situation, intent, heal, ruleset)
     changed = tuple(_changes(situation, intent, decided))
     incident = situation.open_incident
-    moved = _alias_moved(situation, intent)
+    moved = _alias_moved(situation, intent) or _target_moved(situation, intent)
     answer = "refuse" if moved else _answer(verdict, intent, changed=changed)
     return Recheck(
         ok=answer == "run",
@@ -90,16 +90,13 @@ def _step_now(situation: Situation, intent: Intent, heal: Intent, ruleset: RuleS
 
 
 def _changes(situation: Situation, intent: Intent, decided: Decision) -> Iterator[str]:
-    """Name what makes a new revision: severity, data quality, target. Fresh numbers alone are none."""
+    """Name what makes a new revision: severity and data quality. Fresh numbers alone are none."""
     incident = situation.open_incident
     if incident is not None and incident.severity != intent.severity:
         yield f"severity {intent.severity} is now {incident.severity}"
     then, now = decided.trace["facts"].get("data_quality"), facts(situation)["data_quality"]
     if then != now:
         yield f"data quality `{then or 'unknown'}` is now `{now or 'unknown'}`"
-    target = situation.target(intent.action)
-    if target is not None and not target.refusal and target.version != intent.target:
-        yield f"target `{intent.target}` is now `{target.version}`"
 
 
 def _alias_moved(situation: Situation, intent: Intent) -> str:
@@ -108,6 +105,14 @@ def _alias_moved(situation: Situation, intent: Intent) -> str:
     if intent.current is None or intent.current == active:
         return ""
     return f"`{active or 'nobody knows which version'}` serves, no longer `{intent.current}`"
+
+
+def _target_moved(situation: Situation, intent: Intent) -> str:
+    """Say that the action aims at another version by now: what was asked about is not what should be done."""
+    target = situation.target(intent.action)
+    if target is None or target.refusal or target.version == intent.target:
+        return ""
+    return f"target `{intent.target}` is now `{target.version}`: it is decided anew"
 
 
 def _answer(verdict: Verdict, intent: Intent, *, changed: tuple[str, ...]) -> Answer:

@@ -78,7 +78,7 @@ def test_s7_fresh_numbers_alone_are_no_new_revision():
         ({"active": a_version(name="v9")}, "refuse", "`v9` serves, no longer `v2`"),
         ({"active": None}, "refuse", "no longer `v2`"),
         ({"targets": ()}, "refuse", "no such action"),
-        ({"targets": (Target(action="retrain", version="v7"),)}, "ask", "target `None` is now `v7`"),
+        ({"targets": (Target(action="retrain", version="v7"),)}, "refuse", "target `None` is now `v7`"),
         ({"targets": (Target(action="retrain", observable=False),)}, "ask", "nobody could tell"),
         ({"log": (a_line(ended_at=NOW),)}, "wait", "base.settle"),
         ({"intents": (an_intent(id="int-2", state=IntentState.EXECUTING),)}, "wait", "int-2"),
