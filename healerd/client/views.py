@@ -143,7 +143,7 @@ def standing_pause(reader: Reader, name: str) -> Pause | None:
 
 def stage_of(reader: Reader, name: str) -> Stage:
     """Tell a pipeline's stage; one that nobody ever moved is in `suggest` (SAFETY S5)."""
-    change = _newest(reader, StageChange, "-at", pipeline=name)
+    change = _newest(reader, StageChange, "-seq", pipeline=name)
     return change.stage if change else Stage.SUGGEST
 
 

@@ -4,13 +4,14 @@ Must never act on its own: a tick ends with a committed decision, and what follo
 guards again in the transaction that starts an effect.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.actions import Draft, Model, ProcessWorker, Worker
-from healerd.clock import Clock
+from healerd.actions import Draft, Model, ProcessWorker, Worker, World
+from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
 from healerd.daemon.answers import resolve, take_answer
@@ -21,11 +22,11 @@ from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipeline
 from healerd.daemon.reach import Reach
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
-from healerd.daemon.situations import EVERYTHING, STOP, Moment
+from healerd.daemon.situations import CLOCK_SET, EVERYTHING, STOP, Moment
 from healerd.daemon.tick import Ticker
 from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
-from healerd.errors import Conflict, NotFound, SourceError
+from healerd.errors import ActionError, ConfigError, Conflict, NotFound, SourceError
 from healerd.model import (
     Answer,
     AnswerKind,
@@ -42,10 +43,12 @@ from healerd.store import Store
 
 __all__ = ["Core"]
 
-CHANNEL_OPEN = timedelta(minutes=15)
+CHANNEL_OPEN_S = 15 * 60.0
 """How long after a person's look people count as able to answer (SAFETY S9): the time one is away for a coffee."""
 REACTION_S = 60.0
-"""The longest pause between two runs that is no downtime, where windows are shorter than that."""
+"""The longest pause between two runs that is no downtime: people need a minute to answer at all."""
+ON_HOLD = "on hold"
+"""The name under which it is saved until when nothing starts because the clock was set."""
 
 
 class Core:
@@ -71,15 +74,15 @@ class Core:
         self._references = References(store=store)
         self._guards = RuleGuards(pipelines=self.pipelines, rules=self._rules, moment=self._moment)
         self._ticker = Ticker(store=store, references=self._references, rules=self._rules)
-        self._looked_at: datetime | None = None
-        self._on_hold_until: dict[str, datetime] = {}
+        self._looked: Instant | None = None
         reach = Reach(
             store=store,
             guards=self._guards,
-            worlds=lambda name, now: self.pipelines[name].world(now),
+            worlds=self._world,
             stop_file=config.state / STOP,
         )
-        self._executor = Executor(reach, clock, gap_max_s=self._gap_max_s())
+        gap_max_s = self._longest_pause_s(max(REACTION_S, 3 * config.daemon.tick), windows=2)
+        self._executor = Executor(reach, clock, gap_max_s=gap_max_s)
 
     @classmethod
     def open(
@@ -135,50 +138,58 @@ class Core:
         windows = closed_windows(pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now)
         told: list[object] = []
         for window in windows:
-            newest = (now - window.end_at).total_seconds() < pipeline.settings.window
             try:
-                told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name), newest=newest))
-            except SourceError as error:
-                self._ticker.source_failed(pipeline, window, error)
+                told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name)))
+            except (SourceError, ActionError) as error:
+                self._ticker.world_failed(pipeline, window, error)
                 break
         return told
 
     def _moment(self, pipeline: str) -> Moment:
         now = self._clock.now()
-        until = self._on_hold_until.get(pipeline)
-        held = until is not None and now < until
+        saved = self.store.state(pipeline, ON_HOLD)
+        until = datetime.fromisoformat(json.loads(saved)["until"]) if saved else now
         return Moment(
             now=now,
             folder=self.config.state,
             pipelines=self.config.pipeline,
-            on_hold=f"the clock was set; nothing starts before {until:%Y-%m-%d %H:%M}" if held else "",
+            on_hold=f"the clock was set; nothing starts before {until:%Y-%m-%d %H:%M}" if now < until else "",
         )
 
     def clock_jumped(self, seconds: float) -> None:
         """Record that the wall clock was set, and hold actions until the next full window (SAFETY S16)."""
         now = self._clock.now()
         with self.store.transaction() as tx:
-            tx.note("clock set", {"by_s": seconds})
-        for name, pipeline in self.pipelines.items():
-            length = timedelta(seconds=pipeline.settings.window)
-            mark = self.store.watermark(name) or now
-            self._on_hold_until[name] = max(now, mark) + length * 2 - (now - mark) % length
+            tx.note(CLOCK_SET, {"by_s": seconds})
+            for name, pipeline in self.pipelines.items():
+                length = timedelta(seconds=pipeline.settings.window)
+                mark = tx.watermark(name) or now
+                until = max(now, mark) + length * 2 - (now - mark) % length
+                tx.save_state(name, ON_HOLD, {"until": until.isoformat()})
 
-    def _gap_max_s(self) -> float:
-        return max([REACTION_S, *(settings.window * 2 for settings in self.config.pipeline.values())])
+    def _world(self, pipeline: str, now: datetime) -> World:
+        if pipeline not in self.pipelines:
+            raise ConfigError(f"pipeline `{pipeline}` is not configured any more: what it has open waits")
+        return self.pipelines[pipeline].world(now)
+
+    def _longest_pause_s(self, least_s: float, *, windows: float) -> float:
+        """Bound a pause in which people count as present: where the stream is played, time passes by windows."""
+        played = (each for each in self.config.pipeline.values() if each.source.kind == "memory")
+        return max([least_s, *(settings.window * windows for settings in played)])
 
     # What people say.
 
     def channel_opened(self, author: str) -> None:
         """Record that a person who may answer is looking (SAFETY S9)."""
-        self._looked_at = self._clock.now()
+        self._looked = self._clock.read()
 
     def _channel_open(self) -> bool:
         if self.config.daemon.unattended:
             return True
-        window_s = max([0.0, *(settings.window for settings in self.config.pipeline.values())])
-        patience = max(CHANNEL_OPEN, timedelta(seconds=window_s))
-        return self._looked_at is not None and self._clock.now() - self._looked_at <= patience
+        now, looked = self._clock.read(), self._looked
+        if looked is None or looked.boot_id != now.boot_id:
+            return False
+        return now.boot_s - looked.boot_s <= self._longest_pause_s(CHANNEL_OPEN_S, windows=1)
 
     def answer(
         self,
@@ -194,7 +205,7 @@ class Core:
         intent = self._intent(intent_id)
         now = self._clock.now()
         answer = Answer(
-            id=f"{intent_id}-{kind.value}-{now:%Y%m%dT%H%M%S.%f}",
+            id=f"{intent_id}-{kind.value}-{author}-{now:%Y%m%dT%H%M%S.%f}",
             intent_id=intent_id,
             pipeline=intent.pipeline,
             kind=kind,
@@ -221,22 +232,26 @@ class Core:
 
     def stop_all(self, *, author: str, reason: str) -> None:
         """Stop everything: the record, and the file that holds even when the daemon hangs (SAFETY S15)."""
-        (self.config.state / STOP).write_text(f"{author}: {reason}\n", encoding="utf-8")
+        self._write_stop(author, reason)
         self._put_pause(EVERYTHING, author=author, reason=reason)
 
     def resume(self, pipeline: str, *, author: str, reason: str) -> None:
         """End the pause of one pipeline, or of everything when `pipeline` is `*`."""
-        if pipeline == EVERYTHING:
-            (self.config.state / STOP).unlink(missing_ok=True)
-        standing = self.store.find(Pause, pipeline=pipeline, ended_at=None)
         with self.store.transaction() as tx:
-            for pause in standing:
+            if pipeline == EVERYTHING:
+                (self.config.state / STOP).unlink(missing_ok=True)
+            for pause in tx.find(Pause, pipeline=pipeline, ended_at=None):
                 tx.put(replace(pause, ended_at=self._clock.now(), ended_by=author), actor=author)
             tx.note("resumed", {"pipeline": pipeline, "reason": reason}, actor=author)
 
+    def _write_stop(self, author: str, reason: str) -> None:
+        (self.config.state / STOP).write_text(f"{author}: {reason}\n", encoding="utf-8")
+
     def _put_pause(self, pipeline: str, *, author: str, reason: str) -> None:
-        if not self.store.find(Pause, pipeline=pipeline, ended_at=None):
-            with self.store.transaction() as tx:
+        with self.store.transaction() as tx:
+            if pipeline == EVERYTHING:  # once more: it may have waited for somebody who resumes
+                self._write_stop(author, reason)
+            if not tx.find(Pause, pipeline=pipeline, ended_at=None):
                 pause = Pause(pipeline=pipeline, since_at=self._clock.now(), author=author, reason=reason)
                 tx.put(pause, actor=author)
 
@@ -244,7 +259,7 @@ class Core:
         """Move a pipeline to another stage; only people promote (SAFETY S5)."""
         self._pipeline(pipeline)
         with self.store.transaction() as tx:
-            newest = tx.find(StageChange, pipeline=pipeline, order="-at", limit=1)
+            newest = tx.find(StageChange, pipeline=pipeline, order="-seq", limit=1)
             now = newest[0].stage if newest else Stage.SUGGEST
             at = self._clock.now()
             if LADDER.index(stage) > LADDER.index(now):

@@ -106,7 +106,8 @@ class Executor:
             except StaleEpoch:
                 raise
             except (ActionError, SourceError, ConfigError) as error:
-                retell(self._reach, intent, str(error)[:500])
+                with suppress(Conflict):  # it has moved since, and says why by itself
+                    retell(self._reach, intent, str(error)[:500])
                 break
             if after.version == intent.version:
                 break
@@ -154,9 +155,9 @@ class Executor:
 
     def _prune(self, pipeline: str, now: datetime) -> None:
         """Remove the oldest versions beyond the configured number; none that an open intent speaks of."""
-        world = self._reach.worlds(pipeline, now)
         spoken_of = {name for intent in self._open() for name in _versions_of(intent)}
-        with suppress(ActionError):  # a version that cannot be removed does no harm, and is tried again
+        with suppress(ActionError, ConfigError):  # a version that cannot be removed does no harm, and is tried again
+            world = self._reach.worlds(pipeline, now)
             world.registry.prune(keep=world.settings.healing.versions_kept, referenced=spoken_of)
 
     def _fallbacks(self) -> tuple[Intent, ...]:
@@ -172,7 +173,7 @@ class Executor:
             return []
         try:
             after = consider_return(self._reach, fallback, now)
-        except (Conflict, ActionError, SourceError) as error:
+        except (Conflict, ActionError, SourceError, ConfigError) as error:
             if isinstance(error, StaleEpoch):
                 raise
             return []
@@ -183,10 +184,11 @@ class Executor:
         waited = False
         for intent in self._open():
             key = refit_key(intent) if intent.result.get("phase") == "refit" else intent.key
-            worker = self._reach.worlds(intent.pipeline, self._clock.now()).worker
-            if worker.look(key).run is Run.RUNNING:
-                worker.wait(key)
-                waited = True
+            with suppress(ConfigError):  # a pipeline that is no longer configured runs nothing
+                worker = self._reach.worlds(intent.pipeline, self._clock.now()).worker
+                if worker.look(key).run is Run.RUNNING:
+                    worker.wait(key)
+                    waited = True
         return waited
 
 

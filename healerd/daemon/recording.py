@@ -53,7 +53,9 @@ class MemoryStore:
             for each in self._records
             if isinstance(each, record) and all(_fits(getattr(each, name), want) for name, want in filters.items())
         ]
-        if order != "seq":
+        if order == "-seq":
+            found.reverse()
+        elif order != "seq":
             found.sort(key=lambda each: getattr(each, order.removeprefix("-")), reverse=order.startswith("-"))
         return found[:limit]
 

@@ -19,17 +19,31 @@ from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Pause, S
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
 
-__all__ = ["EVERYTHING", "STOP", "Moment", "Options", "newest_decision", "now_in", "options_of", "situation_of"]
+__all__ = [
+    "CLOCK_SET",
+    "EVERYTHING",
+    "STOP",
+    "Moment",
+    "Options",
+    "newest_decision",
+    "now_in",
+    "options_of",
+    "situation_of",
+    "target_of",
+]
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 EVERYTHING = "*"
 """The pipeline of a pause that stops all of them."""
 STOP = "STOP"
 """The file in the state folder that stops everything while it exists (SAFETY S15)."""
+CLOCK_SET = "clock set"
+"""The kind of the leaf that says by how much the wall clock was set."""
 REMEMBERED = timedelta(days=1)
 """How long an intent that has ended still matters to the guards: bars and the circuit breaker look back a day."""
 LOG_DAYS, LOG_WINDOWS = 31, 64
 """How far back the action log is handed to the rules, whichever is longer; the longest limit in use is a month."""
+CLOCK_SETS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +84,12 @@ def options_of(world: World, *, wish: Wish | None = None) -> Options:
     )
 
 
+def target_of(world: World, wish: Wish) -> Target:
+    """Say what an action that a person asked for would do now; the version they named stays named."""
+    plan = _planned(wish.action, world) if wish.target is None else _aimed(world, wish.action, wish.target)
+    return _target(wish.action, plan)
+
+
 def _planned(name: str, world: World) -> Plan | Refusal:
     try:
         return ACTIONS[name].plan(world)
@@ -100,14 +120,15 @@ def _target(name: str, plan: Plan | Refusal) -> Target:
 
 def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Moment, model: CostModel) -> Situation:
     """Bring everything in a situation that is not measured up to this moment."""
-    stage = reader.find(StageChange, pipeline=pipeline.name, order="-at", limit=1)
-    incident = reader.find(Incident, pipeline=pipeline.name, order="-opened_at", limit=1)
+    stage = reader.find(StageChange, pipeline=pipeline.name, order="-seq", limit=1)  # by order: clocks are set back
+    incident = reader.find(Incident, pipeline=pipeline.name, closed_at=None, order="-seq", limit=1)
     return replace(
         situation,
         now=moment.now,
+        newest=_is_newest(situation, moment.now),
         on_hold=moment.on_hold,
         stage=stage[0].stage if stage else Stage.SUGGEST,
-        incident=incident[0] if incident and incident[0].closed_at is None else None,
+        incident=incident[0] if incident else None,
         active=_active(pipeline),
         intents=_intents(reader, pipeline.name, moment.now),
         log=_log(reader, moment),
@@ -126,9 +147,19 @@ def newest_decision(reader: Reader, pipeline: str) -> Decision | None:
     return found[0] if found else None
 
 
-def situation_of(decision: Decision) -> Situation:
-    """Read what a decision stood on."""
-    return from_json(decision.trace["situation"])
+def situation_of(decision: Decision) -> Situation | None:
+    """Read what a decision stood on; None when this version of healerd cannot read it."""
+    try:
+        return from_json(decision.trace["situation"])
+    except ValueError:
+        return None
+
+
+def _is_newest(situation: Situation, now: datetime) -> bool:
+    """Tell whether no later window than the judged one is closed by now (SAFETY S16)."""
+    if situation.window is None:
+        return situation.newest
+    return (now - situation.window.end_at).total_seconds() < situation.window_s
 
 
 def _active(pipeline: Pipeline) -> Version | None:
@@ -147,14 +178,32 @@ def _intents(reader: Reader, pipeline: str, now: datetime) -> tuple[Intent, ...]
 
 
 def _log(reader: Reader, moment: Moment) -> tuple[Logged, ...]:
-    """List what began or stands open, of all pipelines, oldest first."""
-    newest = reader.find(Intent, order="-created_at", limit=1000)
+    """List what began or stands open, of all pipelines, oldest first; with times as if no clock had been set."""
     longest_s = max([0.0, *(settings.window for settings in moment.pipelines.values())])
     since = moment.now - max(timedelta(days=LOG_DAYS), timedelta(seconds=LOG_WINDOWS * longest_s))
-    parents = {intent.id: intent.parent_id or intent.id for intent in newest}
-    told = [each for each in newest if each.state in OPEN_STATES or each.created_at > since]
-    lines = (_line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents)) for each in told)
-    return tuple(sorted(filter(None, lines), key=lambda line: (line.started_at, line.intent_id)))
+    found = (*reader.find(Intent, created_at=Range(since)), *reader.find(Intent, state=OPEN_STATES))
+    told = {intent.id: intent for intent in found}
+    parents = {intent.id: intent.parent_id or intent.id for intent in found}
+    sets = _clock_sets(reader, since)
+    lines = (_line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents)) for each in told.values())
+    moved = (_as_if_unset(line, sets) for line in lines if line is not None)
+    return tuple(sorted(moved, key=lambda line: (line.started_at, line.intent_id)))
+
+
+def _clock_sets(reader: Reader, since: datetime) -> tuple[tuple[datetime, timedelta], ...]:
+    """List when the wall clock was set, by the clock before it was, and by how much; in the order of happening."""
+    leaves = reader.leaves(kind=CLOCK_SET, newest_first=True, limit=CLOCK_SETS_MAX)
+    by = [(leaf.at, timedelta(seconds=float(leaf.record["by_s"]))) for leaf in reversed(leaves) if leaf.at > since]
+    return tuple((at - step, step) for at, step in by)
+
+
+def _as_if_unset(line: Logged, sets: tuple[tuple[datetime, timedelta], ...]) -> Logged:
+    """Move what happened before the clock was set along with it: a cooldown counts the time that passed (S16)."""
+    started_at, ended_at = line.started_at, line.ended_at
+    for before, step in sets:
+        started_at += step if started_at <= before else timedelta()
+        ended_at = ended_at + step if ended_at is not None and ended_at <= before else ended_at
+    return replace(line, started_at=started_at, ended_at=ended_at)
 
 
 def _line(intent: Intent, settings: PipelineSettings | None, *, heal_id: str) -> Logged | None:

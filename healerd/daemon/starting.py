@@ -81,9 +81,8 @@ def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Al
         assert fresh is not None, "an intent is never removed"
         if (fresh.state, fresh.version) != (intent.state, intent.version):
             return fresh
-        ruling = _own_ruling(fresh, tx, effect, alias, quality=world.quality) or reach.guards.recheck(
-            fresh, tx, world.now
-        )
+        ruling = _own_ruling(fresh, tx, effect, alias, quality=world.quality, current=world.current)
+        ruling = ruling or reach.guards.recheck(fresh, tx, world.now)
         match ruling.go:
             case Go.RUN:
                 _end_others(tx, fresh, world.now)
@@ -100,10 +99,14 @@ def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Al
                 return end(tx, fresh, IntentState.WITHDRAWN, at=world.now, reason=ruling.reason)
 
 
-def _own_ruling(intent: Intent, reader: Reader, effect: Effect, alias: Alias, *, quality: Quality) -> Ruling | None:
+def _own_ruling(
+    intent: Intent, reader: Reader, effect: Effect, alias: Alias, *, quality: Quality, current: bool
+) -> Ruling | None:
     """Check what no rule can loosen; None when the rules may speak."""
     if reason := withdrawal(intent, reader):
         return Ruling(go=Go.REFUSE, reason=reason)
+    if not current and intent.action != "undo":
+        return Ruling(go=Go.WAIT, reason="the newest closed window has not been judged yet")
     if effect.serves and alias.version != intent.current:
         reason = f"`active` is at `{alias.version}`, no longer at `{intent.current}`: somebody else moved it"
         return Ruling(go=Go.REFUSE, reason=reason)

@@ -18,8 +18,8 @@ from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import Moment, Options, newest_decision, now_in, options_of, situation_of
 from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
-from healerd.errors import ConfigError, HealerdError, SourceError
-from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Intent, IntentState, Stage, Window
+from healerd.errors import ActionError, ConfigError, HealerdError, SourceError
+from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Intent, IntentState, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
 from healerd.store import Reader, Store, Transaction
@@ -47,46 +47,48 @@ class Ticker:
     rules: Rulebook
     failing: set[str] = field(default_factory=set)
 
-    def tick(self, pipeline: Pipeline, window: Window, moment: Moment, *, newest: bool) -> Decision | None:
+    def tick(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision | None:
         """Judge one closed window and commit what was decided; None when the tick itself failed, which holds.
 
-        Raises SourceError when the window cannot be read yet, StoreError when nothing can be written.
+        Raises SourceError when the window cannot be read yet, ActionError when nobody can tell which version serves,
+        StoreError when nothing can be written.
         """
         try:
+            pipeline.registry.alias()
             self._take_in(pipeline, window, moment)
-            return self._judge(pipeline, window, moment, newest=newest)
+            return self._judge(pipeline, window, moment)
         except HealerdError:
             raise
         except Exception as error:  # around a tick: a bug holds, and says so in the trace
             log.exception("a bug ended the tick of `%s`; it holds", pipeline.name)
+            pipeline.qualities[window.start_at] = Quality.UNKNOWN
             with self.store.transaction() as tx:
                 said = {"window_end_at": window.end_at, "error": f"{type(error).__name__}: {error}"[:500]}
                 tx.note("tick failed", said, pipeline=pipeline.name)
                 tx.set_watermark(pipeline.name, window.end_at)
             return None
 
-    def source_failed(self, pipeline: Pipeline, window: Window, error: SourceError) -> None:
-        """Write down, once an outage, that a window cannot be read."""
+    def world_failed(self, pipeline: Pipeline, window: Window, error: SourceError | ActionError) -> None:
+        """Write down, once an outage, that a window cannot be judged: its rows or the registry cannot be read."""
         if pipeline.name in self.failing:
             return
         self.failing.add(pipeline.name)
         log.error("`%s`: %s", pipeline.name, error)
         with self.store.transaction() as tx:
-            tx.note(
-                "source failed", {"window_end_at": window.end_at, "error": str(error)[:1000]}, pipeline=pipeline.name
-            )
+            kind = "source failed" if isinstance(error, SourceError) else "registry failed"
+            tx.note(kind, {"window_end_at": window.end_at, "error": str(error)[:1000]}, pipeline=pipeline.name)
 
     def wish(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Decision:
         """Decide on what a person asks for, as of now: under the same guards as any other (SAFETY S17)."""
         if wish.action not in ACTIONS_THAT_HEAL:
             raise ConfigError(f"no action `{wish.action}` to propose; there are {', '.join(ACTIONS_THAT_HEAL)}")
         before = newest_decision(self.store, pipeline.name)
-        if before is None:
+        seen = situation_of(before) if before is not None else None
+        if seen is None:
             raise ConfigError(f"pipeline `{pipeline.name}` has not judged a window yet; wait for the first")
         options = options_of(pipeline.world(moment.now), wish=wish)
-        earlier = replace(situation_of(before), id=_id(pipeline.name, moment, wish), window=None, wish=wish)
-        seen = _with(earlier, options)
-        situation = now_in(seen, pipeline, self.store, moment, cost_model(pipeline.settings))
+        situation = now_in(_with(seen, options), pipeline, self.store, moment, cost_model(pipeline.settings))
+        situation = replace(situation, id=_id(pipeline.name, moment, wish), window=None, wish=wish)
         situation = replace(situation, incident=open_for_wish(situation))
         decision = decide(situation, self.rules.of(pipeline.name))
         with self.store.transaction() as tx:
@@ -105,12 +107,12 @@ class Ticker:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         pipeline.cache.forget(settled=arrived.late > 0)
 
-    def _judge(self, pipeline: Pipeline, window: Window, moment: Moment, *, newest: bool) -> Decision:
+    def _judge(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision:
         held = self.references.of(pipeline, pipeline.active or UNKNOWN_VERSION, window.end_at)
         watched = watch(pipeline, window, held)
         pipeline.qualities[window.start_at] = watched.quality
         before = newest_decision(self.store, pipeline.name)
-        seen = self._situation(pipeline, watched, moment, before, newest=newest)
+        seen = self._situation(pipeline, watched, moment, before)
         ruleset = self.rules.of(pipeline.name)
         options = _options(pipeline, watched, moment, seen)
         prepared = prepare(_with(seen, options), ruleset)
@@ -126,9 +128,7 @@ class Ticker:
             tx.set_watermark(pipeline.name, window.end_at)
         return decision
 
-    def _situation(
-        self, pipeline: Pipeline, watched: Watched, moment: Moment, before: Decision | None, *, newest: bool
-    ) -> Situation:
+    def _situation(self, pipeline: Pipeline, watched: Watched, moment: Moment, before: Decision | None) -> Situation:
         model = cost_model(pipeline.settings)
         earlier = situation_of(before) if before is not None else None
         proposed = before.trace.get("proposals", ()) if before is not None else ()
@@ -139,7 +139,6 @@ class Ticker:
             now=moment.now,
             window=watched.window,
             window_s=float(pipeline.settings.window),
-            newest=newest,
             stage=Stage.SUGGEST,
             clean_windows=pipeline.settings.detection.clean_windows,
             quality=watched.quality,
