@@ -24,7 +24,8 @@ class Arrived:
     """What a tick took in: the window's own rows, the segments to put on the manifest, and what was noticed.
 
     `late` rows belong to windows that are judged already: they are kept and counted, and may be labelled and trained
-    on, but no window is judged twice. `repeated` rows have an id that is known already, and are left out.
+    on, but no window is judged twice. `repeated` rows of the window have an id that is known already, and are left out;
+    those of earlier windows are only looked at again.
     """
 
     rows: Predictions
@@ -52,7 +53,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         rows=take(fresh, own),
         segments=tuple(segments),
         late=int((~own).sum()),
-        repeated=len(fetched) - len(fresh),
+        repeated=int((fetched.at >= naive(window.start_at)).sum() - own.sum()),
         labels=len(labels) + int((~is_missing(fresh.label)).sum()),
     )
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from healerd.decision.incidents import GRAVE
+from healerd.decision.incidents import GRAVE, WISHED
 from healerd.decision.situation import Situation
-from healerd.model import OPEN_STATES, Bar, Intent, IntentState, Layer, Pause
+from healerd.model import OPEN_STATES, Bar, Incident, Intent, IntentState, Layer, Pause
 from healerd_rules import Acting, Approval, Level, Verdict, join
 
 __all__ = [
@@ -142,13 +142,20 @@ def _barred(bar: Bar, situation: Situation) -> Verdict:
     because = f"`{bar.author}` objected on {bar.since_at:%Y-%m-%d %H:%M}: {bar.reason}"
     incident = situation.open_incident
     worse = incident is not None and (
-        incident.severity > bar.severity or (incident.id != bar.incident_id and incident.kind is Layer.HARM)
+        incident.severity > max(bar.severity, _wished_severity(incident))
+        or (incident.id != bar.incident_id and incident.kind is Layer.HARM)
     )
     return (
         _ask("veto_memory", f"{because}; it is asked all the same, for it is graver now")
         if worse
         else _forbid("veto_memory", f"{because}; a person may lift it")
     )
+
+
+def _wished_severity(incident: Incident) -> int:
+    """A person's wish is no alarm: the severity that it gave its incident makes nothing graver."""
+    alarmed = incident.opened_by == "alarm" or incident.opened_by.startswith("rule ")
+    return 0 if alarmed else WISHED
 
 
 def _asked_lately(asked: Asked) -> Verdict:

@@ -13,7 +13,7 @@ from healerd.decision.situation import Situation
 from healerd.model import OPEN_STATES, Incident, Layer, Quality
 from healerd_rules import Proposal
 
-__all__ = ["COLLAPSE", "GRAVE", "SEVERITIES", "follow", "open_for_wish", "severity_of"]
+__all__ = ["COLLAPSE", "GRAVE", "SEVERITIES", "WISHED", "follow", "open_for_wish", "severity_of"]
 
 SEVERITIES = {Layer.SCORE: 1, Layer.DRIFT: 1, Layer.REGRET: 2, Layer.QUALITY: 2, Layer.HARM: 3}
 """Severity of an alarm by its layer: 1 low, 2 medium, 3 high, 4 critical."""
@@ -25,6 +25,7 @@ ORDER = (Layer.HARM, Layer.QUALITY, Layer.REGRET, Layer.DRIFT, Layer.SCORE)
 GRAVE = (Layer.HARM, Layer.QUALITY, Layer.REGRET)
 """Alarms that say something is wrong, not merely different: a window with one of them is not clean."""
 WISHED = 2
+"""Severity of an incident that a person opens by asking for a heal."""
 
 
 def follow(situation: Situation, proposals: Sequence[Proposal]) -> Incident | None:

@@ -49,6 +49,7 @@ degraded_cost = 1.0
 
 [pipeline.flights.source]
 kind = "{kind}"
+late = {late}
 
 [pipeline.flights.healing]
 train_windows = 1
@@ -112,6 +113,7 @@ class Loop:
     window_s: int = HOUR_S
     horizon_s: int = 0
     table: bool = False
+    late_s: int = 0
     seed: int = 1
     clock: ManualClock = field(init=False)
     source: Source = field(init=False)
@@ -130,7 +132,9 @@ class Loop:
     @property
     def config(self) -> Config:
         kind = "table" if self.table else "memory"
-        text = CONFIG.format(daemon=self.daemon, window=self.window_s, horizon=self.horizon_s, kind=kind)
+        text = CONFIG.format(
+            daemon=self.daemon, window=self.window_s, horizon=self.horizon_s, kind=kind, late=self.late_s
+        )
         return parse_config(text, path=self.folder / "healerd.toml")
 
     def open(self) -> None:
