@@ -34,7 +34,7 @@ class Setup:
 
     @property
     def held_out_losses(self) -> Column:
-        """The losses of models that left the row's block out, for each row that trained the first model."""
+        """The losses of models of the past on the newest of the rows that trained the first model."""
         return losses(self.loss, self.first.held_out.output, self.first.held_out.label)
 
 

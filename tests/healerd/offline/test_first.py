@@ -31,17 +31,24 @@ def test_s12_no_row_is_judged_by_a_model_that_saw_it() -> None:
     assert np.array_equal(first.rows.output, first.rows.label)
 
 
-def test_a_block_is_of_whole_windows() -> None:
-    """Rows of one day are held out together."""
-    seen: list[set[float]] = []
+def test_each_block_is_foretold_from_what_lay_before_it() -> None:
+    """Two blocks of whole days in the second half: the first from five days, the next from seven."""
+    seen: list[Column] = []
 
     def fit(features: Mapping[str, Column], label: Column) -> Memory:
-        seen.append(set(features["place"] // 10))
+        seen.append(features["place"])
         return Memory(features, label)
 
-    train_first(a_stream(LABEL, first=100), fit)
-    left_out = [set(range(10)) - days for days in seen]
-    assert left_out == [set(), {0, 1}, {2, 3, 4}, {5, 6}, {7, 8, 9}]
+    first = train_first(a_stream(LABEL, first=100), fit)
+    assert [(places.min(), places.max()) for places in seen] == [(0, 99), (0, 49), (0, 69)]
+    assert list(first.held_out.ids) == [f"row-{n}" for n in range(50, 100)]
+
+
+def test_a_past_of_one_class_foretells_that_class() -> None:
+    """Where the first half holds one class, the block is held against it, not left out."""
+    label = np.zeros(200)
+    label[60:] = np.tile([0.0, 1.0], 70)
+    assert train_first(a_stream(label, first=100), Memory).held_out.output[:20].tolist() == [0.0] * 20
 
 
 def test_rows_without_a_label_do_not_train() -> None:
@@ -63,7 +70,7 @@ def test_what_an_estimator_does_not_like_is_said() -> None:
 
 def quantity(label: Column, off: Column) -> tuple[First, Column]:
     first = train_first(a_stream(LABEL, first=100), Memory)
-    rows = replace(first.held_out, label=label[:100], output=label[:100] + off[:100])
+    rows = replace(first.rows, label=label, output=label + off)
     return replace(first, held_out=rows), label
 
 
