@@ -123,7 +123,8 @@ def look(state: Path) -> Counter[str]:
         serving = [i for i in intents if i.effect_at is not None and i.action != "retrain"]
         verified = store.verify().problem is None
     known = {intent.key for intent in intents}
-    stray = sum(key not in known and not key.startswith(("added", "release-bot")) for key in keys)
+    ours = {move.key for move in moves if move.by == "daemon" and not move.key.startswith("added ")}
+    stray = len(ours - known)  # a move that the journal does not know; what other actors did is no affair of its
     moved = {intent.key for intent in serving}
     kept = {move.key for move in moves}
     lost = sum(key not in kept for key in moved) if len(moves) < 200 else 0
