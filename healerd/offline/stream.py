@@ -25,9 +25,11 @@ __all__ = ["Stream", "load_stream"]
 
 CLASSES_MAX = 100
 """Texts with more different values than this are names or free text, not classes."""
-TRAIN_ROWS_MIN = 100
+COLUMNS_MAX = 1000
+"""More columns than this make a decision's record larger than the log takes."""
+TRAIN_ROWS_MIN = 50
 """Fewest labelled rows a first model is trained on; with fewer its own error says nothing."""
-WINDOWS_MIN = 5
+WINDOWS_MIN = 3
 """Fewest windows after the training that make a story."""
 FIRST_ROW_AT = np.datetime64("2000-01-01", "us")
 ONE_MINUTE = np.timedelta64(60_000_000, "us")
@@ -107,6 +109,10 @@ def load_stream(options: TryOptions) -> Stream:
     features = {name: column for name, column in table.columns.items() if name != options.target}
     if not features:
         raise ConfigError(f"`{table.path}` has no column beside `{options.target}` and the time: nothing to learn from")
+    if len(features) > COLUMNS_MAX:
+        raise ConfigError(
+            f"`{table.path}` has {len(features):,} columns to learn from, more than {COLUMNS_MAX:,}: leave some out"
+        )
     at = table.at if table.at is not None else FIRST_ROW_AT + ONE_MINUTE * np.arange(table.rows)
     window_s = options.window_s or choose_window(at)
     first = _first_served(at, label, options, window_s)
@@ -167,11 +173,11 @@ def _first_served(at: Times, label: Column, options: TryOptions, window_s: float
 
 
 def _default_split(at: Times, labelled: Column, window_s: float) -> int:
-    """Train on the first 28 windows, or the first third of a short table; in any case on 200 labelled rows."""
+    """Train on the first 28 windows, or the first third of a short table; on 200 labelled rows or half the table."""
     end = cut(aware(at[0]), window_s) + timedelta(seconds=28 * window_s)
     windows = int(np.searchsorted(at, naive(end)))
     enough = int(np.searchsorted(np.cumsum(labelled), 200)) + 1
-    return max(min(windows, len(at) // 3), enough)
+    return max(min(windows, len(at) // 3), min(enough, len(at) // 2))
 
 
 def _ends(at: Times, window_s: float) -> Times:

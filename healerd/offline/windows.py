@@ -14,7 +14,7 @@ LENGTHS_S = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 21_600.0, 43_
 DAY_ROWS_MIN = 40
 """A day is the natural rhythm of most data, so it is taken when it has this many rows."""
 DAYS_WANTED = 15
-ROWS_WANTED, ROWS_MIN = 200, 20
+ROWS_WANTED, ROWS_MIN = 200, 10
 """Rows a window should have, and the fewest it may have where a table is short."""
 WINDOWS_WANTED = 30
 

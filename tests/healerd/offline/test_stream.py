@@ -137,6 +137,19 @@ def test_a_million_columns_are_refused_before_they_are_read(tmp_path: Path) -> N
     assert "columns" in said
 
 
+def test_more_columns_than_a_decision_can_record_are_refused_with_the_mend(tmp_path: Path) -> None:
+    """A run does not end half way because its first decision is too large for the log."""
+    lines = [f"2024-01-{1 + n // 24:02d}T{n % 24:02d}:00,{'yes' if n % 2 else 'no'}{',1' * 1001}" for n in range(300)]
+    head = ",".join(["time", "wins", *(f"c{n}" for n in range(1001))])
+    assert "leave some out" in refused(table(tmp_path / "t.csv", head, *lines))
+
+
+def test_a_short_table_keeps_half_of_its_rows_to_serve(tmp_path: Path) -> None:
+    """Where 200 rows are most of the table, fewer train."""
+    stream = load_stream(TryOptions(file=drifting(tmp_path / "t.csv", days=4), target="wins", time="time"))
+    assert stream.first == 120
+
+
 def test_both_ways_to_say_what_trains_are_refused(tmp_path: Path) -> None:
     """Two answers to one question are an error."""
     file = drifting(tmp_path / "t.csv", days=2)
