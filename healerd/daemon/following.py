@@ -209,7 +209,7 @@ def _undo(reach: Reach, intent: Intent, world: World) -> Intent:
     if isinstance(taken, Intent):
         return taken
     assert intent.test is not None, "what was judged had a test"
-    if world.now < intent.test.deadline_at:
+    if world.now < intent.test.deadline_at and world.registry.active == intent.test.version:
         return retell(reach, intent, f"worse; the undo waits: {taken.reason}")
     reason = f"worse, and not undone: {taken.reason}"
     with reach.store.transaction() as tx:

@@ -174,12 +174,22 @@ def test_s12_the_rows_that_judge_never_trained(bench: Bench) -> None:
     assert bench.intent().result["judged"]["n"] == 120
 
 
+def wait_out_patience(bench: Bench, *, label: float) -> None:
+    """Close windows until a candidate has had all that it is given."""
+    for _ in range(bench.settings.healing.choose_windows + 4):
+        bench.close_windows(1, label=label)
+        bench.step()
+
+
 def test_a_candidate_without_a_sure_gain_is_refused(make: Make) -> None:
-    """A candidate that does no better than the active version ends its heal; nothing moves."""
+    """A candidate is given the windows that come; if it does no better by then its heal ends, and nothing moves."""
     bench = make()
     bench.close_windows(6, label=0.0)
     bench.propose("retrain")
     bench.step()
+    assert bench.intent().state is S.CONFIRMED
+    assert "not accepted yet" in bench.intent().reason
+    wait_out_patience(bench, label=0.0)
     assert bench.intent().state is S.REFUSED
     assert bench.store.get(Outcome, "h1").result is Result.NO_CHANGE
     assert bench.registry.active == "zero"
@@ -194,6 +204,7 @@ def test_a_candidate_worse_than_a_stored_version_is_refused(make: Make) -> None:
     bench.close_windows(2, label=1.0, noise=0.2)
     bench.propose("retrain")
     bench.step()
+    wait_out_patience(bench, label=1.0)
     assert bench.intent().state is S.REFUSED
     assert "`one`, which is stored" in bench.intent().reason
 
