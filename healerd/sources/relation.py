@@ -221,7 +221,10 @@ def _header(file: Path) -> tuple[str, list[str]]:
         raise SourceError(f"the file `{file}` cannot be read as UTF-8 text: {problem}") from problem
     if len(header) == HEADER_BYTES_MAX:
         raise SourceError(f"the first line of `{file}` is longer than {HEADER_BYTES_MAX:,} characters: {_TOO_WIDE}")
-    splits = {mark: next(csv.reader([header], delimiter=mark), []) for mark in (",", ";", "\t", "|")}
+    try:
+        splits = {mark: next(csv.reader([header], delimiter=mark), []) for mark in (",", ";", "\t", "|")}
+    except csv.Error as problem:  # a name of more than 131,072 characters, by one of the marks
+        raise SourceError(f"the first line of `{file}` holds no names of columns: {problem}; {_TOO_WIDE}") from problem
     delimiter = max(splits, key=lambda mark: len(splits[mark]))
     _check_width(str(file), len(splits[delimiter]))
     return delimiter, splits[delimiter]
