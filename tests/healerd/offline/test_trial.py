@@ -189,7 +189,13 @@ def test_rules_with_errors_end_before_anything_is_written(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "given",
-    [{"target": "nothing"}, {"estimator": "no.such:Model"}, {"json": Path("/nowhere/out.json")}, {"train_rows": 5}],
+    [
+        {"target": "nothing"},
+        {"estimator": "no.such:Model"},
+        {"json": Path("/nowhere/out.json")},
+        {"train_rows": 5},
+        {"state": Path("/dev/null/state")},
+    ],
 )
 def test_bad_input_leaves_nothing_behind(tmp_path: Path, given: dict[str, Any]) -> None:
     """An option that makes no sense ends with exit code 2 and nothing half written."""
