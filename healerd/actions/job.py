@@ -12,9 +12,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +31,12 @@ THREADS = 2
 """Threads a job's numeric libraries may use: the daemon shares the machine with the model it watches."""
 ROWS_TRIED = 20
 
-Trainer = Callable[[Mapping[str, Column], Column], Model]
+Trainer = Callable[..., Model]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingJob:
-    """What to fit, on which rows, and under which name and key to store it."""
+    """What to fit, on which rows, and under which name and key to store it. `args` are handed to the entry by name."""
 
     key: str
     entry: str
@@ -45,6 +46,7 @@ class TrainingJob:
     features: Mapping[str, Column]
     label: Column
     deadline_s: float
+    args: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,7 +71,7 @@ class Score:
 def train(job: TrainingJob) -> Version:
     """Fit a model by the job's entry point, try it on a few rows, and store it. Raises ActionError."""
     trainer = _entry(job.entry)
-    model = trainer(job.features, job.label)
+    model = trainer(job.features, job.label, **job.args)
     few = {name: column[:ROWS_TRIED] for name, column in job.features.items()}
     _predict(model, few, rows=min(ROWS_TRIED, len(job.label)))
     return Registry(job.registry, job.pipeline).add(model, job.draft)

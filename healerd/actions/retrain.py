@@ -125,6 +125,7 @@ def _start(world: World, *, key: str, name: str, start: datetime, end: datetime,
         features={name: column[-TRAIN_ROWS_MAX:] for name, column in rows.features.items()},
         label=rows.label[-TRAIN_ROWS_MAX:],
         deadline_s=settings.deadline,
+        args=settings.args,
     )
     world.worker.start(job)
 

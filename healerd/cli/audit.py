@@ -48,6 +48,7 @@ def verify(client: Client, show: Show) -> int:
         )
     if sound:
         show.note(
-            "nobody who lacks this machine changed it; whoever owns it needs a head kept elsewhere to be found out"
+            "no entry was changed, removed or put in between since it was written; whoever owns this machine could "
+            "write the whole log anew: to find that out, keep the head elsewhere and compare"
         )
     return Exit.OK if sound else Exit.CHECK_FAILED

@@ -122,6 +122,10 @@ def _sqlite(patient: Patient) -> Iterator[Finding]:
 
 def _folder(patient: Patient) -> Iterator[Finding]:
     folder = patient.state
+    if folder.exists() and not folder.is_dir():
+        mend = "name a folder with --state DIR, or in the configuration"
+        yield Finding(check="state folder", level="fail", said=f"`{folder}` is a file", mend=mend)
+        return
     if not folder.is_dir():
         yield Finding(check="state folder", level="warn", said=f"no `{folder}` yet", mend="`healerd run` makes it")
         return
@@ -142,8 +146,9 @@ def _daemon(patient: Patient) -> Iterator[Finding]:
         try:
             patient.client.link.get("/v1/status")
         except HealerdError as error:
-            mend = "" if isinstance(error, ControlError) else "see its log"
-            yield Finding(check="daemon", level="warn", said=str(error), mend=mend)
+            away = isinstance(error, ControlError)
+            said = f"none answers at `{socket}`" if away else str(error)
+            yield Finding(check="daemon", level="warn", said=said, mend="`healerd run`" if away else "see its log")
         return
     yield Finding(check="daemon", level="ok", said=f"process {patient.status['daemon'].get('pid')} answers")
     yield Finding(check="you", level="ok", said=f"{patient.status['you']['name']}: {_roles(patient.status)}")

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from healerd import __version__
 from healerd.cli.exits import Exit
 from healerd.errors import HealerdError
 
@@ -92,6 +93,7 @@ class LazyGroup(click.Group):
     epilog="Each verb has its own --help. What is running lies in the state folder: --state DIR, or --config FILE.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+@click.version_option(__version__, message="healerd %(version)s")
 def cli() -> None:
     """Hold the verbs together; does nothing itself."""
 

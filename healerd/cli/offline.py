@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from healerd.cli.exits import Exit
+
 __all__ = ["demo", "try_"]
 
 json_file = click.option(
@@ -52,7 +54,7 @@ class Moment(click.ParamType[datetime]):
 @click.command("try", help="Run the whole loop over a table of your own, offline.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--target", required=True, metavar="COLUMN", help="What the model predicts.")
-@click.option("--time", required=True, metavar="COLUMN", help="When a row is served.")
+@click.option("--time", metavar="COLUMN", help="When a row is served [default: rows are taken in the file's order].")
 @click.option("--train-rows", type=click.IntRange(min=1), help="The first so many rows train the first model.")
 @click.option("--train-until", type=Moment(), help="The rows before this time train the first model.")
 @click.option("--window", "window_s", type=WindowLength(), help="Length of the windows, as in 30m or 1d.")
@@ -68,8 +70,10 @@ def try_(**given: Any) -> int:
         raise click.UsageError("give --train-rows or --train-until, not both")
     from healerd.offline import TryOptions, run_try
 
-    code: int = run_try(TryOptions(**given))
-    return code
+    try:
+        return run_try(TryOptions(**given))
+    except KeyboardInterrupt:
+        return _broken_off(given["state"])
 
 
 @click.command(help="Watch the whole loop on a year of real flights.")
@@ -81,5 +85,17 @@ def demo(**given: Any) -> int:
     """Hand the options on."""
     from healerd.offline import DemoOptions, run_demo
 
-    code: int = run_demo(DemoOptions(**given))
-    return code
+    try:
+        return run_demo(DemoOptions(**given))
+    except KeyboardInterrupt:
+        return _broken_off(given["state"])
+
+
+def _broken_off(state: Path | None) -> Exit:
+    """Say what is left of a run that a person stopped, and how to go on."""
+    lines = ["", "broken off; nothing was kept: with `--state DIR` a run can be looked into, and goes on from there"]
+    if state is not None:
+        lines = ["", "broken off; the same command goes on from here. Look into it:"]
+        lines += [f"  healerd {verb} --state {state}" for verb in ("status", "trace list", "audit verify")]
+    click.echo("\n".join(lines), err=True)
+    return Exit.INTERRUPTED

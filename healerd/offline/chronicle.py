@@ -67,7 +67,7 @@ class Chronicle:
         if intent.state in WAITS and (was is None or was.state != intent.state):
             yield _event(entry, WAITS[intent.state], intent, reason=intent.reason or intent.default)
         if intent.effect_at is not None and (was is None or was.effect_at is None):
-            yield _event(entry, EventKind.ACTED, intent, reason=intent.reason)
+            yield _event(entry, EventKind.ACTED, intent, reason=self._why(intent))
         if intent.state in TERMINAL_STATES and (was is None or was.state not in TERMINAL_STATES):
             yield _event(entry, EventKind.ENDED, intent, reason=intent.reason, outcome=self._outcome(intent))
 
@@ -91,6 +91,12 @@ class Chronicle:
         said = f"{answer.reason} (by `{answer.author}`)"
         intent = self._intents.get(answer.intent_id)
         return _event(entry, EventKind.ANSWERED, intent, reason=said, outcome=answer.kind.value)
+
+    def _why(self, intent: Intent) -> str:
+        """Say to which stored version it went, if to one, and why that was decided."""
+        decision = self.store.get(Decision, intent.decision_id)
+        to = f"to `{intent.target}`" if intent.target else ""
+        return "; ".join(part for part in (to, intent.reason or (decision.reason if decision else "")) if part)
 
     def _outcome(self, intent: Intent) -> str:
         judged = self.store.get(Outcome, intent.id)

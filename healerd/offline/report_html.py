@@ -126,7 +126,7 @@ def _marks(events: Sequence[EventRecord], stream: Stream) -> Iterator[str]:
         if not injected and not (event.kind is EventKind.ACTED and event.action in MARKS):
             continue
         x = _x(datetime.fromisoformat(event.at), stream)
-        colour = "#000" if injected else MARKS[event.action or ""]
+        colour = "currentColor" if injected else MARKS[event.action or ""]
         said = escape(f"{event.at[:10]} {'injected: ' + event.reason if injected else event.action}")
         dash = "2 3" if injected else "5 3"
         yield (

@@ -11,7 +11,7 @@ SIMULATED_NOTE = (
     "act alone"
 )
 QUIET = frozenset({EventKind.ANNOUNCED, EventKind.ASKED, EventKind.ANSWERED})
-"""What is not told where no person is asked: it is counted at the end."""
+"""What is not told where no person is asked: it is counted at the end. A person has seen the questions themselves."""
 GAVE_WAY = frozenset({"unknown", "withdrawn"})
 """How an action ends that another one replaced: the other one is told."""
 REASON_MAX = 160
@@ -21,7 +21,8 @@ def is_told(event: EventRecord, *, to_person: bool) -> bool:
     """Tell whether an event is worth a line as it happens; all of them are in the JSON and in the page."""
     if event.kind is EventKind.ENDED and event.outcome in GAVE_WAY:
         return False
-    return to_person or event.kind not in QUIET
+    asked = event.kind in {EventKind.ANNOUNCED, EventKind.ASKED}
+    return event.kind not in QUIET or (to_person and not asked)
 
 
 def event_line(event: EventRecord) -> str:
@@ -50,6 +51,8 @@ def verdict(report: Report) -> Iterator[str]:
     yield from table([*rows, ("healerd", report.healerd.quality, report.healerd.retrains)], report.metric)
     yield ""
     yield f"healerd: {counted(report.healerd)}"
+    if not report.events:
+        yield "nothing was wrong enough to open an incident, so nothing was done"
     answers = sum(event.kind is EventKind.ANSWERED for event in report.events)
     if answers:
         yield f"{answers} questions were answered by people or by the operator recorded as `simulated`"

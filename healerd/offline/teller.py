@@ -1,6 +1,8 @@
 """Where an offline run speaks: the story to one place, progress to another. Must never decide what is worth telling."""
 
+import shutil
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -23,7 +25,7 @@ class Teller:
     def say(self, text: str = "") -> None:
         """Write a line; a bar makes room for it."""
         self._draw("")
-        self.out.write(f"{text}\n")
+        self.out.write(f"{_wrapped(text) if self.out.isatty() else text}\n")
         self.out.flush()
 
     def ask(self, text: str) -> None:
@@ -45,3 +47,12 @@ class Teller:
             self.err.write(CLEARED + text)
             self.err.flush()
             self._bar = text
+
+
+def _wrapped(text: str) -> str:
+    """Break long lines between words, and indent what goes on below by two more than its line."""
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2))
+        for line in text.split("\n")
+    )

@@ -70,7 +70,7 @@ class PersonOperator:
         for line in say_intent(intent_view(core.store, intent.id)):
             self.teller.say(f"    {line}")
         silent = "it runs" if intent.state is IntentState.ANNOUNCED else "the simulated operator approves it"
-        return self.ask(f"    {KEYS} | silence: {silent}", wait_s)
+        return self.ask(f"    {KEYS} | no answer here: {silent}", wait_s)
 
 
 def ask_at_terminal(teller: Teller, question: str, seconds: int) -> str | None:

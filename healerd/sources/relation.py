@@ -129,7 +129,7 @@ class Relation:
             ) WHERE bad ORDER BY n LIMIT 1"""
         rows, values = self.fetch(sql)
         if len(rows):
-            value = "nothing" if values[0] is None or values[0] is np.ma.masked else f"`{values[0]}`"
+            value = "an empty value" if values[0] is None or values[0] is np.ma.masked else f"`{values[0]}`"
             raise SourceError(f"`{self.path}`, row {rows[0]:,}, column `{column}`: {value} {flaw}")
 
 
@@ -218,7 +218,7 @@ def _header(file: Path) -> tuple[str, list[str]]:
         with _open_text(file) as text:
             header = text.readline(HEADER_BYTES_MAX)
     except (UnicodeDecodeError, OSError) as problem:
-        raise SourceError(f"the file `{file}` cannot be read as UTF-8 text: {problem}") from problem
+        raise SourceError(f"the file `{file}` cannot be read as UTF-8 text: {problem}; save it as UTF-8") from problem
     if len(header) == HEADER_BYTES_MAX:
         raise SourceError(f"the first line of `{file}` is longer than {HEADER_BYTES_MAX:,} characters: {_TOO_WIDE}")
     try:

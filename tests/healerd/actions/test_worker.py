@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,14 @@ def test_a_job_stores_what_it_fitted(registry: Registry, trainers: str, worker: 
     assert registry.made_by(KEY, "fitted") is not None
     assert worker.score(registry, ["fitted"], features(2))["fitted"].output == pytest.approx([3.0, 3.0])
     assert worker.look(KEY).run is Run.ABSENT
+
+
+def test_the_configured_args_reach_the_training_function(registry: Registry, worker: Worker) -> None:
+    """What `actions.retrain.args` holds is handed to the entry by name: a chosen estimator is the one fitted."""
+    job = a_job(registry, "healerd.offline.estimator:fit")
+    worker.start(replace(job, args={"estimator": "sklearn.linear_model:Ridge", "task": "regression"}))
+    worker.wait(KEY)
+    assert type(registry.load("fitted").estimator).__name__ == "Ridge"
 
 
 @pytest.mark.parametrize(

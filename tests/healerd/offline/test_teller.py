@@ -2,6 +2,8 @@
 
 import io
 
+import pytest
+
 from healerd.offline.teller import Teller
 
 
@@ -35,3 +37,13 @@ def test_without_a_bar_nothing_is_wiped() -> None:
     teller = Teller(out=io.StringIO(), err=io.StringIO())
     teller.say("story")
     assert (teller.out.getvalue(), teller.err.getvalue()) == ("story\n", "")
+
+
+def test_a_terminal_gets_lines_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word is cut at the edge of a terminal, and what goes on below is indented; a pipe gets the line whole."""
+    monkeypatch.setenv("COLUMNS", "24")
+    screen, pipe = Screen(), io.StringIO()
+    for out in (screen, pipe):
+        Teller(out=out, err=io.StringIO()).say("  why  the jet stream has weakened\n")
+    assert screen.getvalue() == "  why  the jet stream\n    has weakened\n\n"
+    assert pipe.getvalue() == "  why  the jet stream has weakened\n\n"

@@ -54,6 +54,13 @@ def copy(ran: Ran, folder: Path) -> Path:
     return Path(shutil.copytree(ran.state, folder / "copy"))
 
 
+def test_each_action_that_took_effect_says_why(ran: Ran) -> None:
+    """A line of the story, and of the JSON, is never a bare verb."""
+    acted = [event for event in ran.report.events if event.kind is EventKind.ACTED]
+    assert acted
+    assert all(event.reason for event in acted)
+
+
 def test_the_json_has_the_keys_of_the_contract(ran: Ran) -> None:
     """Other tools find every key of the contract, and nothing else at the top."""
     found = json.loads(ran.json.read_text())

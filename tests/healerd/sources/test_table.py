@@ -113,7 +113,7 @@ def test_a_source_without_labels_has_none(tmp_path: Path) -> None:
         (ROWS, {"time": "tiem"}, "no column `tiem`: did you mean `time`?"),
         (ROWS, {"features": ["aeg"]}, "no column `aeg`: did you mean `age`?"),
         (ROWS.replace("2026-01-01T00:20:00Z", "soon"), {}, "row 2, column `time`: `soon` is no time"),
-        (ROWS.replace("b,2026", ",2026"), {}, "row 2, column `id`: nothing is no id"),
+        (ROWS.replace("b,2026", ",2026"), {}, "row 2, column `id`: an empty value is no id"),
         (ROWS.replace("44,,1,0", "44,,1,no"), {}, "row 3, column `label`: `no` is no number"),
         (ROWS.replace(",Genf,", ",Genf,9,"), {}, "line 3: 7 fields, but the header has 6"),
         (ROWS, {"path": "row.csv"}, "did you mean `rows.csv`?"),
