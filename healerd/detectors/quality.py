@@ -71,11 +71,13 @@ def _check_feature(seen: Observation, one: FeatureYardstick) -> Iterator[Measure
     yield _rate(seen, "wrong_type", one.name, count=counts.wrong_type, n=rows, limit=spare)
     if n == 0 or one.n == 0:
         return
-    unseen = int(counts.cells[one.empty].sum())
-    yield _rate(seen, "unseen", one.name, count=unseen, n=n, limit=habit.unseen + spare)
+    varied = int((one.cells > 0).sum()) > 1  # of a constant nobody knows which other values are healthy: drift warns
+    if varied:
+        unseen = int(counts.cells[one.empty].sum())
+        yield _rate(seen, "unseen", one.name, count=unseen, n=n, limit=habit.unseen + spare)
     stuck = (1 + habit.stuck) / 2
     yield _rate(seen, "stuck", one.name, count=int(counts.cells[~one.empty].max()), n=n, limit=stuck, tries=1 / stuck)
-    if isinstance(one.cell_map, NumberMap):
+    if varied and isinstance(one.cell_map, NumberMap):
         outside = int(counts.cells[0] + counts.cells[-1])
         yield _rate(seen, "out_of_range", one.name, count=outside, n=n, limit=habit.out_of_range + spare)
         yield _scaled(seen, one, one.cell_map, counts)

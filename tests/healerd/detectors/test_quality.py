@@ -73,6 +73,15 @@ def test_s13_each_fault_of_a_feature_is_bad_and_named(name, spoil, said):
     assert any(f"`{name}`" in reason and said in reason for reason in reasons)
 
 
+def test_a_constant_that_begins_to_move_is_drift_and_not_bad_data():
+    """What the reference knows at one value only has no healthy range; that it is missing is bad all the same."""
+    still = a_yardstick({"x": np.zeros(6000)}, windows=20)
+    moved, _ = detect_quality(an_observation(still, {"x": seeded(54).normal(5, 1, N)}), {})
+    gone, _ = detect_quality(an_observation(still, {"x": np.full(N, np.nan)}), {})
+    assert quality(moved)[0] == Quality.GOOD
+    assert quality(gone)[0] == Quality.BAD
+
+
 def test_s13_a_lost_column_is_bad():
     """A column that no longer comes is all missing."""
     found = columns(seeded(53))
