@@ -1,0 +1,41 @@
+"""`healerd rules check`: every finding of every file, with place and mend. Must never end with 0 while an error stands."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from healerd.cli.exits import Exit
+from healerd.cli.options import json_option
+from healerd.cli.rules.load import config_option, files_argument, load_sets
+from healerd.cli.show import Show
+from healerd_rules import Loaded, render
+
+__all__ = ["check"]
+
+
+@click.command(help="Check rule files [default: those of the configuration]: syntax, names, types, units, dead rules.")
+@files_argument
+@config_option
+@json_option
+def check(files: tuple[Path, ...], config: Path | None, as_json: bool) -> int:
+    """Print every finding of every file; ends with 7 when one is an error."""
+    show, sets = Show(as_json=as_json), load_sets(files, config)
+    code = Exit.CHECK_FAILED if any(loaded.ruleset is None for loaded in sets.values()) else Exit.OK
+    if as_json:
+        show.json({"sets": [{"name": name, **_to_json(loaded)} for name, loaded in sets.items()]})
+        return code
+    for name, loaded in sets.items():
+        if loaded.diagnostics:
+            show.text(render(loaded.diagnostics, loaded.sources))
+        if loaded.ruleset is not None:
+            show.note(f"{name}: {len(loaded.ruleset.rules)} rules, id {loaded.ruleset.id[:12]}")
+    return code
+
+
+def _to_json(loaded: Loaded) -> dict[str, Any]:
+    return {
+        "id": loaded.ruleset.id if loaded.ruleset else None,
+        "rules": len(loaded.ruleset.rules) if loaded.ruleset else None,
+        "findings": [finding.to_json() for finding in loaded.diagnostics],
+    }
