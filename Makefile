@@ -31,7 +31,7 @@ format: setup  ## format and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 
 lock:  ## pin the dependencies anew (needs uv)
-	uv pip compile pyproject.toml build.in --group dev --generate-hashes --universal \
+	uv pip compile pyproject.toml build.in --all-extras --group dev --generate-hashes --universal \
 	  --python-version 3.11 --no-header --no-annotate -o requirements.lock
 
 setup: $(READY)
