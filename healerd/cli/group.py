@@ -39,10 +39,13 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "audit": ("audit:audit", "Verify the record of everything that happened."),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
-    "Run": {
-        "run": ("run:run", "Run the daemon in the foreground."),
+    "Try": {
+        "detect": ("detect:detect", "Score each point of a numeric series by those before it."),
         "try": ("offline:try_", "Run the whole loop over a table of your own, offline."),
         "demo": ("offline:demo", "Watch the whole loop on a year of real flights."),
+    },
+    "Run": {
+        "run": ("run:run", "Run the daemon in the foreground."),
         "version": ("about:version", "Print the version."),
         "completion": ("about:completion", "Print the completion script of a shell."),
     },

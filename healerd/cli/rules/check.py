@@ -1,4 +1,4 @@
-"""`healerd rules check`: every finding of every file, with place and mend. Must never end with 0 while an error stands."""
+"""`healerd rules check`: every finding of every file, with place and mend. Must never hide one."""
 
 from pathlib import Path
 from typing import Any
