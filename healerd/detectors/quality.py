@@ -19,7 +19,7 @@ from healerd.detectors.observation import Observation, State
 from healerd.detectors.yardstick import Bounds, FeatureYardstick
 from healerd.model import Layer, Measurement, Quality
 from healerd.profiles.counts import Counts
-from healerd.profiles.maps import NumberMap
+from healerd.profiles.maps import OUTER, NumberMap
 from healerd.profiles.ranks import quantiles
 from healerd.profiles.reference import QUARTILES, stretch
 
@@ -33,7 +33,7 @@ SAID = {
     "missing": "{subject}: {value:.0%} of the values are missing",
     "wrong_type": "{subject}: {value:.0%} of the values are of the wrong type",
     "unseen": "{subject}: {value:.0%} of the values are unlike any in the reference",
-    "out_of_range": "{subject}: {value:.0%} of the values lie outside the reference's range",
+    "out_of_range": "{subject}: {value:.0%} of the values lie far outside the reference's range",
     "stuck": "{subject}: {value:.0%} of the values are one and the same",
     "scaled": "{subject}: all quartiles are scaled by about {value:.2f}",
     "rows": "{value:.0f} rows, far from the usual number",
@@ -73,10 +73,11 @@ def _check_feature(seen: Observation, one: FeatureYardstick) -> Iterator[Measure
         return
     varied = int((one.cells > 0).sum()) > 1  # of a constant nobody knows which other values are healthy: drift warns
     if varied:
-        unseen = int(counts.cells[one.empty].sum())
+        unseen = int(counts.cells[one.unseen].sum())
         yield _rate(seen, "unseen", one.name, count=unseen, n=n, limit=habit.unseen + spare)
     stuck = (1 + habit.stuck) / 2
-    yield _rate(seen, "stuck", one.name, count=int(counts.cells[~one.empty].max()), n=n, limit=stuck, tries=1 / stuck)
+    within = counts.cells[OUTER:-OUTER] if isinstance(one.cell_map, NumberMap) else counts.cells[~one.unseen]
+    yield _rate(seen, "stuck", one.name, count=int(within.max()), n=n, limit=stuck, tries=1 / stuck)
     if varied and isinstance(one.cell_map, NumberMap):
         outside = int(counts.cells[0] + counts.cells[-1])
         yield _rate(seen, "out_of_range", one.name, count=outside, n=n, limit=habit.out_of_range + spare)

@@ -15,7 +15,7 @@ from healerd.profiles.counts import Tally
 from healerd.profiles.maps import CellMap, NumberMap
 from healerd.profiles.places import Places, places
 from healerd.profiles.ranks import Shares, cumulative, quantiles
-from healerd.profiles.reference import QUARTILES, Habit, ReferenceProfile
+from healerd.profiles.reference import QUARTILES, Habit, ReferenceProfile, unseen_cells
 
 __all__ = ["Bounds", "FeatureYardstick", "Yardstick", "make_yardstick"]
 
@@ -44,7 +44,7 @@ class FeatureYardstick:
     n: int
     places: Places
     shares: Shares
-    empty: Mask
+    unseen: Mask
     quartiles: tuple[float, ...]
     margin: float
     grown: Bounds | None
@@ -89,7 +89,7 @@ def _feature(name: str, reference: ReferenceProfile, settings: DetectionSettings
         n=n,
         places=places(cell_map, cells),
         shares=cumulative(cells),
-        empty=cells == 0,
+        unseen=unseen_cells(cell_map, cells),
         quartiles=quartiles,
         margin=margin + settings.drift_tolerance,
         grown=_bounds(cell_map, quartiles, factor, margin) if numeric else None,

@@ -19,6 +19,7 @@ from healerd.errors import SourceError
 
 __all__ = [
     "CELLS",
+    "OUTER",
     "CellMap",
     "Cells",
     "Maps",
@@ -34,6 +35,13 @@ __all__ = [
 
 CELLS = 8192
 """Cells between the reference's smallest and largest value: D is then exact to .001 (see the README)."""
+
+OUTER = 2
+"""Cells on each side of the range: one for values near it, one for values far from it."""
+FAR_SHARE = 0.5
+"""On the linear scale a value is far from the range when it is off by more than this share of the range's width."""
+FAR_BITS = 2.0**23
+"""On the scale of bits a value is far from the range when it is off by more than this: a factor of two."""
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -52,7 +60,7 @@ class ProfileSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberMap:
-    """Cells of a numeric feature: 0 lies below the reference's range, 1..CELLS within, CELLS + 1 above.
+    """Cells of a numeric feature: far below the reference's range, below it, CELLS within, above it, far above it.
 
     `linear` cuts [low, high] evenly. `bits` cuts the ordered bit patterns of float32 evenly, which is nearly
     logarithmic: a heavy tail then does not starve the middle. -inf lies below, +inf above, -0.0 is 0.0.
@@ -64,15 +72,23 @@ class NumberMap:
 
     @property
     def size(self) -> int:
-        """How many cells there are, the two outer ones included."""
-        return CELLS + 2
+        """How many cells there are, the outer ones included."""
+        return CELLS + 2 * OUTER
+
+    @property
+    def far(self) -> float:
+        """How many cells' width off the range a value is far from it."""
+        return FAR_SHARE * CELLS if self.scale == "linear" else FAR_BITS * self._slope()[1]
 
     def cells(self, values: Values) -> Cells:
         """Give each value, NaN excepted, its cell."""
         low, per_unit = self._slope()
         with np.errstate(over="ignore"):
-            place = (self._coordinate(values) - low) * per_unit + 1.0
-        found: Cells = np.clip(place, 0, CELLS + 1).astype(np.intp)
+            place = (self._coordinate(values) - low) * per_unit + OUTER
+        found: Cells = np.clip(place, 1, CELLS + OUTER).astype(np.intp)
+        far = self.far
+        found[(place < OUTER - far) | (values == -np.inf)] = 0
+        found[(place > CELLS + OUTER + far) | (values == np.inf)] = CELLS + OUTER + 1
         return found
 
     def edges(self, at: Cells | None = None) -> Values:

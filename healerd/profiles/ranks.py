@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.special import kolmogorov
 
 from healerd.profiles.counts import Tally
-from healerd.profiles.maps import CELLS, NumberMap, Values
+from healerd.profiles.maps import CELLS, OUTER, NumberMap, Values
 
 __all__ = [
     "Shares",
@@ -71,9 +71,9 @@ def quantiles(cells: Tally, number_map: NumberMap, at: tuple[float, ...]) -> tup
         return tuple(float("nan") for _ in at)
     wanted = np.maximum(np.array(at) * upto[-1], 1e-9)
     cell = np.searchsorted(upto, wanted)
-    inner = np.clip(cell - 1, 0, CELLS - 1)
+    inner = np.clip(cell - OUTER, 0, CELLS - 1)
     within = (wanted - upto[cell] + cells[cell]) / cells[cell]
-    part = np.where(cell == 0, 0.0, np.where(cell == CELLS + 1, 1.0, within))
+    part = np.where(cell < OUTER, 0.0, np.where(cell >= CELLS + OUTER, 1.0, within))
     low, high = number_map.edges(inner), number_map.edges(inner + 1)
     return tuple((low * (1 - part) + high * part).tolist())
 
@@ -105,6 +105,6 @@ def _before(upto: Tally) -> Tally:
 
 def wasserstein(first: Shares, second: Shares, edges: Values) -> float:
     """Mean distance rows must be moved, in the feature's unit: integral of |F - G| over the reference's range."""
-    gap = np.abs(first - second)[1:-1]
+    gap = np.abs(first - second)[OUTER:-OUTER]
     with np.errstate(over="ignore"):
         return float((gap * np.diff(edges)).sum())

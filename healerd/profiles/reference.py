@@ -16,7 +16,7 @@ import numpy as np
 
 from healerd.columns import Mask
 from healerd.profiles.counts import Counts, Profile, Tally, from_bytes, merge, to_bytes
-from healerd.profiles.maps import CellMap, Maps, NameMap, maps_from_json, maps_to_json
+from healerd.profiles.maps import CellMap, Maps, NameMap, NumberMap, maps_from_json, maps_to_json
 from healerd.profiles.places import Places, places
 from healerd.profiles.ranks import quantiles
 
@@ -24,12 +24,16 @@ __all__ = [
     "QUARTILES",
     "Habit",
     "ReferenceProfile",
+    "far_cells",
     "make_reference",
     "reference_from_bytes",
     "reference_to_bytes",
     "stretch",
+    "unseen_cells",
 ]
 
+CODE_NEW_MAX = 0.007
+"""Of a number that is a code at most this share of the rows has a value not seen before."""
 ROWS_MIN = 20
 """Rows below which the shares of a window say too little to be a habit."""
 QUARTILES = (0.25, 0.5, 0.75)
@@ -39,7 +43,8 @@ QUARTILES = (0.25, 0.5, 0.75)
 class Habit:
     """How one feature behaves from window to window of the reference: the largest share any window showed.
 
-    `unseen` and `out_of_range` compare each window of the second half with all before it. `stuck` is the share of the
+    `unseen` and `out_of_range` compare each window of the second half with all before it, and count whatever lies
+    outside the range so far, near or far: a feature that wanders may wander on. `stuck` is the share of the
     commonest cell, `scaled` the logarithm of the largest common factor of the quartiles. `location_var` and
     `spread_var` are the variance between windows, beyond chance, of the mean mid-rank and the mean spread.
     """
@@ -95,9 +100,10 @@ def make_reference(maps: Maps, windows: Sequence[Profile]) -> ReferenceProfile:
 def _habit(cell_map: CellMap, whole: Counts, windows: Sequence[Counts]) -> Habit:
     full = [one for one in windows if one.n >= ROWS_MIN] or [whole]
     judged = _in_turn(full)
+    least = _singles(whole.cells) if isinstance(cell_map, NameMap) or not whole.n else 0.0
     return Habit(
         missing=max(_missing_share(one) for one in (whole, *windows)),
-        unseen=max(_singles(whole.cells), *(_share(one.cells, before == 0) for before, one in judged), 0.0),
+        unseen=max([least, *(_share(one.cells, _new(cell_map, before)) for before, one in judged)]),
         out_of_range=max((_share(one.cells, _outside(before)) for before, one in judged), default=0.0),
         stuck=max(float(one.cells.max()) / max(one.n, 1) for one in (whole, *full)),
         scaled=_scaled(cell_map, whole.cells, full),
@@ -135,6 +141,31 @@ def _outside(cells: Tally) -> Mask:
     outside = np.ones(len(cells), np.bool_)
     if filled.size:
         outside[filled[0] : filled[-1] + 1] = False
+    return outside
+
+
+def _new(cell_map: CellMap, before: Tally) -> Mask:
+    unseen = unseen_cells(cell_map, before)
+    return unseen if isinstance(cell_map, NameMap) else unseen | _outside(before)
+
+
+def unseen_cells(cell_map: CellMap, cells: Tally) -> Mask:
+    """The cells that are unlike all these rows: names and codes that no row has, and numbers far from the range.
+
+    A number of which hardly ever a new value comes is a code: an hour, a shop, the length of a route. Of any other
+    number a value between two known ones is nothing new, also when a sensor begins to measure in finer steps.
+    """
+    code = int((cells > 0).sum()) > 1 and _singles(cells) <= CODE_NEW_MAX
+    return np.asarray(cells == 0) if isinstance(cell_map, NameMap) or code else far_cells(cell_map, cells)
+
+
+def far_cells(cell_map: CellMap, cells: Tally) -> Mask:
+    """The cells far below the first and far above the last that holds rows."""
+    filled = np.flatnonzero(cells)
+    outside = np.ones(len(cells), np.bool_)
+    if filled.size and isinstance(cell_map, NumberMap):
+        far = int(cell_map.far)
+        outside[max(0, filled[0] - far) : filled[-1] + far + 1] = False
     return outside
 
 

@@ -73,6 +73,23 @@ def test_s13_each_fault_of_a_feature_is_bad_and_named(name, spoil, said):
     assert any(f"`{name}`" in reason and said in reason for reason in reasons)
 
 
+def test_finer_steps_and_a_hard_winter_are_not_bad_data():
+    """Values between the known ones, and values somewhat beyond the range, are drift at most: they are plausible."""
+    rng = seeded(55)
+    price = a_yardstick({"x": np.round(rng.gamma(4, 10, 2000), 1)}, windows=20)
+    finer, _ = detect_quality(an_observation(price, {"x": rng.gamma(4, 10, N)}), {})
+    demand = a_yardstick({"x": rng.uniform(100, 200, 6000)}, windows=20)
+    winter, _ = detect_quality(an_observation(demand, {"x": rng.uniform(120, 240, N)}), {})
+    assert quality(finer) == quality(winter) == (Quality.GOOD, ())
+
+
+def test_a_code_that_nobody_knows_is_bad():
+    """A number of which no new value comes is a code, like a name: the hour 27 lies near the range, and is bad."""
+    hours = a_yardstick({"x": seeded(56).integers(0, 24, 6000).astype(float)}, windows=20)
+    found, _ = detect_quality(an_observation(hours, {"x": np.full(N, 27.0)}), {})
+    assert quality(found) == (Quality.BAD, ("`x`: 100% of the values are unlike any in the reference",))
+
+
 def test_a_constant_that_begins_to_move_is_drift_and_not_bad_data():
     """What the reference knows at one value only has no healthy range; that it is missing is bad all the same."""
     still = a_yardstick({"x": np.zeros(6000)}, windows=20)

@@ -28,8 +28,8 @@ def test_the_reference_lies_in_its_own_range(reference):
     """Every finite value of the reference has an inner cell; infinities have the outer ones."""
     values = np.array(reference)
     cells = fit({"x": values}).features["x"].cells(values)
-    assert ((cells >= 1) & (cells <= CELLS))[np.isfinite(values)].all()
-    assert (cells[values == np.inf] == CELLS + 1).all()
+    assert ((cells >= 2) & (cells <= CELLS + 1))[np.isfinite(values)].all()
+    assert (cells[values == np.inf] == CELLS + 3).all()
     assert (cells[values == -np.inf] == 0).all()
 
 
@@ -47,7 +47,19 @@ def test_a_constant_has_one_cell_and_its_neighbours_lie_outside(value):
     one = fit({"x": np.full(9, value)}).features["x"]
     apart = max(abs(value) * 1e-6, 1e-200)
     below, same, above = one.cells(np.array([value - apart, value, value + apart]))
-    assert (below, same, above) == (0, 1, CELLS + 1)
+    assert below < same < above
+    assert same == 2
+    assert below in (0, 1)
+    assert above in (CELLS + 2, CELLS + 3)
+
+
+def test_far_is_half_the_width_or_a_factor_of_two():
+    """Just beyond the range is near it; far is half its width on the linear scale, a factor of two on that of bits."""
+    even = fit({"x": np.linspace(10, 20, 99)}).features["x"]
+    assert even.cells(np.array([4.9, 5.1, 9.9, 20.1, 24.9, 25.1])).tolist() == [0, 1, 1] + [CELLS + 2] * 2 + [CELLS + 3]
+    heavy = fit({"x": np.exp(np.linspace(0, 20, 99))}).features["x"]
+    top = np.exp(20.0)
+    assert heavy.cells(np.array([0.4, 0.7, 1.5 * top, 3 * top])).tolist() == [0, 1, CELLS + 2, CELLS + 3]
 
 
 def test_minus_zero_is_zero():
