@@ -128,9 +128,17 @@ def _make_rule(kind: str, span: Span, children: Children) -> tree.Rule:
 
 def _step(kind: str) -> Callable[[Any, Meta, Children], tree.TestStep]:
     def reduce(_self: Any, meta: Meta, children: Children) -> tree.TestStep:
-        words = [_ident(child) for child in children if isinstance(child, Token)]
-        values = [c for c in children if isinstance(c, Quantity | tree.Ref)]
-        return tree.TestStep(_span(meta), kind, tuple(words), tuple(values))
+        words = [_ident(child) for child in children if isinstance(child, Token) and child.type != "STRING"]
+        texts = [_string(child) for child in children if isinstance(child, Token) and child.type == "STRING"]
+        return tree.TestStep(
+            _span(meta),
+            kind,
+            tuple(words),
+            _only(Quantity | tree.Ref, children),  # type: ignore[arg-type]
+            text=texts[0] if texts else "",
+            tags=next(iter(_only(tuple, children)), ()),
+            elsewhere=next(iter(_only(tree.Elsewhere, children)), None),
+        )
 
     return reduce
 
@@ -138,7 +146,7 @@ def _step(kind: str) -> Callable[[Any, Meta, Children], tree.TestStep]:
 def _expect(*, negated: bool) -> Callable[[Any, Meta, Children], tree.TestStep]:
     def reduce(_self: Any, meta: Meta, children: Children) -> tree.TestStep:
         inner, by = children
-        return tree.TestStep(_span(meta), inner.kind, inner.words, (), by or (), negated)
+        return replace(inner, span=_span(meta), by=by or (), negated=negated)
 
     return reduce
 
@@ -401,11 +409,25 @@ class _Builder:
     t_at = _step("at")
     t_advance = _step("advance")
     t_did = _step("did")
+    t_doing = _step("doing")
     e_signal = _step("signal")
-    e_verdict = _step("verdict")
+    e_unknown = _step("unknown")
     e_notify = _step("notify")
     t_expect = _expect(negated=False)
     t_expect_not = _expect(negated=True)
+
+    def e_verdict(self, meta: Meta, children: Children) -> tree.TestStep:
+        verdict, action, role, within, otherwise = children
+        asked = tree.Asked(
+            None if role is None else _string(role), within, None if otherwise is None else str(otherwise)
+        )
+        return tree.TestStep(_span(meta), "verdict", (_ident(verdict), _ident(action)), asked=asked)
+
+    def other_pipeline(self, meta: Meta, children: Children) -> tree.Elsewhere:
+        return tree.Elsewhere(_span(meta), _string(children[0]), children[1] or ())
+
+    def this_incident(self, meta: Meta, _children: Children) -> tree.Elsewhere:
+        return tree.Elsewhere(_span(meta))
 
     def strings(self, _meta: Meta, children: Children) -> tuple[str, ...]:
         return tuple(_string(child) for child in children)
@@ -417,9 +439,9 @@ class _Builder:
         return None
 
     def bind(self, meta: Meta, children: Children) -> tree.Binding:
-        name, member, value = children
-        key = None if member is None else str(member).strip('"')
-        return tree.Binding(_span(meta), _ident(name), key, value)
+        name, argument, member, value = children
+        key = None if member is None else _string(member) if member.type == "STRING" else str(member)
+        return tree.Binding(_span(meta), _ident(name), key, value, _maybe(argument))
 
     def test_(self, meta: Meta, children: Children) -> tree.TestBlock:
         steps: list[tree.TestStep | tree.Binding] = []

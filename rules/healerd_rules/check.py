@@ -3,7 +3,10 @@
 It never stops at the first fault: each is reported in its file, and checking goes on.
 """
 
+from collections.abc import Mapping
+
 from healerd_rules import core, tree
+from healerd_rules.calendars import CalendarSpec
 from healerd_rules.context import Context, Place
 from healerd_rules.core import Core
 from healerd_rules.elaborate import Elaborator
@@ -11,6 +14,7 @@ from healerd_rules.lint import lint
 from healerd_rules.module import Home, Module, Vocabulary
 from healerd_rules.program import CompiledRule, RuleSet
 from healerd_rules.rulecheck import RuleChecker
+from healerd_rules.script import Script
 from healerd_rules.testcheck import check_test
 
 
@@ -23,7 +27,9 @@ class Checker:
         self.rules: list[CompiledRule] = []
         self.signals: dict[str, Core] = {}
         self.invariants: list[tuple[tree.Invariant, Core]] = []
-        self.tests: list[tree.TestBlock] = []
+        self.tests: list[Script] = []
+        self.lets: dict[str, Core] = {}
+        self.places: list[tuple[str, int]] = []
 
     def check(self, modules: list[Module], identity: str) -> RuleSet:
         """The rule set; only meaningful when no module has an error."""
@@ -38,6 +44,8 @@ class Checker:
             compiled=tuple(self.rules),
             invariants=tuple(self.invariants),
             tests=tuple(self.tests),
+            lets=self.lets,
+            invariant_places=tuple(self.places),
         )
 
     def _module(self, module: Module) -> None:
@@ -47,11 +55,11 @@ class Checker:
                 module.findings.error("syntax", statement.span, "`pack` stands once, at the top of a file")
             self._statement(statement, module, rules)
         _check_unique(module)
-        known = frozenset(name for rule in self.rules for name in (rule.name, rule.id))
         for statement in module.statements:
             if isinstance(statement, tree.TestBlock):
-                check_test(statement, module, self.elaborator, known)
-                self.tests.append(statement)
+                script = check_test(statement, module, self.elaborator, tuple(self.rules))
+                if script is not None:
+                    self.tests.append(script)
 
     def _statement(self, statement: tree.Statement, module: Module, rules: RuleChecker) -> None:
         match statement:
@@ -88,19 +96,21 @@ class Checker:
             return
         node = self.elaborator.named(home, name, Context(module, Place.PLAIN))
         if isinstance(definition, tree.Signal) and isinstance(node, core.Named):
-            self.signals[self._signal_name(home)] = node
+            self.signals[self._name(home, self.signals)] = node
+        elif isinstance(definition, tree.Let) and node is not None and not isinstance(node, CalendarSpec):
+            self.lets[self._name(home, self.lets)] = node
 
-    def _signal_name(self, home: Home) -> str:
-        name = home.definition.name.text
-        return home.module.rule_id(name) if home.module.shipped else self._free(name, home.module)
-
-    def _free(self, name: str, module: Module) -> str:
-        return module.rule_id(name) if name in self.signals else name
+    def _name(self, home: Home, taken: Mapping[str, Core]) -> str:
+        """What a signal or a let is called outside its file: with the pack's name where it is shipped or not alone."""
+        name, module = home.definition.name.text, home.module
+        return module.rule_id(name) if module.shipped or name in taken else name
 
     def _invariant(self, invariant: tree.Invariant, module: Module) -> None:
         node = self.elaborator.truth(invariant.body, Context(module, Place.INVARIANT))
         if node is not None:
             self.invariants.append((invariant, node))
+            line, _ = module.source.place(invariant.name.span.start)
+            self.places.append((module.source.path, line))
 
     def _stale(self, metric: tree.Metric, module: Module) -> None:
         if metric.stale is not None:

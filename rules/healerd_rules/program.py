@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from healerd_rules.core import TRUE, Core
 from healerd_rules.schema import ActionDecl, FactDecl
-from healerd_rules.tree import Invariant, ScopeExpr, TestBlock
+from healerd_rules.script import Script
+from healerd_rules.tree import Invariant, ScopeExpr
 
 GUARDS = ("permit", "forbid", "require", "cooldown", "limit")
 
@@ -109,7 +110,8 @@ class RuleInfo:
 class RuleSet:
     """A checked rule set. `id` is the sha256 over its sources; two sets with one id mean the same.
 
-    `actions` and `facts` are the host's declarations joined with those of the files.
+    `actions` and `facts` are the host's declarations joined with those of the files. `lets` are the named formulas
+    as they stand in conditions; `invariant_places` are path and line of each invariant, in the same order.
     """
 
     id: str
@@ -118,7 +120,9 @@ class RuleSet:
     signals: Mapping[str, Core] = field(repr=False)
     compiled: tuple[CompiledRule, ...] = field(repr=False)
     invariants: tuple[tuple[Invariant, Core], ...] = field(default=(), repr=False)
-    tests: tuple[TestBlock, ...] = field(default=(), repr=False)
+    tests: tuple[Script, ...] = field(default=(), repr=False)
+    lets: Mapping[str, Core] = field(default_factory=dict, repr=False)
+    invariant_places: tuple[tuple[str, int], ...] = field(default=(), repr=False)
 
     @property
     def rules(self) -> tuple[RuleInfo, ...]:

@@ -422,8 +422,26 @@ class Invariant:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where an action of a test ran: on another pipeline, or (without one) here, in the incident that is open."""
+
+    span: Span
+    pipeline: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a test says about a consent: `from "role" within q else deny|defer`, each part optional."""
+
+    role: str | None = None
+    within: "Expr | None" = None
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TestStep:
-    """One line of a test block; `words` and `values` hold what stands in it."""
+    """One line of a test block; `words` and `values` hold what stands in it, `text` and `tags` what it quotes."""
 
     __test__ = False
     span: Span
@@ -432,16 +450,21 @@ class TestStep:
     values: "tuple[Expr, ...]" = ()
     by: tuple[Ident, ...] = ()
     negated: bool = False
+    text: str = ""
+    tags: tuple[str, ...] = ()
+    elsewhere: Elsewhere | None = None
+    asked: Asked = Asked()
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """`name[member] = value` in a test; a value of None is `missing`."""
+    """`name(argument)[member] = value` in a test; a value of None is `missing`."""
 
     span: Span
     name: Ident
     member: str | None
     value: Expr | None
+    argument: Ident | None = None
 
 
 @dataclass(frozen=True, slots=True)

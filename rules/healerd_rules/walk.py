@@ -27,7 +27,8 @@ class Walk:
 
     `confidence` is the value that stands for it; `thresholds` collects what it is compared with. `leaves` collects
     the comparisons, outermost ones only. `forced` gives the truth of leaves by their position, for "what if".
-    With `renew` set, memories are moved on into it; without, they are read from `memories`.
+    With `renew` set, memories are moved on into it; without, they are read from `memories`. `autonomous` says which
+    actions would run by themselves (`*`: any of them); without it, invariants that ask are unknown.
     """
 
     inputs: Inputs
@@ -36,6 +37,7 @@ class Walk:
     confidence: float | None = None
     renew: dict[str, Memory] | None = None
     forced: dict[int, bool] = field(default_factory=dict)
+    autonomous: Mapping[str, bool] = field(default_factory=dict)
     leaves: list[Leaf] = field(default_factory=list)
     thresholds: list[float] = field(default_factory=list)
     bound: dict[str, str] = field(default_factory=dict)
@@ -91,7 +93,8 @@ class Walk:
             return known(self.inputs.alarms.get(node.argument), Type.BOOL)
         if node.function == "age":
             return age_s(node.argument, self.inputs)
-        assert node.function == "did", "`autonomous` stands in invariants, which are not evaluated here"
+        if node.function == "autonomous":
+            return self.autonomous.get(node.argument)
         return did(node.argument, self.inputs)
 
     def _logic(self, node: core.Logic) -> Truth:

@@ -16,12 +16,12 @@ KEYWORDS = frozenset(
         " ".join(STATEMENTS) + " version as per stale after risk cost undo step tz pipeline tag tags or and not "
         "clears when unless if unknown because approval from within else veto resort priority severity repeat every "
         "on at most least concurrent of any for since in between is missing implies where true false now given "
-        "advance did ago expect by"
+        "advance did doing ago this expect by"
     ).split()
 )
 
 # Words that only mean something in one place stay free as names there.
-RESERVED = KEYWORDS - {"undo", "step", "version", "tags", "cost", "risk", "severity", "priority", "did"}
+RESERVED = KEYWORDS - {"undo", "step", "version", "tags", "cost", "risk", "severity", "priority", "did", "doing", "this"}
 
 BUILTIN_VALUES = ("confidence", "stage", "incident")
 
