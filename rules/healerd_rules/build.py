@@ -146,7 +146,8 @@ def _step(kind: str) -> Callable[[Any, Meta, Children], tree.TestStep]:
 def _expect(*, negated: bool) -> Callable[[Any, Meta, Children], tree.TestStep]:
     def reduce(_self: Any, meta: Meta, children: Children) -> tree.TestStep:
         inner, by = children
-        return replace(inner, span=_span(meta), by=by or (), negated=negated)
+        step: tree.TestStep = replace(inner, span=_span(meta), by=by or (), negated=negated)
+        return step
 
     return reduce
 

@@ -29,6 +29,7 @@ class Checker:
         self.invariants: list[tuple[tree.Invariant, Core]] = []
         self.tests: list[Script] = []
         self.lets: dict[str, Core] = {}
+        self.signal_places: dict[str, tuple[str, int]] = {}
         self.places: list[tuple[str, int]] = []
 
     def check(self, modules: list[Module], identity: str) -> RuleSet:
@@ -45,6 +46,7 @@ class Checker:
             invariants=tuple(self.invariants),
             tests=tuple(self.tests),
             lets=self.lets,
+            signal_places=self.signal_places,
             invariant_places=tuple(self.places),
         )
 
@@ -85,18 +87,20 @@ class Checker:
         module: Module,
         rules: RuleChecker,
     ) -> None:
-        name = definition.name
-        home = module.names.get(name.text)
+        said = definition.name
+        home = module.names.get(said.text)
         if home is None or home.definition is not definition:
             return
-        if name.text in self.vocabulary.facts:
-            module.findings.error("duplicate", name.span, f"`{name.text}` is also a metric")
+        if said.text in self.vocabulary.facts:
+            module.findings.error("duplicate", said.span, f"`{said.text}` is also a metric")
         if isinstance(definition, tree.ScopeDecl):
-            rules.scope(definition.body, (name.text,))
+            rules.scope(definition.body, (said.text,))
             return
-        node = self.elaborator.named(home, name, Context(module, Place.PLAIN))
+        node = self.elaborator.named(home, said, Context(module, Place.PLAIN))
         if isinstance(definition, tree.Signal) and isinstance(node, core.Named):
-            self.signals[self._name(home, self.signals)] = node
+            name = self._name(home, self.signals)
+            self.signals[name] = node
+            self.signal_places[name] = (module.source.path, module.source.place(definition.name.span.start)[0])
         elif isinstance(definition, tree.Let) and node is not None and not isinstance(node, CalendarSpec):
             self.lets[self._name(home, self.lets)] = node
 

@@ -57,9 +57,9 @@ class Explanation:
         if self.verdict.level is Level.FORBIDDEN:
             for permit, holds in self.permits:
                 if not holds:
-                    yield from _rule_lines(permit, "does not hold")
+                    yield from describe_rule(permit, "does not hold")
         for acting in self.verdict.acting:
-            yield from _rule_lines(acting, "advises only" if acting.enforcement == "advisory" else "acts")
+            yield from describe_rule(acting, "advises only" if acting.enforcement == "advisory" else "acts")
         for flip in self.flips:
             yield f"  would change: {flip.rule}, if `{flip.leaf.text}` were {TRUTHS[flip.needed]}"
 
@@ -125,7 +125,8 @@ def describe(verdict: Verdict) -> str:
     return "; ".join(words)
 
 
-def _rule_lines(acting: Acting, says: str) -> Iterator[str]:
+def describe_rule(acting: Acting, says: str) -> Iterator[str]:
+    """A rule in words: what it does, where it stands and why, then its comparisons."""
     place = f" ({acting.path}:{acting.line})" if acting.path else ""
     because = f": {acting.because}" if acting.because else ""
     yield f"  {acting.kind} {acting.rule} {says}{place}{because}"

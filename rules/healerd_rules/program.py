@@ -111,7 +111,7 @@ class RuleSet:
     """A checked rule set. `id` is the sha256 over its sources; two sets with one id mean the same.
 
     `actions` and `facts` are the host's declarations joined with those of the files. `lets` are the named formulas
-    as they stand in conditions; `invariant_places` are path and line of each invariant, in the same order.
+    as they stand in conditions; the places are path and line of each signal, and of each invariant in its order.
     """
 
     id: str
@@ -122,6 +122,7 @@ class RuleSet:
     invariants: tuple[tuple[Invariant, Core], ...] = field(default=(), repr=False)
     tests: tuple[Script, ...] = field(default=(), repr=False)
     lets: Mapping[str, Core] = field(default_factory=dict, repr=False)
+    signal_places: Mapping[str, tuple[str, int]] = field(default_factory=dict, repr=False)
     invariant_places: tuple[tuple[str, int], ...] = field(default=(), repr=False)
 
     @property

@@ -21,7 +21,19 @@ KEYWORDS = frozenset(
 )
 
 # Words that only mean something in one place stay free as names there.
-RESERVED = KEYWORDS - {"undo", "step", "version", "tags", "cost", "risk", "severity", "priority", "did", "doing", "this"}
+RESERVED = KEYWORDS - {
+    "undo",
+    "step",
+    "version",
+    "tags",
+    "cost",
+    "risk",
+    "severity",
+    "priority",
+    "did",
+    "doing",
+    "this",
+}
 
 BUILTIN_VALUES = ("confidence", "stage", "incident")
 
