@@ -5,7 +5,7 @@ It never raises for a rule text, and never returns a rule set that has an error.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from healerd_rules.check import Checker
@@ -14,7 +14,7 @@ from healerd_rules.module import Module
 from healerd_rules.names import give_names
 from healerd_rules.program import RuleSet
 from healerd_rules.schema import Schema
-from healerd_rules.sources import Reader
+from healerd_rules.sources import Reader, has_pack_file, pack_paths
 from healerd_rules.vocabulary import gather
 
 BASE = "base"
@@ -22,11 +22,15 @@ BASE = "base"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A rule set, or None when a finding is an error; `sources` are the texts by the paths of the findings."""
+    """A rule set, or None when a finding is an error; `sources` are the texts by the paths of the findings.
+
+    `modules` are the parsed files, `base` first and each after those it imports.
+    """
 
     ruleset: RuleSet | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str]
+    modules: tuple[Module, ...] = field(default=(), repr=False)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -52,6 +56,13 @@ def load_text(text: str, *, name: str, schema: Schema) -> Loaded:
     return _finish(reader, base, schema)
 
 
+def load_pack(name: str, *, schema: Schema) -> Loaded:
+    """A shipped pack together with its tests, if it has some; its files are those of `pack_paths`."""
+    tests = pack_paths(name)[1].rpartition("/")[2].removesuffix(".heal")
+    found = "".join(f'import "{each}"\n' for each in (name, tests) if has_pack_file(each))
+    return load_text(found, name=f"the pack {name}", schema=schema)
+
+
 def _finish(reader: Reader, base: Module, schema: Schema) -> Loaded:
     vocabulary = gather(reader.modules, schema)
     for module in reader.modules:
@@ -63,6 +74,7 @@ def _finish(reader: Reader, base: Module, schema: Schema) -> Loaded:
         ruleset=None if broken else ruleset,
         diagnostics=tuple(sorted(found, key=lambda f: (f.path, f.line, f.column, f.code))),
         sources={module.source.path: module.source.text for module in reader.modules},
+        modules=tuple(reader.modules),
     )
 
 

@@ -19,12 +19,29 @@ if TYPE_CHECKING:
     from healerd_rules.syntax import Parsed
 
 PACKS = Path(__file__).with_name("packs")
+TESTS = "_tests"
+"""Ends the name of the file with a pack's tests: beside the pack, so that loading the pack never parses them."""
 MAX_IMPORT_DEPTH = 30
 
 
 def shipped_packs() -> tuple[str, ...]:
     """The names of the packs that come with the language."""
-    return tuple(sorted(path.stem for path in PACKS.glob("*.heal")))
+    return tuple(sorted(path.stem for path in PACKS.glob("*.heal") if not path.stem.endswith(TESTS)))
+
+
+def pack_paths(name: str) -> tuple[str, str]:
+    """The paths, as in findings, of a shipped pack and of the file with its tests."""
+    return f"healerd_rules/packs/{name}.heal", f"healerd_rules/packs/{name}{TESTS}.heal"
+
+
+def has_pack_file(name: str) -> bool:
+    """Whether a file of that name is among the shipped packs and their tests."""
+    return (PACKS / f"{name}.heal").is_file()
+
+
+def pack_text(name: str) -> str:
+    """The text of a shipped pack; it must be one of `shipped_packs`."""
+    return (PACKS / f"{name}.heal").read_text(encoding="utf-8")
 
 
 @dataclass(slots=True)
