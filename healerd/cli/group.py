@@ -35,7 +35,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "policy": ("policy:policy", "Show how far a pipeline is trusted, or change it."),
     },
     "Check": {
-        "rules": ("rules:rules", "Check rule files, or explain a verdict."),
+        "rules": ("rules:rules", "Check and test rule files, or explain a verdict."),
         "audit": ("audit:audit", "Verify the record of everything that happened."),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },

@@ -11,10 +11,10 @@ from healerd_rules.diagnostics import CODES, Diagnostic, Severity, render
 from healerd_rules.evaluation import Evaluation, Notification, Proposal, advance, evaluate
 from healerd_rules.explanation import Explanation, Flip, describe, describe_leaf, explain, verdict_to_json
 from healerd_rules.inputs import ActionRecord, Inputs, Memory, SignalState, Truth
-from healerd_rules.loading import Loaded, load, load_text
+from healerd_rules.loading import Loaded, load, load_pack, load_text
 from healerd_rules.program import RuleInfo, RuleSet
 from healerd_rules.schema import ActionDecl, FactDecl, Schema
-from healerd_rules.sources import shipped_packs
+from healerd_rules.sources import pack_paths, pack_text, shipped_packs
 from healerd_rules.verdicts import Acting, Approval, Leaf, Level, Verdict, at_least_as_strict, join
 
 __all__ = [
@@ -50,7 +50,10 @@ __all__ = [
     "explain",
     "join",
     "load",
+    "load_pack",
     "load_text",
+    "pack_paths",
+    "pack_text",
     "render",
     "shipped_packs",
     "verdict_to_json",

@@ -1,4 +1,4 @@
-"""`healerd rules check`: every finding of every file, with place and mend. Must never hide one."""
+"""`healerd rules check`: every finding of every file, with place and mend. Never ends with 0 while an error stands."""
 
 from pathlib import Path
 from typing import Any
