@@ -150,4 +150,4 @@ def _remembered(node: core.Remembered, scene: Scene) -> str:
     counts = node.kind in ("for", "once", "m_of_n")
     past = () if memory is None or not counts else memory.past
     told = ", ".join(show(value, "bool") for value in past)
-    return describe_leaf(leaf) + (f": the windows before were {told}" if told else "")
+    return describe_leaf(leaf) + (f": the newest windows were {told}" if told else "")

@@ -17,7 +17,8 @@ from healerd_rules.script import Done, Expected, Given, Moment, Pass, Said, Scri
 WINDOW_S = 1800.0
 START = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
 """Where a test without `at` starts: a Monday at noon."""
-MAX_WINDOWS = 5_000
+MAX_WINDOWS = 2_000
+"""Some forty days; each costs a millisecond or two."""
 INCIDENT, OTHER_INCIDENT = "the open incident", "an incident before"
 
 Look = Callable[[Inputs, SignalState], object]

@@ -24,6 +24,8 @@ def show(value: Value, unit: str) -> str:
         return _duration(value)
     if unit == "time":
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="minutes")
+    if unit == "windows":
+        return f"{value:g} window{'' if value == 1 else 's'}"
     return f"{value:.6g}"
 
 
