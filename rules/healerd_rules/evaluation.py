@@ -156,7 +156,7 @@ def judge(moment: Moment, action: ActionDecl, confidence: Sureness) -> Verdict:
         if rule.kind == "permit":
             permitted = moment.weigh(rule, confidence).acts or permitted
         else:
-            verdict = join(verdict, _restriction(rule, moment, action, confidence))
+            verdict = join(verdict, restriction(rule, moment, action, confidence))
     return verdict if permitted else join(verdict, Verdict(level=Level.FORBIDDEN, acting=(NOBODY_PERMITS,)))
 
 
@@ -225,7 +225,7 @@ def acts(rule: CompiledRule, truth: Truth) -> bool:
 # restrictions --------------------------------------------------------------
 
 
-def _restriction(rule: CompiledRule, moment: Moment, action: ActionDecl, confidence: Sureness) -> Verdict:
+def restriction(rule: CompiledRule, moment: Moment, action: ActionDecl, confidence: Sureness) -> Verdict:
     """What one forbid, require, cooldown or limit says about an action; `ALLOWED` when it does not act."""
     if isinstance(rule.terms, RestTerms | BoundTerms):
         verdict = _deferral(rule, rule.terms, moment.inputs, action)

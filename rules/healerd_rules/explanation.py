@@ -16,6 +16,7 @@ from healerd_rules.evaluation import (
     weigh_at,
 )
 from healerd_rules.inputs import Inputs, SignalState, Truth
+from healerd_rules.nearest import Nearest, nearest
 from healerd_rules.program import RuleSet
 from healerd_rules.quantities import show
 from healerd_rules.verdicts import Acting, Leaf, Level, Verdict
@@ -41,12 +42,16 @@ class Flip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A verdict with its reasons. `permits` are the permits for the action and whether they hold."""
+    """A verdict with its reasons. `permits` are the permits for the action and whether they hold.
+
+    `nearest` is the smallest change of facts found that would turn the verdict round.
+    """
 
     action: str
     verdict: Verdict
     permits: tuple[tuple[Acting, bool], ...]
     flips: tuple[Flip, ...]
+    nearest: Nearest | None = None
 
     def prose(self) -> str:
         """The reasons in plain lines."""
@@ -62,6 +67,8 @@ class Explanation:
             yield from describe_rule(acting, "advises only" if acting.enforcement == "advisory" else "acts")
         for flip in self.flips:
             yield f"  would change: {flip.rule}, if `{flip.leaf.text}` were {TRUTHS[flip.needed]}"
+        if self.nearest is not None:
+            yield f"  {self.nearest.prose()}"
 
     def to_json(self) -> dict[str, object]:
         """The same as a JSON object."""
@@ -72,6 +79,7 @@ class Explanation:
             "flips": [
                 {"rule": flip.rule, "leaf": _leaf_to_json(flip.leaf), "needed": flip.needed} for flip in self.flips
             ],
+            "nearest": None if self.nearest is None else self.nearest.to_json(),
         }
 
 
@@ -96,6 +104,7 @@ def explain(
         verdict=judge(moment, declared, sure),
         permits=tuple((acting_of(permit.rule, permit.leaves), permit.acts) for permit in permits),
         flips=tuple(flip for weighed in failing for flip in _flips(weighed, inputs, state)),
+        nearest=nearest(ruleset, inputs, state, declared, sure),
     )
 
 

@@ -1,6 +1,7 @@
 """Files: examples, imports, findings about any text, and what loading costs."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -260,7 +261,8 @@ def test_rules_tell_about_themselves() -> None:
 def test_importing_the_language_does_not_load_the_parser() -> None:
     """`import healerd_rules` is cheap: lark is loaded only when something is parsed."""
     code = "import sys, healerd_rules; sys.exit('lark' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=here).returncode == 0
 
 
 def test_the_grammar_has_no_hidden_conflicts() -> None:

@@ -1,5 +1,6 @@
 """The reference is true: every example in it runs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -44,5 +45,6 @@ def test_the_python_example_runs() -> None:
     """The Python example runs and prints what the reference says."""
     code = next(text for kind, text in BLOCKS if kind == "python")
     shown = next(text for kind, text in BLOCKS if kind == "text")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=here)
     assert done.stdout.strip() == shown.strip()
