@@ -253,6 +253,8 @@ class _Hunt:
 
     def _distance(self, edit: Edit) -> float:
         """How far a number moves, relative to its size; a word or a truth moves farther than any number."""
+        if edit.kind == "wait":
+            return 0.0
         before = self._before(edit)
         if len(before) != 1 or isinstance(edit.value, bool | str):
             return 3.0

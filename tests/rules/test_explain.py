@@ -158,6 +158,12 @@ def test_a_rule_that_only_needs_time_says_so() -> None:
     assert claim(night) == "would be allowed in 6.25h, at 2026-11-24T18:15+00:00, with all facts as they are"
 
 
+def test_a_fact_that_acts_now_is_nearer_than_a_time_to_come() -> None:
+    """Though a calendar will begin this evening, what would stop the action at once is named first."""
+    evening = "calendar evening = 18:00..20:00\nforbid f: retrain when now in evening"
+    assert claim(evening, confidence=1.0) == "would need approval if confidence < 80% (now 100%, tried with 79.9%)"
+
+
 def test_an_open_action_promises_nothing() -> None:
     """Nobody knows when what is open ends, so nothing is claimed."""
     assert claim("", "rollback", log=(record(ended_at=None),)) == ""

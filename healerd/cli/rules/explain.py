@@ -1,7 +1,8 @@
 """`healerd rules explain`: why a verdict is what it is, for facts given by hand. Must never guess a fact."""
 
-import re
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ import click
 
 from healerd.cli.exits import Exit
 from healerd.cli.options import json_option
+from healerd.cli.rules.given import read_facts, read_log
 from healerd.cli.rules.load import files_argument, load_rules, sound
 from healerd.cli.show import Show
 from healerd.clock import SystemClock
-from healerd_rules import Inputs, SignalState, advance
+from healerd_rules import Inputs, RuleSet, SignalState, advance
 from healerd_rules import explain as explain_verdict
 from healerd_rules.schema import STAGES
 
 __all__ = ["explain"]
+
+WINDOW_S = 1800.0
 
 
 @click.command(
@@ -25,7 +29,29 @@ __all__ = ["explain"]
 @click.argument("action")
 @files_argument
 @click.option(
-    "--given", multiple=True, metavar="FACT=VALUE", help="A fact, as in rows=5000, accuracy=88% or psi[age]=0.3."
+    "--given",
+    multiple=True,
+    metavar="FACT=VALUE",
+    help="A fact, as in rows=5000, error_rate=12%, model_age=3d or psi[age]=0.3.",
+)
+@click.option(
+    "--windows",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="For how many windows of 30 minutes that was measured, for rules with `for 3 windows`.",
+)
+@click.option(
+    "--log",
+    multiple=True,
+    metavar="TEXT",
+    help='An action in the log: "rollback ended 20m ago", "retrain is open"; "... on OTHER" for another pipeline.',
+)
+@click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]),
+    metavar="TIME",
+    help='The moment, in UTC, as in "2026-11-23 10:00" [default: now].',
 )
 @click.option("--alarm", multiple=True, metavar="NAME", help="An alarm that stands.")
 @click.option("--confidence", type=click.FloatRange(0, 1), help="How sure the policy is of the action.")
@@ -34,14 +60,22 @@ __all__ = ["explain"]
 @click.option("--pipeline", default="example", show_default=True, help="Name of the pipeline that the rules see.")
 @click.option("--tag", multiple=True, help="A tag of the pipeline.")
 @json_option
-def explain(action: str, files: tuple[Path, ...], as_json: bool, confidence: float | None, **given: Any) -> int:
+def explain(
+    action: str,
+    files: tuple[Path, ...],
+    *,
+    as_json: bool,
+    confidence: float | None,
+    windows: int,
+    **given: Any,
+) -> int:
     """Print the verdict with its reasons; facts that are not given are unknown, and count against acting."""
     ruleset = sound(load_rules(files))
     known = [declared.name for declared in ruleset.actions]
     if action not in known:
         raise click.UsageError(f"no action `{action}`; known: {', '.join(known)}")
-    inputs = _inputs(**given)
-    state = advance(ruleset, inputs, SignalState())
+    inputs = _inputs(ruleset, **given)
+    state = _remembered(ruleset, inputs, windows)
     told = explain_verdict(ruleset, inputs, state, action, {action: confidence})
     show = Show(as_json=as_json)
     if as_json:
@@ -52,46 +86,35 @@ def explain(action: str, files: tuple[Path, ...], as_json: bool, confidence: flo
 
 
 def _inputs(
+    ruleset: RuleSet,
     *,
     given: Sequence[str],
     alarm: Sequence[str],
+    log: Sequence[str],
+    at: dt.datetime | None,
     stage: str,
     no_incident: bool,
     pipeline: str,
     tag: Sequence[str],
 ) -> Inputs:
+    now = SystemClock().now() if at is None else at.replace(tzinfo=dt.UTC)
     return Inputs(
         pipeline=pipeline,
         tags=tuple(tag),
-        now=SystemClock().now(),
-        window_s=1800.0,
+        now=now,
+        window_s=WINDOW_S,
         stage=stage,
         incident=not no_incident,
-        facts=_facts(given),
+        facts=read_facts(given, ruleset),
         alarms=dict.fromkeys(alarm, True),
+        log=read_log(log, ruleset, pipeline, now),
     )
 
 
-def _facts(given: Sequence[str]) -> Mapping[str, Any]:
-    """Read `rows=5000` and `psi[age]=0.3`; a fact over a dimension becomes a mapping of its members."""
-    facts: dict[str, Any] = {}
-    for text in given:
-        found = re.fullmatch(r"(\w+)(?:\[([^\]]+)\])?=(.+)", text)
-        if not found:
-            raise click.BadParameter(f"expected FACT=VALUE, got `{text}`", param_hint="--given")
-        name, member, value = found.groups()
-        if member is None:
-            facts[name] = _value(value)
-        else:
-            facts.setdefault(name, {})[member] = _value(value)
-    return facts
-
-
-def _value(text: str) -> float | bool | str | None:
-    words: Mapping[str, bool | None] = {"true": True, "false": False, "missing": None}
-    if text in words:
-        return words[text]
-    try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        return text
+def _remembered(ruleset: RuleSet, inputs: Inputs, windows: int) -> SignalState:
+    """The memory after so many windows in which the same was measured; the newest ends now."""
+    state = SignalState()
+    for number in reversed(range(windows)):
+        now = inputs.now - dt.timedelta(seconds=number * inputs.window_s)
+        state = advance(ruleset, replace(inputs, now=now), state)
+    return state
