@@ -163,6 +163,7 @@ class _Hunt:
 
     def freer(self, goal: Level) -> Nearest | None:
         """The fewest edits that bring the verdict down to the goal."""
+        self.evaluations = 0
         for most in range(1, MAX_CHANGES + 1):
             self._tried.clear()
             found = self._freed(_Trial(), goal, most)

@@ -10,6 +10,8 @@ import pytest
 
 from healerd_rules import CODES, load_text, render
 from healerd_rules.builtins import BUILTINS
+from healerd_rules.mutation import check_mutants
+from healerd_rules.testing import run_tests
 from tests.rules.worlds import SCHEMA
 
 README = Path(__file__).parents[2] / "rules" / "README.md"
@@ -24,6 +26,18 @@ def test_examples_load(text: str) -> None:
     """Each example of the reference loads without an error."""
     loaded = load_text(text, name="readme.heal", schema=SCHEMA)
     assert loaded.errors == (), render(loaded.diagnostics, loaded.sources)
+
+
+@pytest.mark.parametrize("text", [text for text in GOOD if "\ntest " in text])
+def test_example_tests_pass(text: str) -> None:
+    """The test blocks of the reference pass, and notice every fault in the rules beside them."""
+    loaded = load_text(text, name="readme.heal", schema=SCHEMA)
+    assert loaded.ruleset is not None
+    report = run_tests(loaded.ruleset, files=("readme.heal",))
+    assert report.results
+    assert report.failed == ()
+    left = check_mutants(loaded, schema=SCHEMA, files=("readme.heal",), about=("readme.heal",)).survivors
+    assert [fault.describe() for fault in left] == []
 
 
 @pytest.mark.parametrize(("code", "text"), BAD, ids=[code for code, _ in BAD])
