@@ -418,9 +418,12 @@ class _Builder:
     t_expect_not = _expect(negated=True)
 
     def e_verdict(self, meta: Meta, children: Children) -> tree.TestStep:
-        verdict, action, role, within, otherwise = children
+        verdict, action, before, role, within, otherwise = children
         asked = tree.Asked(
-            None if role is None else _string(role), within, None if otherwise is None else str(otherwise)
+            None if role is None else _string(role),
+            within,
+            None if otherwise is None else str(otherwise),
+            _maybe(before),
         )
         return tree.TestStep(_span(meta), "verdict", (_ident(verdict), _ident(action)), asked=asked)
 

@@ -42,12 +42,20 @@ def came_true(expected: Expected, scene: Scene) -> bool:
             return (truth is not wanted) if expected.kind == "unknown" and expected.negated else truth is wanted
         case "proposed":
             by = {one.rule for one in scene.answer.proposals if one.action == expected.name}
-            return (bool(by) and set(expected.by) <= by) is not expected.negated
+            found = bool(by) and set(expected.by) <= by and _ranks(expected, scene)
+            return found is not expected.negated
         case "notify":
             by = {one.rule for one in scene.answer.notifications if one.channel == expected.name}
             return (bool(by) and set(expected.by) <= by) is not expected.negated
         case _:
             return _verdict_is(expected, scene) is not expected.negated
+
+
+def _ranks(expected: Expected, scene: Scene) -> bool:
+    """Whether the best proposal of the action stands before the best of the other, which is proposed as well."""
+    actions = [one.action for one in scene.answer.proposals]
+    other = expected.before
+    return other is None or (other in actions and actions.index(expected.name) < actions.index(other))
 
 
 def signal_truth(expected: Expected, scene: Scene) -> Truth:

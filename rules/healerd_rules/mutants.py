@@ -17,6 +17,7 @@ from healerd_rules.tree import Span, Statement
 MUTATED = (tree.Const, tree.Let, tree.Signal, tree.Rule)
 OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 EDGE = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
+LOWEST, HIGHEST = "0", "999999"
 NOWHERE = "\0"
 """A name that no pipeline has."""
 
@@ -42,10 +43,11 @@ class Mutant:
 
 def mutants(module: Module) -> Iterator[Mutant]:
     """Every fault in one file, in the order of its text."""
+    priorities = [int(rank.value) for each in module.statements for rank in _priorities(each)]
     for index, statement in enumerate(module.statements):
         if not isinstance(statement, MUTATED):
             continue
-        for span, change, mutated in _variants(statement):
+        for span, change, mutated in (*_variants(statement), *_ranked(statement, priorities)):
             line, column = module.source.place(span.start)
             yield Mutant(
                 path=module.source.path,
@@ -65,6 +67,20 @@ def _variants(node: Any) -> Iterator[Variant]:
         value = getattr(node, field.name)
         for span, change, mutated in _inside(value):
             yield span, change, replace(node, **{field.name: mutated})
+
+
+def _priorities(statement: Statement) -> tuple[tree.Rank, ...]:
+    ranks = statement.ranks if isinstance(statement, tree.Rule) else ()
+    return tuple(rank for rank in ranks if rank.kind == "priority")
+
+
+def _ranked(statement: Statement, priorities: list[int]) -> Iterator[Variant]:
+    """The first proposal of a file made the last, any other made the first: a step of one would change no order."""
+    for rank in _priorities(statement):
+        if len(set(priorities)) > 1 and isinstance(statement, tree.Rule):
+            value = LOWEST if int(rank.value) == max(priorities) else HIGHEST
+            ranks = tuple(replace(one, value=value) if one is rank else one for one in statement.ranks)
+            yield rank.span, f"`priority {rank.value}` becomes `priority {value}`", replace(statement, ranks=ranks)
 
 
 def _inside(value: Any) -> Iterator[Variant]:

@@ -58,7 +58,8 @@ class Done:
 class Expected:
     """One expectation: `kind` is `signal`, `unknown`, `verdict`, `proposed` or `notify`, `name` what it is about.
 
-    `by` holds the identities of rules. `role`, `within_s` and `otherwise` are what the consent must be; None: any.
+    `by` holds the identities of rules. `role`, `within_s` and `otherwise` are what the consent must be, `before` is
+    an action that is proposed and ranked lower; None: any.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Expected:
     role: str | None = None
     within_s: float | None = None
     otherwise: str | None = None
+    before: str | None = None
 
 
 Said = Where | Moment | Given | Pass | Done | Expected

@@ -117,6 +117,12 @@ class _Checker:
         if step.asked.within is not None:
             within_s = self._seconds(step.asked.within)
             known = known and within_s is not None
+        before = step.asked.before
+        if before is not None:
+            known = self._action(before) and known
+            if level.text != "proposed":
+                mend = f"write `expect proposed {action.text} before {before.text}`"
+                self.context.error("target", before.span, "only proposals are ranked", mend)
         if not known or by is None:
             return None
         return Expected(
@@ -128,6 +134,7 @@ class _Checker:
             role=step.asked.role,
             within_s=within_s,
             otherwise=step.asked.otherwise,
+            before=None if before is None else before.text,
         )
 
     def _action(self, name: tree.Ident) -> bool:

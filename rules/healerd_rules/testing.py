@@ -107,7 +107,9 @@ class _Run:
             failure = self._step(step, player)
             if failure is not None:
                 return failure
-        return None
+        self._look(*player.seen(), player)
+        last = self.script.steps[-1:]
+        return self._broken(last[0]) if last else None
 
     def _step(self, step: Step, player: Player) -> Failure | None:
         impossible = player.step(step.said)
@@ -117,12 +119,15 @@ class _Run:
             scene = self._look(*player.seen(), player)
             if not self.broken and not came_true(step.said, scene):
                 return self._failed(step, step.text, outcome(step.said, scene), reasons(step.said, scene))
-        if self.broken:
-            number, text, why = self.broken[0]
-            path, line = self.ruleset.invariant_places[number]
-            name = self.ruleset.invariants[number][0].name.text
-            return self._failed(step, f"invariant {name} ({path}:{line}) holds after `{step.text}`", text, why)
-        return None
+        return self._broken(step)
+
+    def _broken(self, step: Step) -> Failure | None:
+        if not self.broken:
+            return None
+        number, text, why = self.broken[0]
+        path, line = self.ruleset.invariant_places[number]
+        name = self.ruleset.invariants[number][0].name.text
+        return self._failed(step, f"invariant {name} ({path}:{line}) holds after `{step.text}`", text, why)
 
     def _failed(self, step: Step, expected: str, came: str, why: tuple[str, ...] = ()) -> Failure:
         return Failure(path=self.script.path, line=step.line, expected=expected, outcome=came, reasons=why)

@@ -432,11 +432,12 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a test says about a consent: `from "role" within q else deny|defer`, each part optional."""
+    """What a test says about a consent: `from "role" within q else deny|defer`; or about a rank: `before action`."""
 
     role: str | None = None
     within: "Expr | None" = None
     otherwise: str | None = None
+    before: Ident | None = None
 
 
 @dataclass(frozen=True, slots=True)

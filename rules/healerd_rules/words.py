@@ -16,7 +16,7 @@ KEYWORDS = frozenset(
         " ".join(STATEMENTS) + " version as per stale after risk cost undo step tz pipeline tag tags or and not "
         "clears when unless if unknown because approval from within else veto resort priority severity repeat every "
         "on at most least concurrent of any for since in between is missing implies where true false now given "
-        "advance did doing ago this expect by"
+        "advance did doing ago this expect before by"
     ).split()
 )
 
@@ -33,6 +33,7 @@ RESERVED = KEYWORDS - {
     "did",
     "doing",
     "this",
+    "before",
 }
 
 BUILTIN_VALUES = ("confidence", "stage", "incident")

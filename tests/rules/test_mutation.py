@@ -42,6 +42,16 @@ def checked(text: str, **how: object) -> MutationReport:
                 "`500` becomes `499`",
             },
         ),
+        (
+            "propose a: retrain when alarm(harm) priority 9\npropose b: rollback when alarm(drift) priority 3",
+            {
+                "the propose is dropped",
+                "`when` becomes `unless`",
+                "`priority 9` becomes `priority 0`",
+                "`priority 3` becomes `priority 999999`",
+            },
+        ),
+        ("propose a: retrain priority 9", {"the propose is dropped"}),
         ("let a = rows == 5", {"`==` becomes `!=`", "`5` becomes `6`", "`5` becomes `4`"}),
         ("const C = 80%", {"`80%` becomes `81%`", "`80%` becomes `79%`"}),
         ("const C = 1%", {"`1%` becomes `1.2%`", "`1%` becomes `0.8%`"}),

@@ -177,6 +177,10 @@ def test_fleets_teams_and_money() -> None:
         ("expect allowed fallback by r", False),
         ("expect proposed retrain by p", True),
         ("expect proposed rollback", False),
+        ("expect proposed retrain before fallback by p", True),
+        ("expect proposed fallback before retrain", False),
+        ("expect proposed retrain before rollback", False),
+        ("expect not proposed fallback before retrain", True),
         ("expect not proposed retrain", False),
         ("expect not proposed rollback", True),
         ('expect notify "a" by n', True),
@@ -198,9 +202,9 @@ def test_each_expectation(expectation: str, holds: bool) -> None:
     """Each form of an expectation tells what is so from what is not."""
     rules = (
         'require r: retrain approval from "ops" within 2h else defer\nrequire v: rollback veto within 5m\n'
-        'propose p: retrain when rows > 5\nnotify n: "a" when rows > 5\n'
+        'propose p: retrain when rows > 5 priority 5\nnotify n: "a" when rows > 5\n'
         "signal s = rows > 5\nsignal u = error_rate > 5%\n"
-        "action reboot"
+        "action reboot\npropose q: fallback"
     )
     assert passes(rules, f"{SURE}given rows = 6\n{expectation}") is holds
 
@@ -254,6 +258,7 @@ def test_names_that_do_not_exist_are_findings() -> None:
         assert codes(f'test "t" {{ {step} }}') == ["unknown-name"], step
     assert codes('test "t" { given alarm(harm) = 5% }') == ["type"]
     assert codes('test "t" { given psi = 0.5 }') == ["dimension"]
+    assert codes('test "t" { expect allowed retrain before rollback }') == ["target"]
     assert codes('test "t" { at 2026-02-30 10:00 }') == ["value"]
     assert codes('test "t" { advance 0 windows }') == ["value"]
 
@@ -270,6 +275,22 @@ def test_an_invariant_that_breaks_fails_the_test() -> None:
         assert found is not None
         assert (found.line, found.expected) == (5, "invariant few (my.heal:1) holds after `advance 1 window`")
     assert passes(rules, "given rows = 5\nexpect approval_needed rollback")
+
+
+def test_an_invariant_is_held_at_the_end_too() -> None:
+    """What the last step gave is held against every invariant, though nothing is expected of it."""
+    rules = "invariant few: autonomous(rollback) implies rows > 5"
+    assert passes(rules, f"{SURE}given rows = 6")
+    assert not passes(rules, f"{SURE}given rows = 5")
+
+
+@pytest.mark.parametrize(
+    "way", ["advance 3 windows", "advance 90m", "advance 31m\nadvance 59m", "advance 1m\nat 2026-01-05 13:30"]
+)
+def test_time_passes_the_same_in_any_pieces(way: str) -> None:
+    """However the clock is moved, the same windows have closed and the same is remembered."""
+    rules = "signal three = rows > 5 for 3 windows\nsignal four = rows > 5 for 4 windows"
+    assert passes(rules, f"given rows = 6\n{way}\nexpect three\nexpect not four")
 
 
 def test_an_invariant_may_ask_for_past_windows() -> None:
