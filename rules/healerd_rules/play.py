@@ -91,7 +91,9 @@ class Player:
 
     def _at(self, moment: dt.datetime) -> str:
         """Before any time has passed, where the test starts; later, on to that moment."""
-        if self.now == self.start and not self.log:
+        if self.now == self.start:
+            if self.log:
+                return "`at` stands before `did` and `doing`, which count from it"
             self.now = self.start = moment
             return ""
         if moment < self.now:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from healerd_rules import Loaded, RuleSet, Schema, load, load_pack, load_text, pack_paths, render, shipped_packs
 from healerd_rules.coverage import Outcome
@@ -62,6 +64,19 @@ def test_at_moves_on_once_time_has_passed() -> None:
     found = failure(three, "at 2026-11-23 10:00\nadvance 1 window\nat 2026-11-23 10:00")
     assert found is not None
     assert (found.line, found.outcome) == (5, "it is already 2026-11-23 10:30")
+
+
+def test_at_stands_before_the_log() -> None:
+    """Where actions were counted from an earlier start, a new one is refused rather than guessed."""
+    found = failure("", "did rollback 5m ago\nat 2026-11-23 10:00")
+    assert found is not None
+    assert found.outcome.startswith("`at` stands before")
+
+
+def test_imported_names_are_said_with_their_prefix() -> None:
+    """A signal that is imported under a name is expected under it, a rule of a pack under the pack's."""
+    steps = f"{SURE}given error_rate = 50%\nexpect d.collapse\nexpect allowed rollback by base.known_actions"
+    assert passes('import "drift" as d', steps)
 
 
 # windows ----------------------------------------------------------------------
@@ -332,6 +347,40 @@ def test_the_order_of_tests_changes_nothing() -> None:
     rules = "signal s = rows > 5 for 3 windows"
     for tests in ((one, two), (two, one)):
         assert report("\n".join((rules, *tests))).failed == ()
+
+
+names = ["retrain", "rollback", "promote", "nosuch"]
+amounts = ["1m", "29m", "30m", "3h", "1 window", "7 windows", "0 windows"]
+values = ["5", "80%", "missing", '"good"', "true", "3h"]
+targets = ["rows", "psi[age]", "alarm(harm)", "confidence", "stage", "incident", "pipelines", "baseline(rows)", "p99"]
+steps = st.one_of(
+    st.builds("given {} = {}".format, st.sampled_from(targets), st.sampled_from(values)),
+    st.builds("advance {}".format, st.sampled_from(amounts)),
+    st.builds("did {} {} ago".format, st.sampled_from(names), st.sampled_from(amounts)),
+    st.builds("doing {}".format, st.sampled_from(names)),
+    st.builds("at 2026-01-{:02d} 10:00".format, st.integers(4, 6)),
+    st.builds("expect {} {}".format, st.sampled_from(["allowed", "not deferred", "proposed"]), st.sampled_from(names)),
+    st.sampled_from(["expect drift", "expect unknown drift", "expect not bad_data", 'expect notify "x"']),
+)
+FUZZED = """signal bad_data = (data_quality != "good") for 2 windows
+signal drift = any feature where (psi > 0.2) for 3 windows
+notify n: "x" when rows < 5 for 1h
+limit l: any action at most 10% of pipelines per 1h
+cooldown c: retrain 3 windows after rollback
+invariant i: autonomous(retrain) implies rows > 5 within last 2 windows or not alarm(harm)
+"""
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(steps, max_size=8))
+def test_any_test_runs_or_has_findings(lines: list[str]) -> None:
+    """Any test block either gets findings or comes to the same result each time, never to an exception."""
+    found = load_text(f'{FUZZED}test "t" {{\n' + "\n".join(lines) + "\n}", name=NAME, schema=SCHEMA)
+    assert (found.ruleset is None) == bool(found.errors)
+    if found.ruleset is not None:
+        one, two = (run_tests(found.ruleset, files=(NAME,)) for _ in range(2))
+        assert one == two
+        assert json.loads(json.dumps([result.to_json() for result in one.results]))
 
 
 # what is shipped ------------------------------------------------------------------
