@@ -5,11 +5,13 @@ It never reads a file, a clock or chance: the same rule set gives the same repor
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
+from healerd_rules import core
 from healerd_rules.coverage import Coverage, Watcher
 from healerd_rules.evaluation import evaluate
 from healerd_rules.expectations import Scene, came_true, outcome, reasons
-from healerd_rules.explanation import describe
+from healerd_rules.explanation import describe, describe_leaf
 from healerd_rules.inputs import Inputs, SignalState
 from healerd_rules.play import Player, remembering
 from healerd_rules.program import RuleSet
@@ -149,10 +151,19 @@ class _Run:
             walk = Walk(scene.inputs, scene.state.strict, False, confidence=scene.confidence, autonomous=runs)
             truth = walk.truth(node)
             if truth is not True:
-                free = [name for name in scene.answer.verdicts if runs[name]]
-                why = tuple(f"  {name} is {describe(scene.answer.verdicts[name])}" for name in free)
+                verdicts = scene.answer.verdicts
+                about = {part.argument for part in core.distinct(node) if _asks(part)}
+                named = [name for name in verdicts if name in about or ("*" in about and runs[name])]
+                why = (
+                    *(f"  {name} is {describe(verdicts[name])}" for name in named),
+                    *(f"  {describe_leaf(leaf)}" for leaf in walk.leaves),
+                )
                 said = "it is false" if truth is False else "it is unknown"
                 self.broken.append((number, f"{said} at {scene.inputs.now:%Y-%m-%d %H:%M}", why))
+
+
+def _asks(node: core.Core) -> TypeGuard[core.Ask]:
+    return isinstance(node, core.Ask) and node.function == "autonomous"
 
 
 def autonomous(verdicts: Mapping[str, Verdict]) -> dict[str, bool]:

@@ -289,6 +289,8 @@ def test_an_invariant_that_breaks_fails_the_test() -> None:
         found = failure(rules, f"{SURE}given rows = {value}\nadvance 1 window\nexpect allowed rollback")
         assert found is not None
         assert (found.line, found.expected) == (5, "invariant few (my.heal:1) holds after `advance 1 window`")
+        assert found.reasons[:2] == ("  rollback is allowed", "  `autonomous(rollback)` is true")
+        assert found.reasons[2].startswith("  `rows > 5` is ")
     assert passes(rules, "given rows = 5\nexpect approval_needed rollback")
 
 
@@ -417,4 +419,4 @@ def test_the_example_tests_pass() -> None:
     found = load(path, schema=Schema())
     assert found.ruleset is not None
     result = run_tests(found.ruleset, files=(str(path),))
-    assert [one.failure for one in result.results] == [None] * 3
+    assert [one.failure for one in result.results] == [None] * 7
