@@ -14,7 +14,7 @@ from healerd_rules.inputs import ActionRecord, Inputs, Memory, SignalState, Trut
 from healerd_rules.loading import Loaded, load, load_pack, load_text
 from healerd_rules.program import RuleInfo, RuleSet
 from healerd_rules.schema import ActionDecl, FactDecl, Schema
-from healerd_rules.sources import pack_paths, pack_text, shipped_packs
+from healerd_rules.sources import pack_file, pack_paths, pack_text, shipped_packs
 from healerd_rules.verdicts import Acting, Approval, Leaf, Level, Verdict, at_least_as_strict, join
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "load",
     "load_pack",
     "load_text",
+    "pack_file",
     "pack_paths",
     "pack_text",
     "render",

@@ -36,12 +36,17 @@ def pack_paths(name: str) -> tuple[str, str]:
 
 def has_pack_file(name: str) -> bool:
     """Whether a file of that name is among the shipped packs and their tests."""
-    return (PACKS / f"{name}.heal").is_file()
+    return pack_file(name).is_file()
+
+
+def pack_file(name: str) -> Path:
+    """Where a shipped pack lies; it must be one of `shipped_packs`."""
+    return PACKS / f"{name}.heal"
 
 
 def pack_text(name: str) -> str:
     """The text of a shipped pack; it must be one of `shipped_packs`."""
-    return (PACKS / f"{name}.heal").read_text(encoding="utf-8")
+    return pack_file(name).read_text(encoding="utf-8")
 
 
 @dataclass(slots=True)
@@ -60,7 +65,9 @@ class Reader:
         return module
 
     def file(self, path: Path) -> Module | None:
-        """A file that the caller names."""
+        """A file that the caller names; a shipped pack stays one, however it is named."""
+        if path.parent == PACKS and _is_file(path):
+            return self.pack(path.stem)
         return self._load(path, shown=str(path), shipped=False)
 
     def text(self, text: str, name: str) -> Module:

@@ -10,9 +10,9 @@ from healerd.cli.options import default_config
 from healerd.config import Config, PipelineSettings, load_config
 from healerd.decision import SCHEMA
 from healerd.errors import RulesError
-from healerd_rules import Loaded, RuleSet, load, load_text, render
+from healerd_rules import Loaded, RuleSet, load, load_text, pack_file, render, shipped_packs
 
-__all__ = ["config_option", "files_argument", "load_for", "load_rules", "load_sets", "sound"]
+__all__ = ["config_option", "files_argument", "is_pack", "load_for", "load_rules", "load_sets", "sound"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,10 +30,15 @@ def config_option(f: F) -> F:
 
 
 def load_rules(files: Sequence[Path]) -> Loaded:
-    """Load rule files over the pack `base`; the pack `default` when there is none."""
+    """Load rule files, or shipped packs by their names, over the pack `base`; the pack `default` when there is none."""
     if files:
-        return load(files, schema=SCHEMA)
+        return load([pack_file(str(file)) if is_pack(file) else file for file in files], schema=SCHEMA)
     return load_text('import "default"\n', name="the pack default", schema=SCHEMA)
+
+
+def is_pack(file: Path) -> bool:
+    """Tell whether a shipped pack is meant: no file of that name is there."""
+    return str(file) in shipped_packs() and not file.exists()
 
 
 def load_for(config: Config, settings: PipelineSettings) -> Loaded:

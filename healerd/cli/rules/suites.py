@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healerd.cli.options import default_config
-from healerd.cli.rules.load import load_for, load_rules
+from healerd.cli.rules.load import is_pack, load_for, load_rules
 from healerd.config import load_config
 from healerd.decision import SCHEMA
 from healerd_rules import Loaded, load_pack, pack_paths, shipped_packs
@@ -25,8 +25,8 @@ class Suite:
 
 def suites(files: Sequence[Path], config: Path | None) -> Iterator[Suite]:
     """Give one suite for all files together, one for each pack that is named, else one for each pipeline."""
-    packs = [str(file) for file in files if str(file) in shipped_packs() and not file.exists()]
-    own = [file for file in files if str(file) not in packs]
+    packs = [str(file) for file in files if is_pack(file)]
+    own = [file for file in files if not is_pack(file)]
     for pack in packs:
         rules, tests = pack_paths(pack)
         loaded = load_pack(pack, schema=SCHEMA)

@@ -139,6 +139,18 @@ def test_the_examples_pass_check_and_test(call: Call, path: Path) -> None:
     assert call("rules", "test", path).code == Exit.OK
 
 
+def test_packs_may_be_named_where_files_may(call: Call, rules: Callable[..., Path], tmp_path: Path) -> None:
+    """A pack is meant by its bare name, alone or beside files, unless a file of that name is there."""
+    sure = ("--confidence", "1", "--json")
+    verdict = call("rules", "explain", "rollback", "cautious", *sure).json["explanation"]["verdict"]
+    assert verdict["level"] == "approval_needed"
+    both = call("rules", "explain", "rollback", "cautious", rules("forbid all: any action"), *sure).json
+    assert both["explanation"]["verdict"]["level"] == "forbidden"
+    assert {acting["rule"] for acting in both["explanation"]["verdict"]["acting"]} == {"all", "cautious.ask_always"}
+    assert call("rules", "check", "observe").code == Exit.OK
+    assert call("rules", "check", "cautius").code == Exit.CHECK_FAILED
+
+
 def test_the_graph_in_three_forms(call: Call, rules: Callable[..., Path]) -> None:
     """As a tree, for Graphviz and as JSON; of the pack `default` when no file is named."""
     path = rules(FEW)
