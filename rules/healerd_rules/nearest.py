@@ -16,7 +16,7 @@ from healerd_rules.quantities import show
 from healerd_rules.schema import ActionDecl, Type
 from healerd_rules.verdicts import Level, Verdict
 
-MAX_CHANGES = 5
+MAX_CHANGES = 8
 MAX_EVALUATIONS = 600
 MAX_WINDOWS = 100
 WOULD = {
@@ -96,7 +96,7 @@ class Nearest:
 def nearest(ruleset: RuleSet, inputs: Inputs, state: SignalState, action: ActionDecl, sure: Sureness) -> Nearest | None:
     """The smallest change found that makes the verdict freer, or where the action runs by itself, that stops it.
 
-    None when there is none within five facts; that is no proof that there is none.
+    None when there is none within eight facts; that is no proof that there is none.
     """
     hunt = _Hunt(ruleset, inputs, state, action, sure, _texts(ruleset))
     level = hunt.verdict(_Trial()).level

@@ -216,7 +216,7 @@ def changed(world: World, change: Change) -> World:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(oracle.rule_sets(), oracle.worlds, st.sampled_from(ACTIONS))
 def test_what_is_claimed_is_so(rules_: list[Rule], world: World, action: str) -> None:
-    """The slow oracle, on the changed facts, gives the verdict that the explanation claims."""
+    """The slow oracle, on the changed facts, gives the verdict that is claimed, and without any one change does not."""
     ruleset = load(rules_)
     found = explain(ruleset, given_to(world), SignalState(), action, {action: world.confidence})
     nearest = found.nearest
@@ -225,6 +225,11 @@ def test_what_is_claimed_is_so(rules_: list[Rule], world: World, action: str) ->
     after = world
     for change in nearest.changes:
         after = changed(after, change)
+    for left_out in nearest.changes if found.verdict.level > Level.ANNOUNCED else ():
+        without = world
+        for change in nearest.changes:
+            without = without if change is left_out else changed(without, change)
+        assert oracle.judge(rules_, without, action).level > int(nearest.verdict.level)
     answer = oracle.judge(rules_, after, action)
     assert answer.level == int(nearest.verdict.level)
     assert (found.verdict.level <= Level.ANNOUNCED) is (
