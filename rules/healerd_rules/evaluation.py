@@ -3,7 +3,7 @@
 It never acts, never waits and never keeps anything: the same inputs give the same answer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -291,7 +291,17 @@ def _signals(moment: Moment) -> dict[str, Truth]:
 
 
 def _proposals(moment: Moment) -> tuple[Proposal, ...]:
-    risks = {action.name: UNRANKED_RISK if action.risk is None else action.risk for action in moment.ruleset.actions}
+    acting = (
+        rule
+        for rule in moment.ruleset.compiled
+        if rule.kind in ("propose", "last resort") and applies(rule, moment.inputs) and moment.weigh(rule, None).acts
+    )
+    return ranked(moment.ruleset, acting)
+
+
+def ranked(ruleset: RuleSet, acting: Iterable[CompiledRule]) -> tuple[Proposal, ...]:
+    """The proposals of the rules that act, best first, last resorts at the end."""
+    risks = {action.name: UNRANKED_RISK if action.risk is None else action.risk for action in ruleset.actions}
     found = [
         Proposal(
             action=action,
@@ -301,8 +311,7 @@ def _proposals(moment: Moment) -> tuple[Proposal, ...]:
             because=rule.because,
             last_resort=rule.kind == "last resort",
         )
-        for rule in moment.ruleset.compiled
-        if rule.kind in ("propose", "last resort") and applies(rule, moment.inputs) and moment.weigh(rule, None).acts
+        for rule in acting
         for action in sorted(rule.actions or ())
     ]
 

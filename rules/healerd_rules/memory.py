@@ -3,6 +3,7 @@
 It never reads inputs; what an operand was in this window comes in.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from healerd_rules import core
@@ -60,4 +61,6 @@ def _series(node: core.Remembered, before: Memory, value: Value, span: int) -> M
     numbers = [float(number) for number in past if isinstance(number, int | float)]
     if len(numbers) < len(past) or (function.needs_full and len(past) < length):
         return Memory(past, None)
-    return Memory(past, function.fold(numbers))
+    result = function.fold(numbers)
+    # endless minus endless is no number: unknown, never something that a comparison takes for false
+    return Memory(past, None if result is None or math.isnan(result) else result)

@@ -172,8 +172,11 @@ class Walk:
         if isinstance(threshold, int | float):
             self.thresholds.append(float(threshold))
 
-    def _in_calendar(self, node: core.InCalendar, moment: float) -> bool:
-        return contains(node.calendar, datetime.fromtimestamp(moment, self.inputs.now.tzinfo))
+    def _in_calendar(self, node: core.InCalendar, moment: float) -> Truth:
+        try:
+            return contains(node.calendar, datetime.fromtimestamp(moment, self.inputs.now.tzinfo))
+        except (OverflowError, ValueError, OSError):  # a moment that no calendar knows, such as the year 10000
+            return None
 
     def _quantified(self, node: core.Quantified) -> Leaf:
         members = members_of(node, self.inputs)
