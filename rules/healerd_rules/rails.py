@@ -324,6 +324,7 @@ class Writer:
 
     def _calendar(self, node: core.InCalendar, spot: Spot) -> tuple[Slot, tuple[int, ...]]:
         if isinstance(node.operand, core.Builtin):
+            self._slot_of(node.operand, Spot())  # tables work the calendar out from `now`, so it has a column
             label = f"in({node.calendar.name})"
             same = self.layout.places.get(label)
             other = None if same is None else self.layout.slots[same].node
