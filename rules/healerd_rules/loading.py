@@ -14,7 +14,7 @@ from healerd_rules.module import Module
 from healerd_rules.names import give_names
 from healerd_rules.program import RuleSet
 from healerd_rules.schema import Schema
-from healerd_rules.sources import Reader, has_pack_file, pack_paths
+from healerd_rules.sources import Reader, Trail, has_pack_file, pack_paths
 from healerd_rules.vocabulary import gather
 
 BASE = "base"
@@ -24,13 +24,15 @@ BASE = "base"
 class Loaded:
     """A rule set, or None when a finding is an error; `sources` are the texts by the paths of the findings.
 
-    `modules` are the parsed files, `base` first and each after those it imports.
+    `modules` are the parsed files, `base` first and each after those it imports. `trail` is what was read and looked
+    for, for a host that keeps what it loaded.
     """
 
     ruleset: RuleSet | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str]
     modules: tuple[Module, ...] = field(default=(), repr=False)
+    trail: Trail = field(default_factory=Trail, repr=False, compare=False)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -75,6 +77,7 @@ def _finish(reader: Reader, base: Module, schema: Schema) -> Loaded:
         diagnostics=tuple(sorted(found, key=lambda f: (f.path, f.line, f.column, f.code))),
         sources={module.source.path: module.source.text for module in reader.modules},
         modules=tuple(reader.modules),
+        trail=reader.trail,
     )
 
 

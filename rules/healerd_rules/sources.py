@@ -4,6 +4,7 @@ It never writes, and a file that cannot be read is a finding, not an exception.
 """
 
 import functools
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,11 +51,33 @@ def pack_text(name: str) -> str:
 
 
 @dataclass(slots=True)
+class Trail:
+    """What was read and looked for: as long as it is unchanged, loading again gives the same.
+
+    `files` are absolute paths with the sha256 of what stood there; `imports` a target, the folder it was looked for in
+    and the file that was found, empty when there was none. Not `whole` when something could not be read.
+    """
+
+    files: list[tuple[str, str]] = field(default_factory=list)
+    imports: list[tuple[str, str, str]] = field(default_factory=list)
+    whole: bool = True
+
+    def unchanged(self) -> bool:
+        """Whether every file still holds the same, and every import would find the same file."""
+        return (
+            self.whole
+            and all(_digest(Path(path)) == digest for path, digest in self.files)
+            and all(_found(target, Path(folder)) == found for target, folder, found in self.imports)
+        )
+
+
+@dataclass(slots=True)
 class Reader:
     """Loads each file once; `modules` is in order, imported files before those that import them."""
 
     modules: list[Module] = field(default_factory=list)
     failed: list[Diagnostic] = field(default_factory=list)
+    trail: Trail = field(default_factory=Trail)
     _loaded: dict[str, Module] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -85,7 +108,9 @@ class Reader:
     def _read(self, path: Path, shown: str) -> str | None:
         try:
             if path.stat().st_size <= 4 * MAX_CHARACTERS:
-                return path.read_bytes().decode("utf-8")
+                raw = path.read_bytes()
+                self.trail.files.append((str(path.absolute()), hashlib.sha256(raw).hexdigest()))
+                return raw.decode("utf-8")
             self._fail("too-large", shown, f"`{shown}` is larger than {MAX_CHARACTERS} characters")
         except UnicodeDecodeError as error:
             self._fail("unreadable", shown, f"`{shown}` is not UTF-8 text: byte {error.start}")
@@ -95,6 +120,7 @@ class Reader:
         return None
 
     def _fail(self, code: str, shown: str, message: str) -> None:
+        self.trail.whole = False
         self.failed.append(
             Diagnostic(code=code, severity=Severity.ERROR, path=shown, line=1, column=1, end=2, message=message)
         )
@@ -117,6 +143,8 @@ class Reader:
     def _import(self, statement: tree.Import, module: Module, path: Path) -> None:
         alias = statement.alias.text if statement.alias else ""
         target = _find(statement.target, path.parent)
+        folder = path.parent.absolute()
+        self.trail.imports.append((statement.target, str(folder), _found(statement.target, folder)))
         if target is None:
             mend = did_you_mean(statement.target, shipped_packs()) or _where(statement.target)
             module.findings.error("import", statement.span, f"cannot find `{statement.target}`", mend)
@@ -168,6 +196,18 @@ def _find(target: str, folder: Path) -> Path | None:
     beside = folder / (target if target.endswith(".heal") else f"{target}.heal")
     candidates = [beside, *_numbered(beside), PACKS / f"{Path(target).name}.heal"]
     return next((path for path in candidates if _is_file(path)), None)
+
+
+def _found(target: str, folder: Path) -> str:
+    found = _find(target, folder)
+    return "" if found is None else str(found)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return ""
 
 
 def _numbered(path: Path) -> Iterable[Path]:

@@ -7,7 +7,7 @@ import click
 
 from healerd.cli.exits import Exit
 from healerd.cli.options import json_option
-from healerd.cli.rules.load import config_option, files_argument, load_sets
+from healerd.cli.rules.load import cache_option, config_option, files_argument, load_sets
 from healerd.cli.show import Show
 from healerd_rules import Loaded, render
 
@@ -17,10 +17,11 @@ __all__ = ["check"]
 @click.command(help="Check rule files [default: those of the configuration]: syntax, names, types, units, dead rules.")
 @files_argument
 @config_option
+@cache_option
 @json_option
-def check(files: tuple[Path, ...], config: Path | None, as_json: bool) -> int:
+def check(files: tuple[Path, ...], config: Path | None, no_cache: bool, as_json: bool) -> int:
     """Print every finding of every file; ends with 7 when one is an error."""
-    show, sets = Show(as_json=as_json), load_sets(files, config)
+    show, sets = Show(as_json=as_json), load_sets(files, config, no_cache=no_cache)
     code = Exit.CHECK_FAILED if any(loaded.ruleset is None for loaded in sets.values()) else Exit.OK
     if as_json:
         show.json({"sets": [{"name": name, **_to_json(loaded)} for name, loaded in sets.items()]})

@@ -11,7 +11,7 @@ import click
 from healerd.cli.exits import Exit
 from healerd.cli.options import json_option
 from healerd.cli.rules.given import read_facts, read_log
-from healerd.cli.rules.load import files_argument, load_rules, sound
+from healerd.cli.rules.load import cache_option, files_argument, load_rules, sound
 from healerd.cli.show import Show
 from healerd.clock import SystemClock
 from healerd_rules import Inputs, RuleSet, SignalState, advance
@@ -59,18 +59,20 @@ WINDOW_S = 1800.0
 @click.option("--no-incident", is_flag=True, help="As if nothing were wrong.")
 @click.option("--pipeline", default="example", show_default=True, help="Name of the pipeline that the rules see.")
 @click.option("--tag", multiple=True, help="A tag of the pipeline.")
+@cache_option
 @json_option
 def explain(
     action: str,
     files: tuple[Path, ...],
     *,
     as_json: bool,
+    no_cache: bool,
     confidence: float | None,
     windows: int,
     **given: Any,
 ) -> int:
     """Print the verdict with its reasons; facts that are not given are unknown, and count against acting."""
-    ruleset = sound(load_rules(files))
+    ruleset = sound(load_rules(files, no_cache=no_cache))
     known = [declared.name for declared in ruleset.actions]
     if action not in known:
         raise click.UsageError(f"no action `{action}`; known: {', '.join(known)}")

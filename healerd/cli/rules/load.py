@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from healerd.cli.options import default_config
-from healerd.config import Config, PipelineSettings, load_config
-from healerd.decision import SCHEMA
+from healerd.cli.rules.cache import cached
 from healerd.errors import RulesError
 from healerd_rules import Loaded, RuleSet, load, load_text, pack_file, render, shipped_packs
 
-__all__ = ["config_option", "files_argument", "is_pack", "load_for", "load_rules", "load_sets", "sound"]
+if TYPE_CHECKING:
+    from healerd.config import Config, PipelineSettings
+
+__all__ = ["cache_option", "config_option", "files_argument", "is_pack", "load_for", "load_rules", "load_sets", "sound"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+UNNAMED = "the pack default"
 
 
 def files_argument(f: F) -> F:
@@ -29,11 +32,27 @@ def config_option(f: F) -> F:
     )(f)
 
 
-def load_rules(files: Sequence[Path]) -> Loaded:
-    """Load rule files, or shipped packs by their names, over the pack `base`; the pack `default` when there is none."""
+def cache_option(f: F) -> F:
+    """Add --no-cache."""
+    return click.option("--no-cache", is_flag=True, help="Load anew, and keep nothing.")(f)
+
+
+def load_rules(files: Sequence[Path], *, no_cache: bool = False) -> Loaded:
+    """Load rule files, or shipped packs by their names, over the pack `base`; the pack `default` when there is none.
+
+    What was loaded before comes from the cache as long as no file it stands on, and no import, has changed; the
+    parsed `modules` are not kept there.
+    """
+    named = ("files", *map(str, files)) if files else ("text", UNNAMED)
+    return _load(files) if no_cache else cached(named, lambda: _load(files))
+
+
+def _load(files: Sequence[Path]) -> Loaded:
+    from healerd.decision import SCHEMA  # the whole of deciding comes with it, which a cached answer does not need
+
     if files:
         return load([pack_file(str(file)) if is_pack(file) else file for file in files], schema=SCHEMA)
-    return load_text('import "default"\n', name="the pack default", schema=SCHEMA)
+    return load_text('import "default"\n', name=UNNAMED, schema=SCHEMA)
 
 
 def is_pack(file: Path) -> bool:
@@ -41,17 +60,19 @@ def is_pack(file: Path) -> bool:
     return str(file) in shipped_packs() and not file.exists()
 
 
-def load_for(config: Config, settings: PipelineSettings) -> Loaded:
+def load_for(config: "Config", settings: "PipelineSettings", *, no_cache: bool = False) -> Loaded:
     """Load the rules of one pipeline."""
-    return load_rules([config.path(file) for file in settings.rules])
+    return load_rules([config.path(file) for file in settings.rules], no_cache=no_cache)
 
 
-def load_sets(files: Sequence[Path], config: Path | None) -> dict[str, Loaded]:
+def load_sets(files: Sequence[Path], config: Path | None, *, no_cache: bool = False) -> dict[str, Loaded]:
     """Load the files as one set, or each pipeline's set of the configuration, by what they are called."""
     if files:
-        return {", ".join(map(str, files)): load_rules(files)}
+        return {", ".join(map(str, files)): load_rules(files, no_cache=no_cache)}
+    from healerd.config import load_config  # read only where no file is named
+
     settings = load_config(config or default_config())
-    return {name: load_for(settings, pipeline) for name, pipeline in settings.pipeline.items()}
+    return {name: load_for(settings, pipeline, no_cache=no_cache) for name, pipeline in settings.pipeline.items()}
 
 
 def sound(loaded: Loaded) -> RuleSet:

@@ -29,6 +29,12 @@ class Called:
         return [line.split("\t") for line in self.out.splitlines()]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test leaves loaded rules with the person who runs it, or finds any."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Called]:
     def call(*arguments: str | Path) -> Called:
