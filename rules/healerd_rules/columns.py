@@ -138,7 +138,11 @@ def _level(*grades: Any) -> Any:
     """The strictest level whose truth holds."""
     found: Any = np.int8(0)
     for level, grade in enumerate(grades, 1):
-        found = np.maximum(found, np.multiply(grade, np.int8(level), dtype=np.int8))
+        if np.ndim(grade):
+            # a bool is a byte of 0 or 1: looked at as such, nothing is converted
+            found = np.maximum(found, grade.view(np.int8) * np.int8(level))
+        elif grade:
+            found = np.maximum(found, np.int8(level))
     return found
 
 

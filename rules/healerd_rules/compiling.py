@@ -146,24 +146,25 @@ class Columns:
         return self.written.seats
 
     def verdicts(self, table: Table, confidence: npt.NDArray[np.float64] | None) -> Answers:
-        """The verdicts on all rows: None is the first pass, an array [rows, actions] with NaN the second."""
+        """The verdicts on all rows: None is the first pass, an array [rows, actions] with NaN the second.
+
+        An array whose columns lie together in memory (order F) is read without a copy.
+        """
         with np.errstate(all="ignore"):  # what overflows becomes unknown, as it should
             if confidence is None:
                 levels, acts = self._free(table.values)
             else:
-                wide = confidence.T
-                known = np.where((wide >= 0) & (wide <= 1), wide, math.nan)
-                levels, acts = self._judge(table.values, tuple(known))
+                levels, acts = self._judge(table.values, tuple(_within(confidence)))
         held = np.empty((len(self.layout.actions), table.rows), dtype=np.int8)
         for number, level in enumerate(levels):
             held[number] = level
-        return Answers(held.T, tuple(np.broadcast_to(column, (table.rows,)) for column in acts))
+        return Answers(held.T, tuple(_column(truth, table.rows) for truth in acts))
 
     def say(self, table: Table) -> list[Said]:
         """Signals, proposals and notifications of each row."""
         with np.errstate(all="ignore"):
             signals, proposals, notes = self._speak(table.values)
-        columns = [np.broadcast_to(x, (table.rows,)).tolist() for x in (*_paired(signals), *proposals, *_paired(notes))]
+        columns = [_column(x, table.rows).tolist() for x in (*_paired(signals), *proposals, *_paired(notes))]
         ends = 2 * len(signals), 2 * len(signals) + len(proposals)
         rows = zip(*columns, strict=True) if columns else [()] * table.rows
         return [
@@ -199,6 +200,18 @@ def compile_columns(ruleset: RuleSet) -> Columns:
     written = write(ruleset, COLUMNS)
     points = {name: tuple(map(np.float64, (*values, NAN))) for values, name in written.points.items()}
     return Columns(ruleset, written, *_functions(written, {**COLUMN_WORDS, **points}))
+
+
+def _column(truth: Any, rows: int) -> Bools:
+    """A truth for every row, also where one holds for all."""
+    return truth if np.shape(truth) == (rows,) else np.broadcast_to(truth, (rows,))
+
+
+def _within(confidence: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A row per action; what lies outside [0, 1] is unknown."""
+    wide = np.ascontiguousarray(confidence.T)
+    outside = (wide < 0) | (wide > 1)
+    return np.where(outside, math.nan, wide) if outside.any() else wide
 
 
 def _functions(written: Written, words: dict[str, Any]) -> tuple[Any, Any, Any]:
