@@ -200,8 +200,10 @@ class Dice:
         inside = {**again, "dim": dim}
         body: Cond = ("cmp", self.op(), ("member", MEASURED[dim]), self.number(1, dim, remember=again["remember"]))
         if self.chance(0.5):
-            body = (self.pick(("and", "or")), body, self.cond(depth - 1, **inside))
-        if again["remember"] and self.chance(0.3):
+            nested = depth > 1 and self.chance(0.4)
+            more = self._quantified(depth - 1, inside) if nested else self.cond(depth - 1, **inside)
+            body = (self.pick(("and", "or")), body, more)
+        if again["remember"] and self.chance(0.6 if again["dim"] else 0.3):
             past = self.cond(0, **{**inside, "confidence": False})
             kept = ("and", ("cmp", self.op(), ("member", MEASURED[dim]), ("const", self.tenth())), past)
             body = ("or", body, ("for", kept, int(self.rng.integers(1, 3))))

@@ -32,10 +32,13 @@ SCHEMA = Schema(
         FactDecl(name="site", type="text"),
         FactDecl(name="home", type="text"),
         FactDecl(name="psi", type="number", per="feature"),
+        FactDecl(name="load", type="number", per="server"),
+        FactDecl(name="low", type="number"),
+        FactDecl(name="high", type="number"),
         FactDecl(name="seen", type="time"),
     ),
     actions=(ActionDecl(name="mend", cost=5.0), ActionDecl(name="retrain")),
-    dimensions=("feature",),
+    dimensions=("feature", "server"),
     alarms=("harm",),
 )
 
@@ -193,6 +196,56 @@ def test_no_member_at_all_is_no_error() -> None:
     for confidence in (None, np.full((2, len(columns.layout.actions)), 0.9)):
         answers = columns.verdicts(stack(columns.layout, rows), confidence)
         assert answers.levels[:, columns.layout.actions.index("mend")].tolist() == [4, 4]
+
+
+def agreed(ruleset: RuleSet, world: Inputs, state: SignalState, confidence: dict[str, float | None] | None) -> int:
+    """The level of `mend`, on which walker, generated function and columns agree."""
+    scalar, columns = compile_scalar(ruleset), compile_columns(ruleset)
+    place, row = scalar.layout.actions.index("mend"), row_of(scalar.layout, world, state)
+    asked = None
+    if confidence is not None:
+        asked = np.array([[confidence.get(action) for action in scalar.layout.actions]], dtype=np.float64)
+    walked = int(evaluate(ruleset, world, state, confidence=confidence).verdicts["mend"].level)
+    assert scalar.verdicts(row, confidence).levels[place] == walked
+    assert columns.verdicts(stack(columns.layout, [row]), asked).levels[0, place] == walked
+    return walked
+
+
+@pytest.mark.parametrize(("between", "level"), [("20% and confidence < 60%", 0), ("low and confidence < high", 0)])
+def test_s1_the_first_pass_tries_confidences_between_the_thresholds(between: str, level: int) -> None:
+    """A permit that holds only strictly between two thresholds, constant or measured, holds in the first pass."""
+    ruleset = load(f"permit own: mend when confidence > {between} and confidence != 40%")
+    world = inputs(facts={"low": 0.2, "high": 0.6})
+    assert agreed(ruleset, world, SignalState(), None) == level
+    assert agreed(ruleset, world, SignalState(), {"mend": 0.9}) == 4
+
+
+@pytest.mark.parametrize("odd", [-1.0, 1.5])
+def test_s1_the_first_pass_tries_no_confidence_that_cannot_be(odd: float) -> None:
+    """A threshold outside [0, 1] is no confidence: a permit that needs it never holds."""
+    ruleset = load("permit own: mend when confidence == low")
+    assert agreed(ruleset, inputs(facts={"low": odd}), SignalState(), None) == 4
+    assert agreed(ruleset, inputs(facts={"low": 1.0}), SignalState(), None) == 0
+    assert agreed(load("permit own: mend when confidence == 150%"), inputs(), SignalState(), None) == 4
+
+
+def test_memories_of_two_members_at_once_are_told_apart() -> None:
+    """Under two quantifiers each pair of members has a memory of its own, whichever dimension is the outer one."""
+    text = "permit own: mend\nforbid f: mend when any server where (load > 0.5 and any feature where ("
+    ruleset = load(text + "(psi > 0.2) for 2 windows))")
+    state = SignalState()
+    worlds = [
+        inputs(facts={"load": {"s1": 0.9, "s2": 0.1, "s3": 0.2}, "psi": {"a": first, "b": 0.1}})
+        for first in (0.5, 0.5, 0.1)
+    ]
+    levels = []
+    for world in worlds:
+        state = advance(ruleset, world, state)
+        levels.append(agreed(ruleset, world, state, None))
+    assert levels == [0, 4, 0]
+    assert (
+        agreed(ruleset, inputs(facts={"load": {"s2": 0.9, "s9": 0.1}, "psi": {"a": 0.5, "b": 0.1}}), state, None) == 0
+    )
 
 
 def test_the_package_starts_without_numpy() -> None:

@@ -6,7 +6,7 @@ The question holds `rules` (which actions each forbids, and the pairs fact, comp
 `actions`, `rows` (a fact that is absent is unknown) and `seconds` to spend at least. A rule forbids unless its
 condition is definitely false. The answer holds who may act per row and action, CPU seconds a decision, and those of
 one round of a fixed loop, measured in between, by which the two processes are made comparable. Each engine is called
-in the way that is kindest to it: parsed once, everything that can be asked in one call is asked in one call.
+in the way that is kindest to it: policies parsed once, rows converted beforehand, one call for all that it can take.
 It must never need anything but the standard library and the one engine.
 """
 
@@ -33,19 +33,21 @@ def cedar(rules, actions):
     policies = cedarpy.PolicySet.from_str("\n".join(texts))
     entities = cedarpy.Entities.from_json_str("[]")
 
-    def judge(row):
+    def prepare(row):
         context = json.dumps(row)
-        requests = [
+        return [
             {"principal": 'U::"p"', "action": f'Action::"{action}"', "resource": 'R::"m"', "context": context}
             for action in actions
         ]
+
+    def judge(requests):
         return [answer.allowed for answer in cedarpy.is_authorized_batch(requests, policies, entities)]
 
-    return judge
+    return prepare, judge
 
 
 def cel(rules, actions):
-    """One expression an action; facts are converted once a row."""
+    """One expression an action."""
     import celpy
 
     def clause(fact, op, bound):
@@ -58,11 +60,13 @@ def cel(rules, actions):
         text = " && ".join("(" + " || ".join(clause(*part) for part in when) + ")" for when in about)
         programs.append(environment.program(environment.compile(text)))
 
-    def judge(row):
-        given = {"f": celpy.json_to_cel(row)}
+    def prepare(row):
+        return {"f": celpy.json_to_cel(row)}
+
+    def judge(given):
         return [bool(program.evaluate(given)) for program in programs]
 
-    return judge
+    return prepare, judge
 
 
 def rego(rules, actions):
@@ -77,13 +81,13 @@ def rego(rules, actions):
     interpreter.add_module("p", "\n".join(lines))
     bundle = interpreter.build("x = data.p.denied")
 
-    def judge(row):
-        interpreter.set_input(row)
+    def judge(given):
+        interpreter.set_input(given)
         output = interpreter.query_bundle(bundle)  # what it binds lives as long as it does
         told = json.loads(str(output.binding("x")))
         return [action not in told for action in actions]
 
-    return judge
+    return regopy.Input, judge
 
 
 ENGINES = {"cedarpy": cedar, "cel-python": cel, "regopy": rego}
@@ -101,16 +105,17 @@ def loop_s():
 def main():
     """Answer the question on standard input."""
     question = json.load(sys.stdin)
-    judge = ENGINES[sys.argv[1]](question["rules"], question["actions"])
-    answers = [judge(row) for row in question["rows"]]
+    prepare, judge = ENGINES[sys.argv[1]](question["rules"], question["actions"])
+    rows = [prepare(row) for row in question["rows"]]
+    answers = [judge(row) for row in rows]
     spent, loops = [], []
     while sum(spent) < question["seconds"] or len(spent) < 3:
         loops.append(loop_s())
         before = time.process_time()
-        for row in question["rows"]:
+        for row in rows:
             judge(row)
         spent.append(time.process_time() - before)
-    decisions = len(question["rows"]) * len(question["actions"])
+    decisions = len(rows) * len(question["actions"])
     json.dump({"answers": answers, "decision_s": median(spent) / decisions, "loop_s": median(loops)}, sys.stdout)
 
 
