@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from healerd_rules import core
 from healerd_rules.calendars import contains
+from healerd_rules.inputs import known
 from healerd_rules.rows import Codes, Layout, Row, Slot
 from healerd_rules.schema import Type
 
@@ -93,7 +94,7 @@ def _given(slot: Slot, column: Any, rows: int, codes: Codes) -> Any:
         wanted = " x ".join((str(rows), *slot.dims))
         raise ValueError(f"the column `{slot.label}` has shape {array.shape}, expected {wanted}")
     if slot.type is Type.TEXT:
-        return np.vectorize(codes.number, otypes=[np.float64])(array)[()]
+        return np.vectorize(lambda text: codes.number(known(text, Type.TEXT)), otypes=[np.float64])(array)[()]
     found = array.astype(_kind(slot))
     if slot.kind == "fact":
         found = np.where(np.abs(found) < LARGEST, found, math.nan)
@@ -127,8 +128,15 @@ def _blank(slot: Slot, given: Mapping[str, Any], rows: int, widths: Mapping[str,
 def _in_calendar(node: core.InCalendar, now: Array) -> Any:
     """Whether moments, in seconds since 1970, lie in the calendar; each different one is looked at once."""
     moments, where = np.unique(now, return_inverse=True)
-    inside = [contains(node.calendar, dt.datetime.fromtimestamp(float(moment), dt.UTC)) for moment in moments]
+    inside = [_contains(node, float(moment)) for moment in moments]
     return np.array(inside, dtype=np.float64)[where].reshape(now.shape)[()]
+
+
+def _contains(node: core.InCalendar, moment: float) -> float:
+    try:
+        return float(contains(node.calendar, dt.datetime.fromtimestamp(moment, dt.UTC)))
+    except (OverflowError, ValueError, OSError):  # unknown, or a moment that no calendar knows
+        return math.nan
 
 
 # the words of the generated source -------------------------------------------

@@ -38,20 +38,26 @@ def state_of(ruleset: RuleSet, story: Story) -> SignalState:
     return state
 
 
-def differences(rules: WideSet, stories: list[Story]) -> Iterator[str]:
-    """One line for each thing on which two engines do not agree."""
+def answers(rules: WideSet, stories: list[Story]) -> dict[str, list[Expected]]:
+    """What each engine says at the moment of each story; an engine that joins the comparison is a line here."""
     ruleset = load(rules)
     scalar, columns = compile_scalar(ruleset), compile_columns(ruleset)
     states = [state_of(ruleset, story) for story in stories]
-    rows = [row_of(scalar.layout, story.moment, state) for story, state in zip(stories, states, strict=True)]
-    answers: dict[str, list[Any]] = {
+    told = list(zip(stories, states, strict=True))
+    rows = [row_of(scalar.layout, story.moment, state) for story, state in told]
+    return {
+        "walker": [_walked(ruleset, story, state) for story, state in told],
         "oracle": [expect(rules, story) for story in stories],
-        "walker": [_walked(ruleset, story, state) for story, state in zip(stories, states, strict=True)],
         "scalar": [_scalar(scalar, row, story) for row, story in zip(rows, stories, strict=True)],
         "columns": list(_columns(columns, rows, stories)),
     }
-    for engine in ("oracle", "scalar", "columns"):
-        for number, (theirs, walked) in enumerate(zip(answers[engine], answers["walker"], strict=True)):
+
+
+def differences(rules: WideSet, stories: list[Story]) -> Iterator[str]:
+    """One line for each thing on which an engine does not agree with the walker."""
+    walker, *others = answers(rules, stories).items()
+    for engine, said in others:
+        for number, (theirs, walked) in enumerate(zip(said, walker[1], strict=True)):
             for part in Expected.__dataclass_fields__:
                 if (one := getattr(theirs, part)) != (other := getattr(walked, part)):
                     yield f"story {number}, {part}: {engine} says {one}, walker says {other}"
@@ -129,15 +135,15 @@ def _columns(columns: Columns, rows: list[Any], stories: list[Story]) -> Iterato
     confidence = np.array(asked, dtype=np.float64)
     second, first, said = columns.verdicts(table, confidence), columns.verdicts(table, None), columns.say(table)
     per_row = Scalar(columns.ruleset, columns.written, *[_nothing] * 3)  # reads answers, asks nothing
-    vetoes = {action: [columns.veto_within_s(answers, action) for answers in (second, first)] for action in ACTIONS}
+    vetoes = {action: [columns.veto_within_s(found, action) for found in (second, first)] for action in ACTIONS}
     for number in range(len(rows)):
         judged = []
-        for which, answers in enumerate((second, first)):
-            answer = Answer(tuple(answers.levels[number].tolist()), tuple(bool(seat[number]) for seat in answers.acts))
+        for which, found in enumerate((second, first)):
+            answer = Answer(tuple(found.levels[number].tolist()), tuple(bool(seat[number]) for seat in found.acts))
             judged.append(_judged(per_row, answer))
             for action in ACTIONS:
                 assert judged[-1][action].veto == _hours(float(vetoes[action][which][number]))
-                acting = {rule.id for rule, column in columns.acting(answers, action) if column[number]}
+                acting = {rule.id for rule, column in columns.acting(found, action) if column[number]}
                 assert judged[-1][action].acting == acting
         yield _expected(*judged, said[number])
 

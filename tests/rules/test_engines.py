@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.agreement import run
 from healerd_rules import (
     ActionDecl,
     FactDecl,
@@ -106,6 +107,12 @@ def test_what_is_drawn_reaches_every_level_and_every_form() -> None:
         assert {level for answer in levels if answer[0] is free for level in answer[1:]} == {0, 1, 2, 3, 4}
 
 
+def test_the_long_form_counts_what_it_compared() -> None:
+    """`experiments.agreement` makes at least the decisions it is asked for and reports no disagreement."""
+    found = run(decisions=100, seed=3)
+    assert (found["decisions"], found["rule_sets"], found["disagreements"]) == (144, 1, 0)
+
+
 RULES = """
 permit own: mend
 calendar office = mon..fri 09:00..18:00
@@ -155,6 +162,23 @@ def test_what_no_column_holds_counts_against_acting() -> None:
     assert answers.levels.tolist() == [wanted] * 3
     acting = {rule.id for rule, column in columns.acting(answers, "mend") if column.all()}
     assert {"few", "away", "closed", "wild", "outside", "never", "odd"} <= acting
+
+
+def test_odd_values_in_columns_are_unknown() -> None:
+    """A number where a text belongs, a moment that does not exist and a number without end bar, and raise nothing."""
+    ruleset = load("""
+permit own: mend
+calendar office = mon..fri 09:00..18:00
+forbid few: mend when rows < 500
+forbid away: mend when site == "b"
+forbid closed: mend unless now in office
+""")
+    columns = compile_columns(ruleset)
+    good = {"rows": 800.0, "site": "a", "now": NOON.timestamp(), "stage": "live", "incident": True}
+    for name, odd in {"rows": np.inf, "site": 1, "now": np.nan, "stage": 2.0, "incident": np.nan}.items():
+        table = make_table(columns.layout, {**good, name: np.array([good[name], odd, None], dtype=object)}, rows=3)
+        levels = columns.verdicts(table, None).levels[:, columns.layout.actions.index("mend")]
+        assert levels.tolist() == [0, 4, 4], name
 
 
 def test_a_column_that_nothing_reads_is_refused() -> None:

@@ -150,7 +150,8 @@ class Installation:
         return self.call("inbox", "--json").json["intents"][0]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+        own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "XDG_CACHE_HOME": str(self.folder / "cache")}
+        return {**os.environ, **own, "OMP_NUM_THREADS": "1"}
 
 
 def end(daemon: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:
