@@ -5,19 +5,18 @@ Must never import a verb to print the list of verbs: the short helps stand in th
 
 import sys
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from healerd import __version__
 from healerd.cli.exits import Exit
+from healerd.cli.lazy import LazyGroup, Sections
 from healerd.errors import HealerdError
 
 __all__ = ["VERBS", "cli", "invoke", "main"]
 
-SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+SECTIONS: Sections = {
     "Look": {
         "status": ("status:status", "Show every pipeline at a glance, or one in detail."),
         "watch": ("watch:watch", "Follow what healerd sees, decides and does, as it happens."),
@@ -57,41 +56,10 @@ RUN_USAGE = 64
 """`healerd run` ends as a service manager expects (sysexits.h)."""
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every verb, in the order of the table."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the one verb that is wanted."""
-        if cmd_name not in VERBS:
-            return None
-        module, _, function = VERBS[cmd_name][0].partition(":")
-        command = getattr(import_module(f"healerd.cli.{module}"), function)
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, or end with the nearest one."""
-        if not args[0].startswith("-") and args[0] not in VERBS:
-            near = get_close_matches(args[0], VERBS, n=1)
-            help_ = f"did you mean `{near[0]}`?" if near else "`healerd --help` lists them"
-            raise click.UsageError(f"no verb `{args[0]}`; {help_}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the table, section by section."""
-        for section, rows in SECTIONS.items():
-            with formatter.section(section):
-                formatter.write_dl([(verb, short_help) for verb, (_, short_help) in rows.items()])
-
-
 @click.group(
     cls=LazyGroup,
+    sections=SECTIONS,
+    package="healerd.cli",
     help="Watch a model in production, decide what to do about it, do it, and show why it was safe.",
     epilog="Each verb has its own --help. What is running lies in the state folder: --state DIR, or --config FILE.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

@@ -31,7 +31,7 @@ class Loaded:
     ruleset: RuleSet | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str]
-    modules: tuple[Module, ...] = field(default=(), repr=False)
+    modules: tuple[Module, ...] = field(default=(), repr=False, compare=False)
     trail: Trail = field(default_factory=Trail, repr=False, compare=False)
 
     @property

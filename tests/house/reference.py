@@ -36,7 +36,10 @@ def _lines() -> Iterator[str]:
 
 def _describe(words: str, command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            each = command.get_command(context, name)
+            assert each is not None
             yield from _describe(f"{words} {name}", each)
         return
     arguments = " ".join(each.make_metavar(click.Context(command)) for each in command.params if _is_argument(each))

@@ -56,17 +56,20 @@ def test_every_code_and_function_is_documented() -> None:
     assert all(f"`{name}(" in TEXT for name in BUILTINS)
 
 
+def run(code: str) -> str:
+    """Run an example by itself, on the code under test."""
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=here).stdout
+
+
 def test_the_python_example_runs() -> None:
     """The Python example runs and prints what the reference says."""
-    code = PYTHON[0]
     shown = next(text for kind, text in BLOCKS if kind == "text")
-    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=here)
-    assert done.stdout.strip() == shown.strip()
+    assert run(PYTHON[0]).strip() == shown.strip()
 
 
-@pytest.mark.parametrize("code", PYTHON[1:])
+@pytest.mark.parametrize("code", PYTHON[1:], ids=range(1, len(PYTHON)))
 def test_the_other_python_examples_hold(code: str) -> None:
     """What the other Python examples assert is so."""
     assert "assert" in code
-    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run(code)

@@ -2,20 +2,27 @@
 
 import click
 
-from healerd.cli.rules.check import check
-from healerd.cli.rules.explain import explain
-from healerd.cli.rules.graph import graph
+from healerd.cli.lazy import LazyGroup, Sections
 from healerd.cli.rules.load import load_for
-from healerd.cli.rules.packs import packs
-from healerd.cli.rules.test import test
 
 __all__ = ["load_for", "rules"]
 
+SECTIONS: Sections = {
+    "Verbs": {
+        "check": ("check:check", "Name every mistake in rule files, with place and mend."),
+        "test": ("test:test", "Run the tests that stand in rule files."),
+        "explain": ("explain:explain", "Say why an action gets its verdict, and what would change it."),
+        "graph": ("graph:graph", "Show what leads to what: facts, signals, rules, actions."),
+        "packs": ("packs:packs", "List the shipped rule packs, or print one."),
+    }
+}
 
-@click.group(help="Check and test rule files, or explain a verdict.")
+
+@click.group(
+    cls=LazyGroup,
+    sections=SECTIONS,
+    package="healerd.cli.rules",
+    help="Check and test rule files, or explain a verdict.",
+)
 def rules() -> None:
-    """Hold the verbs together; each is a module of this folder, and a line below."""
-
-
-for _verb in (check, explain, graph, packs, test):
-    rules.add_command(_verb)
+    """Hold the verbs together; each is a module of this folder, and a line above."""

@@ -32,11 +32,13 @@ def suites(files: Sequence[Path], config: Path | None) -> Iterator[Suite]:
         loaded = load_pack(pack, schema=SCHEMA)
         yield Suite(name=f"pack {pack}", loaded=loaded, files=(tests,), about=frozenset({rules}))
     if own:
-        yield _suite(", ".join(map(str, own)), load_rules(own), own)
+        yield _suite(", ".join(map(str, own)), load_rules(own, no_cache=True), own)
     if not files:
         settings = load_config(config or default_config())
         for name, pipeline in settings.pipeline.items():
-            yield _suite(name, load_for(settings, pipeline), [settings.path(file) for file in pipeline.rules])
+            yield _suite(
+                name, load_for(settings, pipeline, no_cache=True), [settings.path(file) for file in pipeline.rules]
+            )
 
 
 def _suite(name: str, loaded: Loaded, named: Sequence[Path]) -> Suite:

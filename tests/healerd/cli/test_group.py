@@ -30,7 +30,11 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         assert command is not None
         yield verb, command
         if isinstance(command, click.Group):
-            yield from ((f"{verb} {name}", each) for name, each in command.commands.items())
+            inner = click.Context(command)
+            for name in command.list_commands(inner):
+                each = command.get_command(inner, name)
+                assert each is not None
+                yield f"{verb} {name}", each
 
 
 COMMANDS = dict(commands())
