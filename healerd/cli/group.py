@@ -34,7 +34,7 @@ SECTIONS: Sections = {
         "policy": ("policy:policy", "Show how far a pipeline is trusted, or change it."),
     },
     "Check": {
-        "rules": ("rules:rules", "Check and test rule files, or explain a verdict."),
+        "rules": ("rules:rules", "Check, test, prove and compare rule files, or explain a verdict."),
         "audit": ("audit:audit", "Verify the record of everything that happened."),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },

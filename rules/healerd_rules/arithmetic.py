@@ -63,7 +63,7 @@ def arithmetic(node: core.Negative | core.Arith, values: Sequence[Value]) -> flo
     if len(numbers) < len(values):
         return None
     if isinstance(node, core.Negative):
-        return -numbers[0]
+        return -numbers[0] if math.isfinite(numbers[0]) else None
     total: float | None = numbers[0]
     for (op, _), number in zip(node.rest, numbers[1:], strict=True):
         total = _apply(total, op, number)

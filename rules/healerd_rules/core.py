@@ -227,3 +227,18 @@ def distinct(node: Core) -> list[Core]:
             seen[id(top)] = top
             stack.extend(parts(top))
     return list(seen.values())
+
+
+def only_missing(node: Core) -> bool:
+    """Whether a truth is about what is missing and nothing else: hiding data can only make it true."""
+    match node:
+        case Missing():
+            return True
+        case Named():
+            return only_missing(node.body)
+        case Logic():
+            return node.op != "not" and all(only_missing(operand) for operand in node.operands)
+        case Remembered() if node.type is Type.BOOL and node.kind != "opens":
+            return all(only_missing(part) for part in node.inputs)
+        case _:
+            return False

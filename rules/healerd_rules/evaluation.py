@@ -22,7 +22,7 @@ from healerd_rules.program import (
     VetoTerms,
 )
 from healerd_rules.schema import SEVERITIES, ActionDecl
-from healerd_rules.verdicts import ALLOWED, Acting, Approval, Leaf, Level, Verdict, join
+from healerd_rules.verdicts import ALLOWED, Acting, Approval, Leaf, Level, Verdict, join, join_all
 from healerd_rules.walk import Walk
 
 OPERATORS = "operators"
@@ -149,15 +149,17 @@ def sureness(confidence: Mapping[str, float | None] | None, action: str) -> Sure
 def judge(moment: Moment, action: ActionDecl, confidence: Sureness) -> Verdict:
     """The verdict on one action: the join of all acting guards, forbidden when no permit holds."""
     permitted = False
-    verdict = ALLOWED
+    verdicts: list[Verdict] = []
     for rule in moment.ruleset.compiled:
         if rule.kind not in GUARDS or not rule.covers(action.name) or not applies(rule, moment.inputs):
             continue
         if rule.kind == "permit":
             permitted = moment.weigh(rule, confidence).acts or permitted
         else:
-            verdict = join(verdict, restriction(rule, moment, action, confidence))
-    return verdict if permitted else join(verdict, Verdict(level=Level.FORBIDDEN, acting=(NOBODY_PERMITS,)))
+            verdicts.append(restriction(rule, moment, action, confidence))
+    if not permitted:
+        verdicts.append(Verdict(level=Level.FORBIDDEN, acting=(NOBODY_PERMITS,)))
+    return join_all(verdicts)
 
 
 def applies(rule: CompiledRule, inputs: Inputs) -> bool:

@@ -4,7 +4,7 @@ It never evaluates a rule; the host joins its own guards with the same `join`.
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -97,14 +97,21 @@ ALLOWED = Verdict()
 
 def join(a: Verdict, b: Verdict) -> Verdict:
     """The stricter of two verdicts in every respect: commutative, associative, idempotent."""
-    vetoes = [window for window in (a.veto_within_s, b.veto_within_s) if window is not None]
-    deferrals = [moment for moment in (a.deferred_until, b.deferred_until) if moment is not None]
+    return join_all((a, b))
+
+
+def join_all(verdicts: Sequence[Verdict]) -> Verdict:
+    """The join of any number of verdicts, `ALLOWED` of none; each is looked at once."""
+    vetoes = [one.veto_within_s for one in verdicts if one.veto_within_s is not None]
+    deferrals = [one.deferred_until for one in verdicts if one.deferred_until is not None]
+    approvals = {approval for one in verdicts for approval in one.approvals}
+    acting = {rule for one in verdicts for rule in one.acting}
     return Verdict(
-        level=max(a.level, b.level),
+        level=max((one.level for one in verdicts), default=Level.ALLOWED),
         veto_within_s=max(vetoes, default=None),
-        approvals=tuple(sorted({*a.approvals, *b.approvals}, key=lambda approval: approval.sort_key)),
+        approvals=tuple(sorted(approvals, key=lambda approval: approval.sort_key)),
         deferred_until=max(deferrals, default=None),
-        acting=tuple(sorted({*a.acting, *b.acting}, key=lambda acting: acting.sort_key)),
+        acting=tuple(sorted(acting, key=lambda rule: rule.sort_key)),
     )
 
 

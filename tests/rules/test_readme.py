@@ -73,3 +73,22 @@ def test_the_other_python_examples_hold(code: str) -> None:
     """What the other Python examples assert is so."""
     assert "assert" in code
     run(code)
+
+
+def test_the_counterexample_is_the_one_that_is_shown() -> None:
+    """The example of `verify` gives exactly the counterexample that follows it."""
+    from healerd_rules.verify import verify
+
+    part = TEXT[TEXT.index("## 4. verify and diff") :]
+    (text, shown), *_ = re.findall(r"```heal\n(.*?)```\n\ngives\n\n```text\n(.*?)```", part, re.DOTALL)
+    ruleset = load_text(text, name="readme.heal", schema=SCHEMA).ruleset
+    assert ruleset is not None
+    (check,) = verify(ruleset).failed
+    assert "\n".join(check.lines()) == shown.strip()
+
+
+def test_every_claim_is_documented() -> None:
+    """The reference says what each claim proves."""
+    from healerd_rules.verify import CLAIMS
+
+    assert all(f"`{claim}`" in TEXT for claim in CLAIMS)

@@ -12,6 +12,8 @@ SECTIONS: Sections = {
         "check": ("check:check", "Name every mistake in rule files, with place and mend."),
         "test": ("test:test", "Run the tests that stand in rule files."),
         "explain": ("explain:explain", "Say why an action gets its verdict, and what would change it."),
+        "verify": ("verify:verify", "Prove what a rule set promises, or show facts that break it."),
+        "diff": ("diff:diff", "Show what changes from one rule set to another."),
         "graph": ("graph:graph", "Show what leads to what: facts, signals, rules, actions."),
         "packs": ("packs:packs", "List the shipped rule packs, or print one."),
     }
@@ -22,7 +24,7 @@ SECTIONS: Sections = {
     cls=LazyGroup,
     sections=SECTIONS,
     package="healerd.cli.rules",
-    help="Check and test rule files, or explain a verdict.",
+    help="Check, test, prove and compare rule files, or explain a verdict.",
 )
 def rules() -> None:
     """Hold the verbs together; each is a module of this folder, and a line above."""

@@ -1,6 +1,7 @@
-"""Which rule files a verb is about, and how they are loaded. Must never print."""
+"""Which rule files a verb is about, how they are loaded, and what proofs need. Must never print."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,13 +9,24 @@ import click
 
 from healerd.cli.options import default_config
 from healerd.cli.rules.cache import cached
-from healerd.errors import RulesError
+from healerd.errors import HealerdError, RulesError
 from healerd_rules import Loaded, RuleSet, load, load_text, pack_file, render, shipped_packs
 
 if TYPE_CHECKING:
     from healerd.config import Config, PipelineSettings
 
-__all__ = ["cache_option", "config_option", "files_argument", "is_pack", "load_for", "load_rules", "load_sets", "sound"]
+__all__ = [
+    "cache_option",
+    "config_option",
+    "files_argument",
+    "is_pack",
+    "load_for",
+    "load_rules",
+    "load_sets",
+    "require_solver",
+    "sound",
+    "timeout_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNNAMED = "the pack default"
@@ -35,6 +47,24 @@ def config_option(f: F) -> F:
 def cache_option(f: F) -> F:
     """Add --no-cache."""
     return click.option("--no-cache", is_flag=True, help="Load anew, and keep nothing.")(f)
+
+
+def timeout_option(f: F) -> F:
+    """Add --timeout, for each question to the solver."""
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(min=0.1),
+        default=30.0,
+        show_default=True,
+        help="Seconds for each question to the solver; what it leaves open is not proved.",
+    )(f)
+
+
+def require_solver() -> None:
+    """Raise HealerdError where z3 is not installed, which proofs alone need."""
+    if find_spec("z3") is None:
+        raise HealerdError('proofs need the solver z3, which is not installed: `pip install "healerd[verify]"`')
 
 
 def load_rules(files: Sequence[Path], *, no_cache: bool = False) -> Loaded:

@@ -1,6 +1,8 @@
 """`healerd rules test`: run the tests that stand in rule files. Must never end with 0 while a test fails."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from healerd.cli.rules.load import config_option, files_argument
 from healerd.cli.rules.suites import Suite, suites
 from healerd.cli.show import Show
 from healerd.decision import SCHEMA
-from healerd_rules import render
+from healerd_rules import RuleSet, render
 from healerd_rules.coverage import Coverage, Covered, Outcome
 from healerd_rules.mutation import MutationReport, check_mutants
 from healerd_rules.testing import Report, Result, run_tests
@@ -74,8 +76,19 @@ def _run(suite: Suite, *, mutate: bool) -> _Ran:
     report = run_tests(ruleset, files=suite.files, about=suite.about)
     mutation = None
     if mutate and not report.failed:
-        mutation = check_mutants(suite.loaded, schema=SCHEMA, files=suite.files, about=suite.about)
+        mutation = check_mutants(
+            suite.loaded, schema=SCHEMA, files=suite.files, about=suite.about, prove=_proof_of_invariants()
+        )
     return _Ran(suite=suite, report=report, mutation=mutation)
+
+
+def _proof_of_invariants() -> Callable[[RuleSet], bool] | None:
+    """What proves the invariants of a faulty rule set, where the solver is installed."""
+    if find_spec("z3") is None:
+        return None
+    from healerd_rules.verify import verify  # the solver, which only this option needs
+
+    return lambda ruleset: not verify(ruleset, claims=["invariant"]).failed
 
 
 def _print(ran: _Ran, show: Show, *, coverage: bool) -> None:
