@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from healerd_rules.hidden import visible
+
 
 class Severity(StrEnum):
     """An error keeps a rule set from loading, a warning does not."""
@@ -24,6 +26,7 @@ CODES: dict[str, str] = {
     "cycle": "a definition that needs itself, or files that import each other",
     "dimension": "a measurement per member outside a quantifier, or a quantifier over the wrong thing",
     "duplicate": "a name defined twice",
+    "hidden-text": "a character that nobody sees and that can make a line read otherwise than it loads",
     "import": "an imported file or pack that cannot be found",
     "no-effect": "warning: a rule that cannot change any verdict",
     "permit": "a permit that would loosen what an imported pack guards",
@@ -33,7 +36,7 @@ CODES: dict[str, str] = {
     "syntax": "text that is not a statement of the language",
     "target": "a rule that names no action, or one it cannot apply to",
     "too-deep": "an expression nested too deeply",
-    "too-large": "a file that is too large, or has too many errors to list",
+    "too-large": "a file of more than a million characters",
     "type": "values of different types compared or combined",
     "unit": "a quantity of the wrong unit",
     "unknown-name": "a name that nothing defines",
@@ -83,7 +86,7 @@ def _render_one(found: Diagnostic, lines: list[str]) -> str:
     parts = [head, place, *_excerpt(found, lines)]
     if found.help:
         parts.append(f"  help: {found.help}")
-    return "\n".join(parts)
+    return visible("\n".join(parts))
 
 
 def _excerpt(found: Diagnostic, lines: list[str]) -> list[str]:

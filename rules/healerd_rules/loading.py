@@ -10,7 +10,8 @@ from pathlib import Path
 
 from healerd_rules.check import Checker
 from healerd_rules.diagnostics import Diagnostic, Severity
-from healerd_rules.module import Module
+from healerd_rules.elaborate import Elaborator
+from healerd_rules.module import Module, Vocabulary
 from healerd_rules.names import give_names
 from healerd_rules.program import RuleSet
 from healerd_rules.schema import Schema
@@ -47,15 +48,12 @@ def load(path_or_paths: str | Path | Iterable[str | Path], *, schema: Schema) ->
     base = reader.pack(BASE)
     for path in paths:
         reader.file(Path(path))
-    return _finish(reader, base, schema)
+    return _checked(reader, base, Checker(gather(reader.modules, schema)))
 
 
 def load_text(text: str, *, name: str, schema: Schema) -> Loaded:
     """The rule set of a text; `name` stands in findings, and imports are looked for beside it."""
-    reader = Reader()
-    base = reader.pack(BASE)
-    reader.text(text, name)
-    return _finish(reader, base, schema)
+    return inspect(text, name=name, schema=schema).loaded
 
 
 def load_pack(name: str, *, schema: Schema) -> Loaded:
@@ -65,11 +63,36 @@ def load_pack(name: str, *, schema: Schema) -> Loaded:
     return load_text(found, name=f"the pack {name}", schema=schema)
 
 
-def _finish(reader: Reader, base: Module, schema: Schema) -> Loaded:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """A text with all that was learnt when it was loaded: `module` is the text's own."""
+
+    loaded: Loaded
+    module: Module
+    vocabulary: Vocabulary
+    elaborator: Elaborator
+
+
+def inspect(text: str, *, name: str, schema: Schema, drafts: Mapping[str, str] | None = None) -> Inspected:
+    """What an editor asks about; `drafts` are texts that stand for files, by their absolute paths."""
+    reader = Reader(drafts=drafts or {})
+    base = reader.pack(BASE)
+    module = reader.text(text, name)
     vocabulary = gather(reader.modules, schema)
+    checker = Checker(vocabulary)
+    loaded = _checked(reader, base, checker)
+    return Inspected(
+        loaded=loaded,
+        module=module,
+        vocabulary=vocabulary,
+        elaborator=checker.elaborator,
+    )
+
+
+def _checked(reader: Reader, base: Module, checker: Checker) -> Loaded:
     for module in reader.modules:
         give_names(module, base)
-    ruleset = Checker(vocabulary).check(reader.modules, _identity(reader.modules))
+    ruleset = checker.check(reader.modules, _identity(reader.modules))
     found = (*reader.failed, *(finding for module in reader.modules for finding in module.findings.found))
     broken = any(finding.severity is Severity.ERROR for finding in found)
     return Loaded(

@@ -5,7 +5,8 @@ It never writes, and a file that cannot be read is a finding, not an exception.
 
 import functools
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,11 +74,15 @@ class Trail:
 
 @dataclass(slots=True)
 class Reader:
-    """Loads each file once; `modules` is in order, imported files before those that import them."""
+    """Loads each file once; `modules` is in order, imported files before those that import them.
+
+    `drafts` are texts that stand in the place of what the files at these absolute paths hold.
+    """
 
     modules: list[Module] = field(default_factory=list)
     failed: list[Diagnostic] = field(default_factory=list)
     trail: Trail = field(default_factory=Trail)
+    drafts: Mapping[str, str] = field(default_factory=dict)
     _loaded: dict[str, Module] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -95,14 +100,15 @@ class Reader:
 
     def text(self, text: str, name: str) -> Module:
         """A text that the caller holds, as if it stood in a file of that name."""
-        key = str(_absolute(Path(name)))
+        key = str(absolute(Path(name)))
         return self._module(Source.of(name, text), Path(name), key, shipped=False)
 
     def _load(self, path: Path, *, shown: str, shipped: bool) -> Module | None:
-        key = str(_absolute(path))
+        key = str(absolute(path))
         if key in self._loaded:
             return self._loaded[key]
-        text = self._read(path, shown)
+        # a shipped pack is what ships, whatever an editor makes of it
+        text = self.drafts[key] if key in self.drafts and not shipped else self._read(path, shown)
         return None if text is None else self._module(Source.of(shown, text), path, key, shipped=shipped)
 
     def _read(self, path: Path, shown: str) -> str | None:
@@ -142,7 +148,7 @@ class Reader:
 
     def _import(self, statement: tree.Import, module: Module, path: Path) -> None:
         alias = statement.alias.text if statement.alias else ""
-        target = _find(statement.target, path.parent)
+        target = find_import(statement.target, path.parent)
         folder = path.parent.absolute()
         self.trail.imports.append((statement.target, str(folder), _found(statement.target, folder)))
         if target is None:
@@ -150,7 +156,7 @@ class Reader:
             module.findings.error("import", statement.span, f"cannot find `{statement.target}`", mend)
             module.unusable.add(alias)
             return
-        key = str(_absolute(target))
+        key = str(absolute(target))
         if key in self._open:
             message = f"`{statement.target}` imports this file, directly or through others"
             module.findings.error("cycle", statement.span, message, "move what both need into a third file")
@@ -182,14 +188,29 @@ def _parse_pack(source: Source) -> "Parsed":
     return parsed
 
 
-def _absolute(path: Path) -> Path:
+def file_of(module: Module) -> Path:
+    """Where a module's file lies; a shipped pack is shown by a shorter name."""
+    return PACKS / Path(module.source.path).name if module.shipped else Path(module.source.path)
+
+
+def importable(folder: Path) -> tuple[str, ...]:
+    """What a file in that folder may import: its neighbours, by the names that imports use, and the shipped packs."""
+    try:
+        beside = {re.sub(r"^[0-9]+_", "", path.stem) for path in folder.glob("*.heal")}
+    except (OSError, ValueError):
+        beside = set()
+    return tuple(sorted({*beside, *shipped_packs()}))
+
+
+def absolute(path: Path) -> Path:
+    """The path by which a file is known, however it was named."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError):
         return path.absolute()
 
 
-def _find(target: str, folder: Path) -> Path | None:
+def find_import(target: str, folder: Path) -> Path | None:
     """`x.heal` beside the importing file, then `01_x.heal` there, then the shipped pack `x`."""
     if not target or "\0" in target or Path(target).is_absolute():
         return None
@@ -199,7 +220,7 @@ def _find(target: str, folder: Path) -> Path | None:
 
 
 def _found(target: str, folder: Path) -> str:
-    found = _find(target, folder)
+    found = find_import(target, folder)
     return "" if found is None else str(found)
 
 

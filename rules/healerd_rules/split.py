@@ -17,7 +17,7 @@ _START = re.compile(
     rf"|^(?!(?:{'|'.join(sorted(KEYWORDS))})\b)[A-Za-z]\w*[ \t]+[A-Za-z_]\w*[ \t]*(?::|=(?!=))",
     re.MULTILINE,
 )
-_ANNOTATIONS = r"(?:\s|#[^\n]*(?:\n|$)|@\w+(?:\s*\([^)\n]*\))?)*"
+_ANNOTATIONS = r"(?:\s|#[^\n]*(?:\n|$)|@\w+(?:\s*\([^)]*\))?)*"
 _ONLY_ANNOTATIONS = re.compile(_ANNOTATIONS)
 _DEFINED = re.compile(_ANNOTATIONS + r"(?:last[ \t]+resort|\w+)[ \t]+([A-Za-z_][\w.]*)")
 _TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|#[^\n]*|\w[\w.%]*|[()]|\S')
@@ -66,11 +66,11 @@ def defined_name(piece: Piece, source: Source) -> str:
     return found[1] if found else ""
 
 
-def too_deep(piece: Piece, source: Source) -> Span | None:
-    """Where nesting passes the bound: parentheses, and runs of `not` and `-` before them."""
+def too_deep(text: str) -> Span | None:
+    """Where a statement's nesting passes the bound: parentheses, and runs of `not` and `-` before them."""
     stack: list[int] = []
     run = depth = 0
-    for match in _TOKEN.finditer(source.text, piece.span.start, piece.span.end):
+    for match in _TOKEN.finditer(text):
         word = match[0]
         if word == "(":
             stack.append(run + 1)

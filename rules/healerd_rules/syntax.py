@@ -1,16 +1,21 @@
 """Parses a source: statements, each by itself, and a finding for every one that does not parse.
 
-It is the only module that imports lark, and it never raises for a text.
+A statement whose text was parsed before is not parsed again, wherever it stands now: a keystroke in a long file costs
+one statement. It is the only module that imports lark, and it never raises for a text.
 """
 
 import functools
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lark import Lark, TextSlice, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from healerd_rules.build import build
+from healerd_rules.hidden import hidden_characters
+from healerd_rules.places import moved
 from healerd_rules.source import MAX_CHARACTERS, Findings, Source
 from healerd_rules.split import MAX_DEPTH, Piece, defined_name, split, too_deep
 from healerd_rules.tree import Span, Statement
@@ -33,6 +38,15 @@ _NAMED = {
     "VERSION": "a version such as `1.0`",
     "WIN": "`windows`",
 }
+_VALUES = frozenset(
+    "NAME STRING MONEY PERCENT PP NUMBER_UNIT DATE TIME VERSION NUMBER INT ADD".split()  # noqa: SIM905
+)
+MAX_HIDDEN = 5
+KEYWORD_PRIORITY = 1
+"""Above that of names, and below that of the words of closed lists in the grammar."""
+KEPT_STATEMENTS = 4096
+KEPT_CHARACTERS = 20_000
+"""Longer statements are rare, and not kept, so that what is kept stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,26 @@ class Parsed:
     broken_names: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a statement does not parse; the span counts from the statement's first character."""
+
+    code: str
+    span: Span
+    message: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lexeme:
+    """A word or sign of a statement; `kind` is `word` for what the language fixes, else the kind of value."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
 @functools.cache
 def parser() -> Lark:
     """The parser of one statement; built once, about a quarter of a second."""
@@ -51,7 +85,16 @@ def parser() -> Lark:
         parser="lalr",
         lexer="contextual",
         propagate_positions=True,
+        edit_terminals=_end_words,  # lark takes no answer: it edits in place
     )
+
+
+def _end_words(terminal: TerminalDef) -> None:
+    """Keywords end where words end: `within10m` and `elsedeny` are no two words."""
+    word = terminal.pattern.value
+    if isinstance(terminal.pattern, PatternStr) and word.isalpha():
+        terminal.pattern = PatternRE(rf"{word}(?!\w|\.[A-Za-z_])")
+        terminal.priority = KEYWORD_PRIORITY
 
 
 def parse(source: Source, findings: Findings) -> Parsed:
@@ -60,6 +103,9 @@ def parse(source: Source, findings: Findings) -> Parsed:
         message = f"the file has {len(source.text)} characters, more than {MAX_CHARACTERS}"
         findings.error("too-large", Span(0, 1), message, "split it and import the parts")
         return Parsed((), frozenset())
+    for span, name in itertools.islice(hidden_characters(source.text), MAX_HIDDEN):
+        message = f"`{name}` is invisible here, and can make this line read otherwise than it loads"
+        findings.error("hidden-text", span, message, "remove it")
     statements: list[Statement] = []
     broken: set[str] = set()
     for piece in split(source):
@@ -74,33 +120,59 @@ def parse(source: Source, findings: Findings) -> Parsed:
 
 
 def _parse_piece(piece: Piece, source: Source, findings: Findings) -> Statement | None:
-    deep = too_deep(piece, source)
+    read = read_statement(piece.text(source))
+    if isinstance(read, Fault):
+        span = Span(piece.span.start + read.span.start, piece.span.start + read.span.end)
+        findings.error(read.code, span, read.message, read.mend)
+        return None
+    return moved(read, piece.span.start)
+
+
+def read_statement(text: str) -> Statement | Fault:
+    """One statement, placed as if the text began with it, or what is wrong with it."""
+    return kept_statement(text) if len(text) <= KEPT_CHARACTERS else _read(text)
+
+
+def lexemes(text: str) -> tuple[Lexeme, ...]:
+    """The words and signs of one statement that parses, as the parser took them; blanks and comments lie between."""
+    words = parser().parse_interactive(text).iter_parse()
+    return tuple(Lexeme(_kind(word), str(word), word.start_pos or 0, word.end_pos or 0) for word in words)
+
+
+def _kind(token: Token) -> str:
+    return token.type if token.type in _VALUES else "word"
+
+
+def _read(text: str) -> Statement | Fault:
+    deep = too_deep(text)
     if deep is not None:
         message = f"nested more than {MAX_DEPTH} levels deep"
-        findings.error("too-deep", deep, message, "give a part a name with `let`")
-        return None
+        return Fault("too-deep", deep, message, "give a part a name with `let`")
     try:
-        parsed = parser().parse(TextSlice(source.text, piece.span.start, piece.span.end))
+        parsed = parser().parse(text)
     except UnexpectedInput as error:
-        _report(error, piece, source, findings)
-        return None
+        return _fault(error, text)
     return build(parsed)
 
 
-def _report(error: UnexpectedInput, piece: Piece, source: Source, findings: Findings) -> None:
-    span = _place(error, piece, source)
-    word = source.text[span.start : span.end]
+kept_statement = functools.lru_cache(maxsize=KEPT_STATEMENTS)(_read)
+"""As `read_statement`, and remembered; its `cache_info()` tells how many statements were parsed."""
+
+
+def _fault(error: UnexpectedInput, text: str) -> Fault:
+    span = _place(error, text)
+    word = text[span.start : span.end]
     expected = _expected(error)
-    if span.start >= _end_of_code(piece, source):
+    if span.start >= _end_of_code(text):
         message = "the statement ends too early"
     else:
         message = f"did not expect `{_shorten(word)}` here"
-    findings.error("syntax", span, message, _mend(word, expected, source.text[: span.start]))
+    return Fault("syntax", span, message, _mend(word, expected, text[: span.start]))
 
 
-def _place(error: UnexpectedInput, piece: Piece, source: Source) -> Span:
+def _place(error: UnexpectedInput, text: str) -> Span:
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
-        end = _end_of_code(piece, source)
+        end = _end_of_code(text)
         return Span(end, end + 1)
     if isinstance(error, UnexpectedToken):
         token: Token = error.token
@@ -108,25 +180,23 @@ def _place(error: UnexpectedInput, piece: Piece, source: Source) -> Span:
         return Span(start, token.end_pos or start + 1)
     assert isinstance(error, UnexpectedCharacters)
     offset: Any = error.pos_in_stream
-    return _word_at(source.text, offset, piece.span.end)
+    return _word_at(text, offset)
 
 
-def _word_at(text: str, start: int, stop: int) -> Span:
+def _word_at(text: str, start: int) -> Span:
     end = start + 1
     if text[start : start + 2] in HINTS:
         end = start + 2
     elif text[start].isalnum() or text[start] == "_":
-        while end < stop and end - start < 60 and (text[end].isalnum() or text[end] == "_"):
+        while end < len(text) and end - start < 60 and (text[end].isalnum() or text[end] == "_"):
             end += 1
     return Span(start, end)
 
 
-def _end_of_code(piece: Piece, source: Source) -> int:
-    """Just after the last character of a piece that is neither blank nor comment."""
-    lines = piece.text(source).split("\n")
-    offset = piece.span.start
-    end = offset
-    for line in lines:
+def _end_of_code(text: str) -> int:
+    """Just after the last character of a statement that is neither blank nor comment."""
+    offset = end = 0
+    for line in text.split("\n"):
         code = (line if '"' in line else line.split("#")[0]).rstrip()
         if code.strip():
             end = offset + len(code)

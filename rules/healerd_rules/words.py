@@ -20,6 +20,13 @@ KEYWORDS = frozenset(
     ).split()
 )
 
+# Words of closed lists, each known only where one of its list may stand; elsewhere they are free as names.
+CLOSED = frozenset(
+    "deny defer fires skips asks allowed announced forbidden approval_needed deferred proposed mon tue wed thu fri "  # noqa: SIM905
+    "sat sun window windows hard soft advisory low medium high critical".split()
+)
+UNITS = ("%", "pp", "ms", "s", "m", "h", "d", "w", "KB", "MB", "GB")
+
 # Words that only mean something in one place stay free as names there.
 RESERVED = KEYWORDS - {
     "undo",
@@ -61,6 +68,40 @@ HINTS = {
     "'": 'strings stand in double quotes: `"text"`',
     ";": "statements need no `;`",
     "//": "comments start with `#`",
+}
+
+
+# What a keyword at the start of a statement, or an annotation, says.
+MEANINGS = {
+    "pack": "names this file as a pack that others import; its rules are called `pack.rule` in verdicts",
+    "import": "brings in the rules and names of a file beside this one, or of a shipped pack",
+    "const": "a value with a name",
+    "metric": "declares a value that is measured",
+    "dimension": "declares what values are measured per, such as features",
+    "action": "declares something that may be done",
+    "calendar": "moments with a name, for `now in ...`",
+    "scope": "pipelines with a name, for `on ...`",
+    "let": "a formula with a name",
+    "signal": "a truth with a name, shown to people; with `clears when` it has a memory",
+    "permit": "allows actions where its condition is definitely true; without a permit nothing is allowed",
+    "forbid": "bars actions unless its condition is definitely false; it beats every permit",
+    "require": "asks for an approval, or announces and waits for a veto, unless its condition is definitely false",
+    "propose": "asks for an action where its condition is definitely true; guards decide whether it may run",
+    "last": "`last resort`: a proposal that is ranked after every other",
+    "notify": "sends a message where its condition is true or unknown",
+    "cooldown": "the least time from the end of one action to the start of the next",
+    "limit": "how often, how much or how many at once",
+    "invariant": "what must hold of the rules, whatever is measured",
+    "test": "a story with what the rules must make of it",
+    "@enforce": "`hard`; `soft`: a person may let it pass; `advisory`: named in the verdict, and never counts",
+    "@owner": "who answers for the rule",
+    "@ticket": "where the rule was asked for",
+    "when": "the rule is about moments at which this holds",
+    "unless": "the rule is about moments at which this does not hold",
+    "because": "the reason, shown with every verdict that the rule has a part in",
+    "unknown": "`if unknown`: what the rule does when its condition is neither true nor false",
+    "now": "the moment of the decision",
+    "missing": "`is missing`: whether a value is unknown",
 }
 
 

@@ -1,15 +1,18 @@
 """The reference is true: every example in it runs."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from healerd_rules import CODES, load_text, render
 from healerd_rules.builtins import BUILTINS
+from healerd_rules.codes import MENDS
 from healerd_rules.mutation import check_mutants
 from healerd_rules.testing import run_tests
 from tests.rules.worlds import SCHEMA
@@ -50,9 +53,12 @@ def test_faults_are_found(code: str, text: str, tmp_path: Path) -> None:
 
 
 def test_every_code_and_function_is_documented() -> None:
-    """The reference has an example of each finding and names each function."""
-    shown = {code for code, _ in BAD} | {"too-large", "unreadable"}
-    assert shown == set(CODES)
+    """The reference has a line and an example of each finding, as the program explains it, and names each function."""
+    assert set(MENDS) == set(CODES)
+    assert {code: mend.example for code, mend in MENDS.items() if mend.example} == {c: t.rstrip("\n") for c, t in BAD}
+    assert {code for code, mend in MENDS.items() if not mend.example} == {"hidden-text", "too-large", "unreadable"}
+    for code, meaning in CODES.items():
+        assert f"| `{code}` | {meaning} | {MENDS[code].how.replace('|', chr(92) + '|')} |\n" in TEXT
     assert all(f"`{name}(" in TEXT for name in BUILTINS)
 
 
@@ -92,3 +98,14 @@ def test_every_claim_is_documented() -> None:
     from healerd_rules.verify import CLAIMS
 
     assert all(f"`{claim}`" in TEXT for claim in CLAIMS)
+
+
+def test_the_editor_settings_are_sound() -> None:
+    """The settings shown for editors parse, start the language server, and name the grammar that ships."""
+    shown = {kind: text for kind, text in BLOCKS if kind in ("toml", "json", "lua")}
+    helix = tomllib.loads(shown["toml"])
+    assert [helix["language-server"]["healerd"][key] for key in ("command", "args")] == ["healerd", ["rules", "lsp"]]
+    (grammar,) = json.loads(shown["json"])["contributes"]["grammars"]
+    shipped = json.loads((README.parent / grammar["path"]).read_text(encoding="utf-8"))
+    assert grammar["scopeName"] == shipped["scopeName"] == helix["language"][0]["scope"]
+    assert '{ "healerd", "rules", "lsp" }' in shown["lua"]

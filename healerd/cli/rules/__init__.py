@@ -10,12 +10,14 @@ __all__ = ["load_for", "rules"]
 SECTIONS: Sections = {
     "Verbs": {
         "check": ("check:check", "Name every mistake in rule files, with place and mend."),
+        "fmt": ("fmt:fmt", "Put rule files into the one style."),
         "test": ("test:test", "Run the tests that stand in rule files."),
         "explain": ("explain:explain", "Say why an action gets its verdict, and what would change it."),
         "verify": ("verify:verify", "Prove what a rule set promises, or show facts that break it."),
         "diff": ("diff:diff", "Show what changes from one rule set to another."),
         "graph": ("graph:graph", "Show what leads to what: facts, signals, rules, actions."),
         "packs": ("packs:packs", "List the shipped rule packs, or print one."),
+        "lsp": ("lsp:lsp", "Answer an editor about rule files."),
     }
 }
 
