@@ -174,6 +174,9 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
     """Posterior probability that a candidate is better at all, below which it is rejected."""
     choose_windows: int = 7
     """Newest labelled windows on which stored versions are compared: one weekly cycle."""
+    choose_rows: int = 600
+    """Fewest rows to compare stored versions on, as long as they come within four times `choose_windows`: the standard
+    error of a gain is then about two points, as small as a gain that is worth a swap."""
     verify_windows: int = 7
     """Labelled windows after a heal on which it is compared with what it replaced."""
     versions_kept: int = 24
@@ -182,7 +185,15 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
     """Refit an accepted candidate on its judgement rows too; it is promoted only after a shadow window."""
 
     def __post_init__(self) -> None:
-        for name in ("train_windows", "judge_windows", "rows_min", "choose_windows", "verify_windows", "versions_kept"):
+        for name in (
+            "train_windows",
+            "judge_windows",
+            "rows_min",
+            "choose_windows",
+            "choose_rows",
+            "verify_windows",
+            "versions_kept",
+        ):
             _require(getattr(self, name) >= 1, name, "1 or more")
         _require(0.5 < self.level < 1, "level", "in (0.5, 1)")
 

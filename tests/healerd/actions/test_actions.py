@@ -13,7 +13,7 @@ from healerd.actions.evidence import compare, models_that_never_saw, newest, new
 from healerd.columns import is_missing
 from healerd.config import ActionSettings
 from healerd.model import STEPS, Quality
-from tests.healerd.daemon.bench import HOUR, ROWS, START, Bench
+from tests.healerd.daemon.bench import HOUR, ROWS, START, Bench, with_healing
 
 
 @pytest.fixture
@@ -102,6 +102,15 @@ def test_rollback_aims_at_the_version_that_does_best_in_shadow(bench: Bench) -> 
     assert (found.target, found.current) == ("one", "zero")
     assert found.args["gain"] == pytest.approx(0.8)
     assert "`one` does better by 80.0%" in found.note
+
+
+def test_rollback_chooses_by_more_windows_when_rows_are_few(bench: Bench) -> None:
+    """The best of many on a handful of rows is chosen by luck: older windows count too, up to four times as many."""
+    bench.settings = with_healing(bench.settings, choose_rows=3 * ROWS)
+    bench.close_windows(6, label=1.0)
+    assert plan(bench, "rollback").args["n"] == 3 * ROWS
+    bench.settings = with_healing(bench.settings, choose_rows=100 * ROWS, choose_windows=1)
+    assert plan(bench, "rollback").args["n"] == 4 * ROWS
 
 
 def test_rollback_is_refused_when_nothing_stored_does_better(bench: Bench) -> None:

@@ -43,6 +43,7 @@ SETTINGS = PipelineSettings(
         train_windows=4,
         judge_windows=2,
         choose_windows=2,
+        choose_rows=20,
         rows_min=40,
         verify_windows=2,
         versions_kept=8,

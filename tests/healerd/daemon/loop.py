@@ -55,6 +55,7 @@ late = {late}
 train_windows = 1
 judge_windows = 1
 choose_windows = 2
+choose_rows = 20
 verify_windows = 2
 rows_min = 100
 refit = false
