@@ -27,7 +27,7 @@ class Served:
 
     state: Path
     core: RecordingCore
-    store: MemoryStore
+    store: Any
     bell: Bell
     loop: asyncio.AbstractEventLoop
 
@@ -46,10 +46,15 @@ def served(
     pipelines: Sequence[str] = ("churn", "fraud"),
     roles: Mapping[str, Sequence[str]] | None = None,
     owner_uid: int | None = None,
+    store: Any = None,
+    clock: ManualClock | None = None,
 ) -> Iterator[Served]:
-    """Serve until the block ends. With another `owner_uid` than ours, `roles` alone say what we may do."""
-    clock = ManualClock(NOW)
-    store = MemoryStore(clock)
+    """Serve until the block ends. With another `owner_uid` than ours, `roles` alone say what we may do.
+
+    `store` is served in the place of an empty one in memory, at the time of `clock`.
+    """
+    clock = clock or ManualClock(NOW)
+    store = store or MemoryStore(clock)
     core, thread, started = RecordingCore(store, clock, stop_file=state / "STOP"), OneThread("core"), threading.Event()
     running: list[Any] = []
 

@@ -19,10 +19,11 @@ __all__ = ["VERBS", "cli", "invoke", "main"]
 SECTIONS: Sections = {
     "Look": {
         "status": ("status:status", "Show every pipeline at a glance, or one in detail."),
+        "tui": ("tui:tui", "See everything live, and answer what waits, in a terminal."),
         "watch": ("watch:watch", "Follow what healerd sees, decides and does, as it happens."),
         "inbox": ("inbox:inbox", "List what waits for a person, the most pressing first."),
         "review": ("inbox:review", "Show one intent with its evidence, and answer it in a terminal."),
-        "trace": ("trace:trace", "List decisions, or show one with everything it stood on."),
+        "trace": ("trace:trace", "List decisions, show one with everything it stood on, or compare two."),
     },
     "Decide": {
         "approve": ("answer:approve", "Let an intent run that waits for consent."),
@@ -34,8 +35,8 @@ SECTIONS: Sections = {
         "policy": ("policy:policy", "Show how far a pipeline is trusted, or change it."),
     },
     "Check": {
-        "rules": ("rules:rules", "Check, test, prove and compare rule files, or explain a verdict."),
-        "audit": ("audit:audit", "Verify the record of everything that happened."),
+        "rules": ("rules:rules", "Check, test, prove and compare rule files, explain a verdict, or count what fired."),
+        "audit": ("audit:audit", "Verify the record of everything that happened, or search it."),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
     "Try": {

@@ -7,6 +7,7 @@ import click
 from healerd.cli.options import attached, is_interactive, reason_or_ask
 from healerd.cli.show import Show
 from healerd.client import Client
+from healerd.client.plainly import say_plainly
 from healerd.client.words import say_intent
 
 __all__ = ["inbox", "review"]
@@ -36,14 +37,15 @@ def inbox(client: Client, show: Show, all_states: bool, pipeline: str | None) ->
 
 @click.command(help="Show one intent with its evidence, and answer it in a terminal.")
 @click.argument("intent_id", metavar="ID")
+@click.option("--plain", is_flag=True, help="Say everything line by line in whole words, for screen readers.")
 @attached
-def review(client: Client, show: Show, intent_id: str) -> None:
+def review(client: Client, show: Show, intent_id: str, plain: bool) -> None:
     """Print all that is needed to answer, then the commands that do; at a terminal, take the answer."""
     view = client.intent(intent_id)
     if show.as_json:
         show.json(view)
         return
-    for line in say_intent(view):
+    for line in say_plainly(view) if plain else say_intent(view):
         show.text(line)
     answers = [answer for answer in view["answers"] if answer in ANSWERS]
     if answers and is_interactive():

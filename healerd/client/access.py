@@ -4,18 +4,19 @@ Looking asks the daemon; when it is away the database is read directly, and `sta
 through the daemon, except that `stop_all` also leaves a file that is read before each effect (SAFETY S15).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from healerd.client.follow import Follow
 from healerd.client.link import Link, segment
 from healerd.errors import ControlError
 
 if TYPE_CHECKING:
-    from healerd.client.views import Reader
+    from healerd.clock import Clock
     from healerd.store import ReadStore
 
-__all__ = ["EVERYTHING", "STOP", "Client"]
+__all__ = ["EVERYTHING", "STOP", "Client", "Json", "Looking"]
 
 EVERYTHING = "*"
 """What stands for every pipeline where one would be named."""
@@ -28,79 +29,186 @@ STOP_PATIENCE_S = 2.0
 Json = dict[str, Any]
 
 
-class Client:
-    """Access to the healerd of one state folder. `attended` says that a person sees what is fetched (SAFETY S9)."""
+class Looking:
+    """What can be looked at; where it comes from is up to `look`. Every method may raise NotFound and ControlError."""
+
+    def look(self, path: str, **query: str | int | None) -> Json:
+        """Make the view behind a path of the control API; what is None in `query` counts as not given."""
+        raise NotImplementedError
+
+    def status(self) -> Json:
+        """Everything at a glance; `daemon.state` is `live`, `away` or `replay`, `stop_file` names a file that stops."""
+        return self.look("/v1/status")
+
+    def pipeline(self, name: str) -> Json:
+        """One pipeline. Raises NotFound with the nearest name."""
+        return self.look(f"/v1/pipelines/{segment(name)}")
+
+    def distributions(self, name: str, *, window: str | None = None) -> Json:
+        """The features of one window beside their reference, the most drifted first.
+
+        `window` is the end of one as ISO text; by default the newest is shown.
+        """
+        return self.look(f"/v1/pipelines/{segment(name)}/distributions", window=window)
+
+    def timeline(self, name: str, *, windows: int = 200, before: int | None = None) -> Json:
+        """The newest windows of a pipeline, oldest first, and what happened; `before` pages towards the past."""
+        return self.look(f"/v1/pipelines/{segment(name)}/timeline", windows=windows, before=before)
+
+    def versions(self, name: str) -> Json:
+        """The stored versions of a pipeline's model, each with its record."""
+        return self.look(f"/v1/pipelines/{segment(name)}/versions")
+
+    def rules(self, name: str, *, days: int = 7) -> Json:
+        """The rules in force on a pipeline, and how often each fired in the last days."""
+        return self.look(f"/v1/pipelines/{segment(name)}/rules", days=days)
+
+    def intents(self, *, pipeline: str | None = None, all_states: bool = False, limit: int = 200) -> Json:
+        """The open intents, the most pressing first; with `all_states`, the newest of any state."""
+        return self.look("/v1/intents", pipeline=pipeline, all="yes" if all_states else None, limit=limit)
+
+    def intent(self, intent_id: str, *, reviewing: bool = False) -> Json:
+        """One intent with all that a person needs to answer it.
+
+        `reviewing` tells the others at this daemon that somebody has it before their eyes; nothing is recorded.
+        """
+        return self.look(f"/v1/intents/{segment(intent_id)}")
+
+    def traces(
+        self,
+        *,
+        pipeline: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        after: int | None = None,
+        action: str | None = None,
+        level: str | None = None,
+        text: str | None = None,
+    ) -> Json:
+        """A page of decisions, newest first; `before` and `after` are what an earlier page gave."""
+        return self.look(
+            "/v1/traces",
+            pipeline=pipeline,
+            limit=limit,
+            before=before,
+            after=after,
+            action=action,
+            level=level,
+            text=text,
+        )
+
+    def trace(self, decision_id: str) -> Json:
+        """One decision with everything it stood on."""
+        return self.look(f"/v1/traces/{segment(decision_id)}")
+
+    def audit(
+        self,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        kind: str | None = None,
+        actor: str | None = None,
+        pipeline: str | None = None,
+        text: str | None = None,
+        limit: int = 200,
+    ) -> Json:
+        """A page of the audit log, newest first; filters may name several values, parted by commas."""
+        return self.look(
+            "/v1/audit",
+            before=before,
+            after=after,
+            kind=kind,
+            actor=actor,
+            pipeline=pipeline,
+            text=text,
+            limit=limit,
+        )
+
+    def entry(self, seq: int) -> Json:
+        """One leaf of the audit log with its whole record."""
+        return self.look(f"/v1/audit/{seq}")
+
+    def health(self) -> Json:
+        """How the process, its jobs and its store do, what should be mended, and the end of the log."""
+        return self.look("/v1/health")
+
+
+class Client(Looking):
+    """Access to the healerd of one state folder. `attended` says that a person sees what is fetched (SAFETY S9).
+
+    `clock` tells the time while the daemon is away: the system's by default. `remote` says that the state folder lies
+    on another machine: then there is nothing to read, nor a file to leave, when its daemon is away.
+    """
 
     def __init__(
-        self, state: Path, *, socket: Path | None = None, attended: bool = False, timeout_s: float = 10.0
+        self,
+        state: Path,
+        *,
+        socket: Path | None = None,
+        attended: bool = False,
+        timeout_s: float = 10.0,
+        clock: "Clock | None" = None,
+        remote: bool = False,
     ) -> None:
-        self.state = state
+        self.state, self.remote, self._clock = state, remote, clock
         self.link = Link(socket or state / "control.sock", attended=attended, timeout_s=timeout_s)
 
     # looking
 
+    def look(self, path: str, **query: str | int | None) -> Json:
+        """Ask the daemon, or make the same view from the database when no daemon is there."""
+        try:
+            return self.link.get(path, **query)
+        except ControlError as error:
+            if type(error) is not ControlError or self.remote or not (self.state / "healerd.db").exists():
+                raise
+        from healerd.client.stored import stored_view  # the way without a daemon: its modules take long to load
+
+        return stored_view(self.state, path, query, clock=self._clock)
+
     def status(self) -> Json:
         """Everything at a glance; `daemon.state` is `live` or `away`, `stop_file` names the file that stops all."""
-
-        def stored(reader: "Reader", views: Any, names: Sequence[str]) -> Json:
-            return {**views.status_view(reader, names, at=_now()), "daemon": {"state": "away"}, "you": None}
-
         stop = self.state / STOP
-        return {**self._look("/v1/status", stored), "stop_file": str(stop) if stop.exists() else None}
+        return {**super().status(), "stop_file": str(stop) if stop.exists() else None}
 
-    def pipeline(self, name: str) -> Json:
-        """One pipeline. Raises NotFound with the nearest name."""
+    def intent(self, intent_id: str, *, reviewing: bool = False) -> Json:
+        """One intent with all that a person needs to answer it; `reviewing` tells the others that we do."""
+        path = f"/v1/intents/{segment(intent_id)}"
+        if reviewing:
+            try:
+                return self.link.get_saying(path, {"healerd-reviewing": "yes"})
+            except ControlError as error:
+                if type(error) is not ControlError:
+                    raise
+        return self.look(path)
 
-        def stored(reader: "Reader", views: Any, names: Sequence[str]) -> Json:
-            views.require_pipeline(name, names)
-            return {"schema": 1, **views.pipeline_view(reader, name, at=_now())}
+    def health(self) -> Json:
+        """How the process, its jobs and its store do, what should be mended, and the end of the log."""
+        from healerd.client.checks import findings_of  # it looks around, which no other look needs
 
-        return self._look(f"/v1/pipelines/{segment(name)}", stored)
+        return {**super().health(), "findings": findings_of(self)}
 
-    def intents(self, *, pipeline: str | None = None, all_states: bool = False, limit: int = 200) -> Json:
-        """The open intents, the most pressing first; with `all_states`, the newest of any state."""
+    def verify(self) -> Json:
+        """Check the whole audit log, and every row against it, in this process: it may take long."""
+        from healerd.client.stored import verified  # as above
+        from healerd.clock import SystemClock
 
-        def stored(reader: "Reader", views: Any, names: Sequence[str]) -> Json:
-            found: Json = views.intents_view(reader, pipeline=pipeline, all_states=all_states, limit=limit)
-            return found
-
-        wanted = "yes" if all_states else None
-        return self._look("/v1/intents", stored, pipeline=pipeline, all=wanted, limit=limit)
-
-    def intent(self, intent_id: str) -> Json:
-        """One intent with the decision behind it. Raises NotFound."""
-        return self._look(
-            f"/v1/intents/{segment(intent_id)}", lambda reader, views, names: views.intent_view(reader, intent_id)
-        )
-
-    def traces(self, *, pipeline: str | None = None, limit: int = 50) -> Json:
-        """The newest decisions."""
-
-        def stored(reader: "Reader", views: Any, names: Sequence[str]) -> Json:
-            if pipeline is not None:
-                views.require_pipeline(pipeline, names)
-            found: Json = views.traces_view(reader, pipeline=pipeline, limit=limit)
-            return found
-
-        return self._look("/v1/traces", stored, pipeline=pipeline, limit=limit)
-
-    def trace(self, decision_id: str) -> Json:
-        """One decision with everything it stood on. Raises NotFound."""
-        return self._look(
-            f"/v1/traces/{segment(decision_id)}", lambda reader, views, names: views.trace_view(reader, decision_id)
-        )
+        with self.open_store() as reader:
+            return verified(reader, at=(self._clock or SystemClock()).now())
 
     def events(self, *, after: int | None = None) -> Iterator[Json]:
         """Follow the audit log as it grows; needs the daemon."""
         return self.link.events(after=after)
 
+    def follow(self, *, after: int | None = None) -> Follow:
+        """Follow the daemon for ever, through its restarts, from the leaf after `after` (by default from now)."""
+        return Follow(self.link, after=after)
+
     def open_store(self) -> "ReadStore":
         """Open the database read-only. Raises ControlError when there is none."""
-        from healerd.store import ReadStore  # the way without a daemon, and without its start-up time otherwise
+        from healerd.client.stored import open_state  # as above
 
-        if not (self.state / "healerd.db").exists():
-            raise ControlError(f"no database in `{self.state}`; name the state folder with --state DIR")
-        return ReadStore(self.state)
+        return open_state(self.state)
 
     # changing
 
@@ -153,43 +261,13 @@ class Client:
         done: Json = self.link.post(path, reason=reason, key=key, **options)["done"]
         return done
 
-    def _look(
-        self,
-        path: str,
-        stored: Callable[["Reader", Any, Sequence[str]], Json],
-        **query: str | int | None,
-    ) -> Json:
-        """Ask the daemon, or make the same view from the database when no daemon is there."""
-        try:
-            return self.link.get(path, **query)
-        except ControlError as error:
-            if type(error) is not ControlError or not (self.state / "healerd.db").exists():
-                raise
-        from healerd.client import views
-
-        reader = self.open_store()
-        try:
-            return stored(reader, views, _known_pipelines(reader))
-        finally:
-            reader.close()
-
     def _write_stop_file(self, reason: str) -> bool:
         import getpass
 
+        if self.remote:
+            return False
         try:
             (self.state / STOP).write_text(f"{getpass.getuser()}: {reason}\n", encoding="utf-8")
         except OSError:
             return False
         return True
-
-
-def _known_pipelines(reader: "ReadStore") -> Sequence[str]:
-    from healerd.store import Watermark
-
-    return sorted(mark.pipeline for mark in reader.find(Watermark))
-
-
-def _now() -> Any:
-    from healerd.clock import SystemClock
-
-    return SystemClock().now()

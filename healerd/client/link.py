@@ -56,6 +56,10 @@ class Link:
         given = {name: value for name, value in query.items() if value is not None}
         return self._call("GET", f"{path}?{urlencode(given)}" if given else path, b"", {})
 
+    def get_saying(self, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Fetch one view, and say something about the call in its headers."""
+        return self._call("GET", path, b"", headers)
+
     def post(self, path: str, *, reason: str, key: str | None = None, **options: str | None) -> dict[str, Any]:
         """Ask for a change; `key` makes a repeated call harmless, and is made up when there is none."""
         body = json.dumps({"reason": reason, **options}).encode()
@@ -66,11 +70,24 @@ class Link:
 
         Ends when the daemon stops. Raises ControlError when it falls silent.
         """
+        for kind, told in self.stream(after=after):
+            if kind == "leaf":
+                yield told
+
+    def stream(self, *, after: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Follow what the daemon says: ("live", its clock), then ("leaf", an entry of the audit log) as they come, and
+        every two seconds ("beat", its clock, the newest number and who is present).
+
+        Ends and raises as `events` does.
+        """
         path = "/v1/events" if after is None else f"/v1/events?after={after}"
+        kind = ""
         with self._asked("GET", path, timeout_s=SILENCE_S) as answer:
             for line in answer:
-                if line.startswith(b"data: "):
-                    yield json.loads(line.removeprefix(b"data: "))
+                if line.startswith(b"event: "):
+                    kind = line.removeprefix(b"event: ").strip().decode()
+                elif line.startswith(b"data: "):
+                    yield kind, json.loads(line.removeprefix(b"data: "))
 
     def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         with self._asked(method, path, body, headers, timeout_s=self._timeout_s) as answer:

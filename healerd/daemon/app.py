@@ -18,6 +18,7 @@ from healerd.clock import Clock, SystemClock
 from healerd.config import Config
 from healerd.daemon.control import Bell, Control
 from healerd.daemon.listen import Listener, bind
+from healerd.daemon.logs import LogTail
 from healerd.daemon.notices import notices
 from healerd.daemon.people import People
 from healerd.daemon.ports import Core
@@ -77,6 +78,11 @@ class Daemon:
         self._started_at = clock.now()
         self._ticked_at: datetime | None = None
         self._ticking_since: datetime | None = None
+        self._tick_s: float | None = None
+        self._lag_s: float | None = None
+        self._failed = ""
+        self._ticker: Ticker | None = None
+        self._tail = LogTail()
         self.exit = RunExit.OK
 
     async def serve(self) -> None:
@@ -84,6 +90,7 @@ class Daemon:
         self._stop, self._bell = asyncio.Event(), Bell()
         async with AsyncExitStack() as stack:
             stack.callback(self._thread.close)
+            stack.enter_context(self._tail.listening(log))
             self._core = await self._thread.call(self._open_core, self._config, self._clock)
             stack.push_async_callback(self._thread.call, self._core.close)
             self._listen_for_signals()
@@ -102,6 +109,7 @@ class Daemon:
             clock=self._clock,
             bell=self._bell,
             describe=self._describe,
+            log=self._tail.lines,
         )
         stack.callback(control.close)
         listener = Listener(control.app())
@@ -117,24 +125,29 @@ class Daemon:
         stack.push_async_callback(close)
 
     async def _start_ticking(self, stack: AsyncExitStack) -> None:
-        self._ticker = Ticker(self._tick, every_s=self._config.daemon.tick)
-        self._ticker.start()
-        stack.callback(self._ticker.stop)
-        watching = asyncio.create_task(self._watch_clock())
+        ticker = self._ticker = Ticker(self._tick, every_s=self._config.daemon.tick)
+        ticker.start()
+        stack.callback(ticker.stop)
+        watching = asyncio.create_task(self._watch_clock(ticker))
         stack.callback(watching.cancel)
         first = asyncio.create_task(self._tick())
         stack.callback(first.cancel)
 
     async def _tick(self) -> None:
-        await self._safely(self._thread.call(self._run_due))
+        asked_s = self._clock.read().boot_s
+        await self._safely(self._thread.call(self._run_due, asked_s))
 
-    def _run_due(self) -> None:
+    def _run_due(self, asked_s: float) -> None:
         """Runs on the core's thread; the clocks are compared first, so that no tick acts on a clock just set."""
-        self._ticking_since = self._clock.now()
-        self._check_clock()
-        for notice in notices(self._core.run_due()):
-            log.info("%s", notice)
-        self._ticking_since, self._ticked_at = None, self._clock.now()
+        began = self._clock.read()
+        self._ticking_since, self._lag_s = began.at, began.boot_s - asked_s
+        try:
+            self._check_clock()
+            for notice in notices(self._core.run_due()):
+                log.info("%s", notice)
+            self._ticked_at, self._failed = self._clock.now(), ""
+        finally:
+            self._ticking_since, self._tick_s = None, self._clock.read().boot_s - began.boot_s
 
     def _check_clock(self) -> float:
         jumped_s = self._guard.check(self._clock.read())
@@ -143,14 +156,14 @@ class Daemon:
             self._core.clock_jumped(jumped_s)
         return jumped_s
 
-    async def _watch_clock(self) -> None:
+    async def _watch_clock(self, ticker: Ticker) -> None:
         while True:
             await asyncio.sleep(GUARD_S)
-            await self._safely(self._realign_after_a_jump())
+            await self._safely(self._realign_after_a_jump(ticker))
 
-    async def _realign_after_a_jump(self) -> None:
+    async def _realign_after_a_jump(self, ticker: Ticker) -> None:
         if await self._thread.call(self._check_clock):
-            self._ticker.realign()
+            ticker.realign()
 
     async def _safely(self, work: Awaitable[None]) -> None:
         """Do `work`. What the world did wrong is logged and tried again; a bug ends the daemon."""
@@ -160,6 +173,7 @@ class Daemon:
             log.error("another daemon has taken over: %s", error)
             self._end(RunExit.LOCK_HELD)
         except HealerdError as error:
+            self._failed = str(error)
             log.error("%s", error)
         except Exception:
             log.exception("a bug ended this daemon; please report it")
@@ -192,6 +206,11 @@ class Daemon:
             "since": plain(self._started_at),
             "ticked_at": plain(self._ticked_at),
             "ticking_since": plain(self._ticking_since),
+            "tick_s": self._tick_s,
+            "lag_s": self._lag_s,
+            "tick_every_s": float(self._config.daemon.tick),
+            "next_tick_at": plain(self._ticker.next_at()) if self._ticker else None,
+            "failed": self._failed or None,
             "unattended": self._config.daemon.unattended,
             "state_folder": str(self._config.state),
         }

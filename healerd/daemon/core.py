@@ -105,6 +105,7 @@ class Core:
             hands = worker or ProcessWorker(config.state / "jobs", config.state / "logs")
             stack.callback(hands.close)
             core = cls(config, clock, store=store, worker=hands, sources=sources or {}, stack=stack)
+            core._keep_rules()
             core._executor.recover(core.pipelines)
             beginning = Beginning(store=store, references=core._references, config=config, now=clock.now())
             for pipeline in core.pipelines.values():
@@ -281,7 +282,17 @@ class Core:
         changed = self._rules.reload()
         with self.store.transaction() as tx:
             tx.note("rules", {"changed": dict(changed)})
+        self._keep_rules()
         return changed
+
+    def _keep_rules(self) -> None:
+        """Keep the texts of the rule sets in force, each once: who reads a decision later reads its rules as well."""
+        fresh = {f"rules {id_}": told for id_, told in self._rules.told().items()}
+        missing = {name: told for name, told in fresh.items() if self.store.state(EVERYTHING, name) is None}
+        if missing:
+            with self.store.transaction() as tx:
+                for name, told in missing.items():
+                    tx.save_state(EVERYTHING, name, told)
 
     # Versions that come from outside.
 

@@ -1,11 +1,20 @@
-"""Sets up logging to stderr, plain or as one JSON object a line. Must never be the only place of a fact."""
+"""Sets up logging to stderr, plain or as JSON lines, and keeps the newest lines; never the only place of a fact."""
 
 import json
 import logging
 import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
-__all__ = ["set_up_logging"]
+__all__ = ["LINES_MAX", "LogTail", "set_up_logging"]
+
+LINES_MAX = 500
+"""Lines that are kept for whoever looks."""
+MESSAGE_MAX = 4000
+"""Characters of one line; a traceback is longer, and stands in the log itself."""
 
 
 class JsonLines(logging.Formatter):
@@ -13,15 +22,43 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render the time, level, origin and message; a traceback under `error`."""
-        line = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "from": record.name,
-            "message": record.getMessage(),
-        }
+        line = _line(record)
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+class LogTail(logging.Handler):
+    """Keeps the newest lines in memory, numbered from the start of the process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[dict[str, Any]] = deque(maxlen=LINES_MAX)
+        self._count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line; the oldest makes room."""
+        self._count += 1
+        line = _line(record)
+        self._lines.append({"n": self._count, **line, "message": line["message"][:MESSAGE_MAX]})
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Give what is kept, the newest last."""
+        return list(self._lines)
+
+    @contextmanager
+    def listening(self, logger: logging.Logger) -> Iterator["LogTail"]:
+        """Listen to `logger` until the block ends."""
+        logger.addHandler(self)
+        try:
+            yield self
+        finally:
+            logger.removeHandler(self)
+
+
+def _line(record: logging.LogRecord) -> dict[str, Any]:
+    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"at": at, "level": record.levelname.lower(), "from": record.name, "message": record.getMessage()}
 
 
 def set_up_logging(*, as_json: bool, level: int = logging.INFO) -> None:

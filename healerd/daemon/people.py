@@ -39,6 +39,11 @@ class Person:
     name: str
     roles: tuple[str, ...]
 
+    @property
+    def role(self) -> str:
+        """The highest role held."""
+        return max((role for role in self.roles if role in ROLES), key=ROLES.index, default=ROLES[0])
+
     def may(self, role: str) -> bool:
         """Tell whether this person holds `role`."""
         return role in self.roles

@@ -3,16 +3,16 @@
 Must never be used by the daemon itself.
 """
 
-import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from operator import attrgetter
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from healerd.audit import Entry
+from healerd.audit import EMPTY
 from healerd.client.access import EVERYTHING
-from healerd.client.views import plain
 from healerd.clock import Clock
 from healerd.errors import Conflict, NotAllowed, NotFound
 from healerd.model import (
@@ -22,81 +22,59 @@ from healerd.model import (
     Decision,
     Intent,
     IntentState,
-    Outcome,
     Pause,
     Stage,
     StageChange,
 )
+from healerd.store import Reader, Transaction
+from healerd.store.library import sqlite
+from healerd.store.schema import migrate
 
 __all__ = ["MemoryStore", "RecordingCore"]
 
-R = TypeVar("R")
 
-
-class MemoryStore:
-    """Records in memory, each `put` with its audit entry."""
+class MemoryStore(Reader):
+    """The control database in memory, each `put` with its audit leaf: what the views read is the real thing."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._records: list[Any] = []
-        self._entries: list[Entry] = []
-
-    def get(self, record: type[R], key: str) -> R | None:
-        """Read one record by its id."""
-        key_of = attrgetter("intent_id" if record is Outcome else "id")
-        return next((each for each in self._records if isinstance(each, record) and key_of(each) == key), None)
-
-    def find(self, record: type[R], *, order: str = "seq", limit: int | None = None, **filters: Any) -> Sequence[R]:
-        """Read the records whose fields have the given values."""
-        found = [
-            each
-            for each in self._records
-            if isinstance(each, record) and all(_fits(getattr(each, name), want) for name, want in filters.items())
-        ]
-        if order == "-seq":
-            found.reverse()
-        elif order != "seq":
-            found.sort(key=lambda each: getattr(each, order.removeprefix("-")), reverse=order.startswith("-"))
-        return found[:limit]
-
-    def leaves(self, *, after: int = 0, limit: int = 1000) -> Sequence[Entry]:
-        """Read the entries numbered above `after`."""
-        return self._entries[after:][:limit]
-
-    def head(self) -> tuple[int, str]:
-        """Read the number of the newest entry; there is no chain."""
-        return len(self._entries), ""
+        self.folder, self._clock = Path(), clock
+        self._writer = sqlite.connect(":memory:", isolation_level=None, check_same_thread=False)
+        migrate(self._writer, Path())
+        self._head, self._turn = (0, EMPTY), threading.RLock()
 
     def put(self, record: Any, *, instead_of: Any = None, actor: str = "daemon") -> None:
         """Keep a record, in the place of an earlier one if there is one, and note it."""
-        if instead_of in self._records:
-            self._records[self._records.index(instead_of)] = record
-        else:
-            self._records.append(record)
-        table = re.sub(r"(?<!^)(?=[A-Z])", "_", type(record).__name__).lower()
-        pipeline = getattr(record, "pipeline", None)
-        self.note(table, actor=actor, pipeline=pipeline, record=plain(record), table=table)
+        with self.transaction() as tx:
+            if isinstance(record, Intent) and instead_of is not None:
+                tx.replace(record, expect=instead_of, actor=actor)
+            else:
+                tx.put(record, actor=actor)
 
-    def note(
-        self, kind: str, *, actor: str, pipeline: str | None = None, record: Any = None, table: str | None = None
-    ) -> None:
-        """Add an entry to the log."""
-        now = self._clock.read()
-        self._entries.append(
-            Entry(
-                seq=len(self._entries) + 1,
-                at=now.at,
-                boot_id=now.boot_id,
-                boot_s=now.boot_s,
-                epoch=1,
-                kind=kind,
-                actor=actor,
-                pipeline=pipeline,
-                table=table,
-                key=None,
-                record=record,
-            )
-        )
+    def note(self, kind: str, *, actor: str, pipeline: str | None = None, record: Any = None) -> None:
+        """Add a leaf that describes no row."""
+        with self.transaction() as tx:
+            tx.note(kind, record or {}, pipeline=pipeline, actor=actor)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction, as the daemon's own store does; what it wrote before it raised is kept here."""
+        with self._turn:
+            tx = Transaction(self.folder, self._writer, self._clock, self._head, 1)
+            try:
+                yield tx
+            finally:
+                self._head = tx.end()
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._writer.close()
+
+    def _connection(self) -> sqlite.Connection:
+        return self._writer
+
+    def _query(self, sql: str, values: list[Any]) -> list[Any]:
+        with self._turn:
+            return super()._query(sql, values)
 
 
 class RecordingCore:
@@ -189,7 +167,7 @@ class RecordingCore:
         if pipeline == EVERYTHING and self._stop_file:
             self._stop_file.unlink(missing_ok=True)
         for pause in self.store.find(Pause, pipeline=pipeline, ended_at=None):
-            self.store.put(replace(pause, ended_at=self._clock.now(), ended_by=author), instead_of=pause, actor=author)
+            self.store.put(replace(pause, ended_at=self._clock.now(), ended_by=author), actor=author)
 
     def stop_all(self, *, author: str, reason: str) -> None:
         """Stop everything."""
@@ -198,7 +176,9 @@ class RecordingCore:
     def set_stage(self, pipeline: str, stage: Stage, *, author: str, roles: Sequence[str], reason: str) -> StageChange:
         """Move a pipeline to another stage."""
         self.calls.append(("set_stage", pipeline, stage, author, reason))
-        change = StageChange(pipeline=pipeline, stage=stage, at=self._clock.now(), author=author, reason=reason)
+        # A manual clock stands still, and no two changes of a stage share their moment.
+        at = self._clock.now() + timedelta(microseconds=self.store.head()[0])
+        change = StageChange(pipeline=pipeline, stage=stage, at=at, author=author, reason=reason)
         self.store.put(change, actor=author)
         return change
 
@@ -210,7 +190,4 @@ class RecordingCore:
     def close(self) -> None:
         """Note the end."""
         self.calls.append(("close",))
-
-
-def _fits(value: Any, want: Any) -> bool:
-    return value in want if isinstance(want, frozenset | set | tuple | list) else value == want
+        self.store.close()

@@ -4,25 +4,48 @@ What does not compile on reload leaves every old set in force; what does not com
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from healerd.config import Config
 from healerd.decision import SCHEMA
 from healerd.errors import RulesError
 from healerd_rules import RuleSet, load, load_text, render
 
-__all__ = ["DEFAULT_RULES", "Rulebook", "compile_rules"]
+__all__ = ["DEFAULT_RULES", "Rulebook", "compile_rules", "read_rules"]
 
 DEFAULT_RULES = 'import "default"\n'
 """What is in force where a pipeline names no rule file."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """A rule set with the texts that it was made of, by their paths."""
+
+    ruleset: RuleSet
+    sources: Mapping[str, str]
+
+    def told(self) -> dict[str, Any]:
+        """What people are shown of it: each text, and each rule with its place."""
+        return {
+            "id": self.ruleset.id,
+            "sources": [{"path": path, "text": text} for path, text in self.sources.items()],
+            "rules": [asdict(rule) for rule in self.ruleset.rules],
+        }
+
+
 def compile_rules(paths: tuple[Path, ...]) -> RuleSet:
     """Load rule files, or the default pack when none is named. Raises RulesError with every finding."""
+    return read_rules(paths).ruleset
+
+
+def read_rules(paths: tuple[Path, ...]) -> Rules:
+    """Load rule files as `compile_rules` does, and keep their texts."""
     loaded = load(paths, schema=SCHEMA) if paths else load_text(DEFAULT_RULES, name="(default)", schema=SCHEMA)
     if loaded.ruleset is None:
         raise RulesError(render(loaded.diagnostics, loaded.sources))
-    return loaded.ruleset
+    return Rules(ruleset=loaded.ruleset, sources=loaded.sources)
 
 
 class Rulebook:
@@ -34,7 +57,11 @@ class Rulebook:
 
     def of(self, pipeline: str) -> RuleSet:
         """Give the rule set in force."""
-        return self._sets[pipeline]
+        return self._sets[pipeline].ruleset
+
+    def told(self) -> Mapping[str, Mapping[str, Any]]:
+        """What people are shown of each set in force, once, by its id."""
+        return {rules.ruleset.id: rules.told() for rules in self._sets.values()}
 
     def reload(self) -> Mapping[str, str]:
         """Read every file anew and put the sets in force together; name those that changed, by pipeline.
@@ -42,12 +69,14 @@ class Rulebook:
         Raises RulesError, and changes nothing.
         """
         fresh = self._compiled()
-        changed = {name: made.id for name, made in fresh.items() if made.id != self._sets[name].id}
+        changed = {
+            name: made.ruleset.id for name, made in fresh.items() if made.ruleset.id != self._sets[name].ruleset.id
+        }
         self._sets = fresh
         return changed
 
-    def _compiled(self) -> dict[str, RuleSet]:
+    def _compiled(self) -> dict[str, Rules]:
         return {
-            name: compile_rules(tuple(self._config.path(rule) for rule in settings.rules))
+            name: read_rules(tuple(self._config.path(rule) for rule in settings.rules))
             for name, settings in self._config.pipeline.items()
         }

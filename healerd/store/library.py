@@ -36,9 +36,12 @@ def connect_to_write(path: Path) -> sqlite.Connection:
     return connection
 
 
-def connect_to_read(path: Path) -> sqlite.Connection:
-    """Open the file for one reader, who sees each commit of the writer and can change nothing."""
-    connection = _connect(path, "ro")
+def connect_to_read(path: Path, *, frozen: bool = False) -> sqlite.Connection:
+    """Open the file for one reader, who sees each commit of the writer and can change nothing.
+
+    `frozen` promises that nobody writes: then no file appears beside it, and its folder may be read-only.
+    """
+    connection = _connect(path, "ro&immutable=1" if frozen else "ro")
     connection.execute("PRAGMA query_only = ON")
     return connection
 

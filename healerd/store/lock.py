@@ -8,7 +8,10 @@ from pathlib import Path
 
 from healerd.errors import LockHeld
 
-__all__ = ["held"]
+__all__ = ["LOCK", "held"]
+
+LOCK = "lock"
+"""Name of the file that the daemon holds."""
 
 
 @contextmanager
@@ -18,7 +21,7 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         LockHeld: another daemon holds it; the message names its process.
     """
-    path = folder / "lock"
+    path = folder / LOCK
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         try:

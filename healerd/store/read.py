@@ -5,9 +5,7 @@
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,8 +14,10 @@ from healerd.errors import StoreError
 from healerd.model import Measurement
 from healerd.segments import FOLDER, Content, Segment
 from healerd.store.check import check
+from healerd.store.filters import Range, order_by, where
 from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
 from healerd.store.schema import check_version
+from healerd.store.survey import Survey
 from healerd.store.tables import Key, Saved, SavedProfile, Table, Watermark, decode, key_of, table_of
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ R = TypeVar("R")
 LEAVES_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A filter for `find`: values from `low` on and below `high`; None leaves a side open."""
-
-    low: Any = None
-    high: Any = None
-
-
-class Reader:
+class Reader(Survey):
     """What can be asked of a state folder; a store, a read-only store and an open transaction all answer it."""
 
     folder: Path
@@ -63,8 +55,8 @@ class Reader:
         """
         table = table_of(record)
         self._check_fields(table, {*filters, order.removeprefix("-")})
-        where, values = _where(filters)
-        sql = f'SELECT CAST(body AS BLOB) FROM "{table.name}" {where} ORDER BY {_order(order)} LIMIT ?'
+        clause, values = where(filters)
+        sql = f'SELECT CAST(body AS BLOB) FROM "{table.name}" {clause} ORDER BY {order_by(order)} LIMIT ?'
         rows = self._query(sql, [*values, -1 if limit is None else limit])
         return tuple(decode(record, body) for (body,) in rows)
 
@@ -82,9 +74,9 @@ class Reader:
         filters: dict[str, object] = {"seq": Range(after + 1, before)}
         filters |= {"kind": kind} if kind is not None else {}
         filters |= {"pipeline": pipeline} if pipeline is not None else {}
-        where, values = _where(filters)
-        order = _order("-seq" if newest_first else "seq")
-        sql = f"SELECT CAST(body AS BLOB) FROM audit_leaf {where} ORDER BY {order} LIMIT ?"
+        clause, values = where(filters)
+        order = order_by("-seq" if newest_first else "seq")
+        sql = f"SELECT CAST(body AS BLOB) FROM audit_leaf {clause} ORDER BY {order} LIMIT ?"
         rows = self._query(sql, [*values, min(limit, LEAVES_MAX)])
         return tuple(decode(Entry, body) for (body,) in rows)
 
@@ -290,45 +282,3 @@ class ReadStore(Reader):
             self._threads.connection = connection
             self._opened.append(connection)
         return connection
-
-
-def _where(filters: dict[str, object]) -> tuple[str, list[Any]]:
-    clauses, values = list[str](), list[Any]()
-    for field, wanted in filters.items():
-        clause, bound = _clause(f'"{field}"', wanted)
-        clauses += clause
-        values += bound
-    return (f"WHERE {' AND '.join(clauses)}" if clauses else ""), values
-
-
-def _clause(field: str, wanted: object) -> tuple[list[str], list[Any]]:
-    match wanted:
-        case None:
-            return [f"{field} IS NULL"], []
-        case Range(low=low, high=high):
-            bounds = [(f"{field} >= ?", low), (f"{field} < ?", high)]
-            given = [(clause, _bound(value)) for clause, value in bounds if value is not None]
-            return [clause for clause, _ in given], [value for _, value in given]
-        case str():
-            return [f"{field} = ?"], [_bound(wanted)]
-        case Collection():
-            values = [_bound(value) for value in wanted]
-            return [f"{field} IN ({', '.join('?' * len(values))})"], values
-        case _:
-            return [f"{field} = ?"], [_bound(wanted)]
-
-
-def _bound(value: object) -> object:
-    match value:
-        case datetime():
-            return stamp(value)
-        case Enum():
-            return value.value
-        case _:
-            return value
-
-
-def _order(field: str) -> str:
-    name = field.removeprefix("-")
-    way = "DESC" if field.startswith("-") else "ASC"
-    return f'"{name}" {way}' if name == "seq" else f'"{name}" {way}, seq {way}'

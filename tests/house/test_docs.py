@@ -10,6 +10,7 @@ import pytest
 
 from healerd.cli.exits import Exit
 from healerd.cli.group import VERBS, cli
+from healerd.client.looks import LOOKS
 from healerd.daemon.app import RunExit
 from healerd.daemon.control import Control
 from healerd.daemon.mutations import MUTATIONS
@@ -101,10 +102,7 @@ def test_the_control_api_is_documented() -> None:
     paths = {
         mutation.path.replace("{on}", "{id}" if "intents" in mutation.path else "{name}") for mutation in MUTATIONS
     }
-    looks = {
-        f"/v1/{name}"
-        for name in ("status", "pipelines/{name}", "intents", "intents/{id}", "traces", "traces/{id}", "events")
-    }
+    looks = {look.path for look in LOOKS} | {"/v1/events"}
     assert Control.app is not None
     assert {path for path in paths | looks if f"`{path}`" not in text} == set()
 

@@ -16,6 +16,7 @@ SECTIONS: Sections = {
         "verify": ("verify:verify", "Prove what a rule set promises, or show facts that break it."),
         "diff": ("diff:diff", "Show what changes from one rule set to another."),
         "graph": ("graph:graph", "Show what leads to what: facts, signals, rules, actions."),
+        "fired": ("fired:fired", "Count how often each rule fired, and name those that never did."),
         "packs": ("packs:packs", "List the shipped rule packs, or print one."),
         "lsp": ("lsp:lsp", "Answer an editor about rule files."),
     }
@@ -26,7 +27,7 @@ SECTIONS: Sections = {
     cls=LazyGroup,
     sections=SECTIONS,
     package="healerd.cli.rules",
-    help="Check, test, prove and compare rule files, or explain a verdict.",
+    help="Check, test, prove and compare rule files, explain a verdict, or count what fired.",
 )
 def rules() -> None:
     """Hold the verbs together; each is a module of this folder, and a line above."""

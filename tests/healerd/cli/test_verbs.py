@@ -11,7 +11,8 @@ import pytest
 from healerd.cli import answer, inbox, options
 from healerd.cli.exits import Exit
 from healerd.model import AnswerKind, ApprovalNeed, IntentState
-from tests.served import Served, an_intent
+from healerd.store import Watermark
+from tests.served import NOW, Served, a_decision, an_intent
 
 Call = Callable[..., Any]
 WHY = ("--reason", "easter campaign, expected")
@@ -323,7 +324,7 @@ def test_s17_the_daemon_refuses_and_the_verb_says_so(
 
 def test_watch_tells_what_happens_and_skips_what_does_not_matter(ask: Call, daemon: Served) -> None:
     """Watching prints one line an event in plain words, without the bookkeeping, until the daemon stops."""
-    daemon.store.note("segment", actor="daemon", pipeline="churn", table="segment", record={"rows": 5})
+    daemon.store.put(Watermark(pipeline="churn", end_at=NOW))
     daemon.store.note("clock jump", actor="daemon", record={"seconds": 3600})
     _stop_soon(daemon)
     called = ask("watch", "--after", "0")
@@ -388,3 +389,39 @@ def test_pipelines_and_intents_complete(
 
 def _stop_soon(daemon: Served) -> None:
     daemon.loop.call_soon_threadsafe(lambda: daemon.loop.call_later(0.2, daemon.bell.stop))
+
+
+def test_decisions_can_be_filtered_and_paged(ask: Call, daemon: Served) -> None:
+    """`trace list` keeps what fits, and says how to see older ones."""
+    daemon.store.put(a_decision(id="dec-2", chosen="hold", reason="no rule asks for anything"))
+    assert [row[0] for row in ask("trace", "list", "--action", "hold").rows[1:]] == ["dec-2"]
+    assert [row[0] for row in ask("trace", "list", "--text", "the error rose").rows[1:]] == ["dec-1"]
+    page = ask("trace", "list", "--limit", "1")
+    assert [row[0] for row in page.rows[1:]] == ["dec-2"]
+    before = page.err.split("--before ")[1].strip()
+    assert [row[0] for row in ask("trace", "list", "--before", before).rows[1:]] == ["dec-1"]
+
+
+def test_two_decisions_are_compared(ask: Call, daemon: Served) -> None:
+    """`trace diff` prints what differs, and the first difference that changed the result."""
+    daemon.store.put(a_decision(id="dec-2", chosen="hold", confidence=None))
+    called = ask("trace", "diff", "dec-1", "dec-2")
+    assert ["action", "chosen", "retrain", "hold", "-"] in called.rows
+    assert "first difference that changed the result: gate, confidence" in called.err
+    assert ask("trace", "diff", "dec-1", "dec-1").err == "their results are the same\n"
+    assert ask("trace", "diff", "dec-1", "dec-2", "--json").json["first"]["step"] == "gate"
+
+
+def test_the_log_can_be_searched(ask: Call) -> None:
+    """`audit list` prints the entries that fit, newest first, in words."""
+    rows = ask("audit", "list", "--kind", "intent,decision").rows[1:]
+    assert [row[3] for row in rows] == ["intent", "decision"]
+    assert rows[1][5] == "churn: decided to retrain: the error rose"
+    assert ask("audit", "list", "--actor", "nobody").rows[1:] == []
+
+
+def test_rules_that_fired_are_counted(ask: Call) -> None:
+    """`rules fired` says on how many decisions it stands, and which rules were silent."""
+    called = ask("rules", "fired", "churn", "--days", "30")
+    assert called.code == Exit.OK
+    assert called.err.startswith("1 decisions since")

@@ -74,7 +74,7 @@ def test_what_does_not_exist_is_not_found_without_a_daemon(state: Path, look: Ca
 
 def test_live_and_stored_views_are_one(tmp_path: Path, state: Path) -> None:
     """What the daemon serves and what is read without it are the same JSON for the same records."""
-    stored = Client(state)
+    stored = Client(state, clock=ManualClock(NOW))
     (tmp_path / "live").mkdir()
     with served(tmp_path / "live", pipelines=["churn"]) as running:
         running.store.put(a_decision())

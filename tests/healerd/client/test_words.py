@@ -2,7 +2,8 @@
 
 import pytest
 
-from healerd.client.views import PipelineState, plain
+from healerd.client.fleet import PipelineState
+from healerd.client.views import plain
 from healerd.client.words import GLYPHS, duration, is_news, say_event
 from healerd.model import (
     Answer,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,6 +171,25 @@ def test_it_answers_while_a_tick_hangs(tmp_path: Path) -> None:
     assert code is RunExit.OK
     assert seen["daemon"]["ticking_since"] == "2026-05-07T12:00:00Z"
     assert seen["daemon"]["pid"] == os.getpid()
+
+
+def test_its_health_shows_the_tick_and_the_newest_lines(tmp_path: Path) -> None:
+    """After a tick that failed, the health says how long it took, what went wrong, and what was logged."""
+    seen: dict[str, Any] = {}
+
+    def look(core: ScriptedCore) -> None:
+        looker = threading.Thread(target=lambda: seen.update(Link(tmp_path / "control.sock").get("/v1/health")))
+        looker.start()
+        looker.join(10)
+
+    run_with(tmp_path, fail_with(SourceError("`rows.csv` cannot be read")), look)
+    (job,) = seen["jobs"]
+    assert (job["name"], job["every_s"], job["state"]) == ("tick", 0.05, "running")
+    assert job["took_s"] == 0.0
+    assert (job["said"], seen["daemon"]["state"]) == ("`rows.csv` cannot be read", "live")
+    told = [(line["level"], line["message"]) for line in seen["log"]]
+    assert ("error", "`rows.csv` cannot be read") in told
+    assert seen["store"]["leaves"] == 0
 
 
 def test_s8_a_veto_is_taken_while_a_tick_hangs(tmp_path: Path) -> None:

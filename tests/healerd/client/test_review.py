@@ -1,0 +1,152 @@
+"""The question that an intent puts to people: each number from the record, and who else looks at it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from healerd.client import Client
+from healerd.client.plainly import say_plainly
+from healerd.client.review import review_view
+from healerd.clock import ManualClock
+from healerd.model import Answer, AnswerKind, ApprovalNeed, Decision, Intent, IntentState, Option
+from tests.healerd.client.conftest import Past
+from tests.served import NOW, Served, a_decision, an_intent, served
+
+ACTING = {
+    "forbid": ("block", "hard"),
+    "limit": ("defer", "hard"),
+    "cooldown": ("defer", "hard"),
+    "require": ("announce", "hard"),
+    "ask": ("ask", "hard"),
+    "advice": ("advise", "advisory"),
+}
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path, clock=ManualClock(NOW)) as running:
+        running.store.put(a_decision())
+        running.store.put(an_intent())
+        yield running
+
+
+def review(past: Past, intent: Intent, decision: Decision) -> dict:
+    with past.store() as store:
+        return review_view(store, intent, decision, at=NOW)
+
+
+def test_the_question_of_a_real_heal_is_whole(past: Past) -> None:
+    """Every option that was weighed, every measurement, the rules and the gate stand in it as recorded."""
+    retrain = next(one for one in past.client.intents(all_states=True)["intents"] if one["action"] == "retrain")
+    view = past.client.intent(retrain["id"])
+    decision = past.client.trace(view["decision"]["id"])["decision"]
+    question = view["review"]
+    assert [one["action"] for one in question["alternatives"]] == [one["action"] for one in decision["options"]]
+    assert [one["chosen"] for one in question["alternatives"]].count(True) == 1
+    assert len(question["evidence"]) == len(decision["trace"]["situation"]["measurements"])
+    assert question["evidence"][0]["alarm"]
+    acting = {one["rule"] for one in decision["trace"]["second_pass"]["acting"]}
+    told = {one["rule"]: one for one in question["rules"]}
+    assert {rule for rule, one in told.items() if one["effect"] != "pass"} == acting
+    assert told["announce_heavy"]["line"] > 0
+    assert any(one["effect"] == "pass" for one in question["rules"])
+    assert question["blast"]["pipelines"] == ["flights"]
+    assert question["decided_by"] == "rule learn"
+
+
+def test_the_interval_holds_the_expected_cost(past: Past) -> None:
+    """The 80% interval is the mean and 1.28 standard deviations to either side, and no cost is negative."""
+    option = Option(action="retrain", level="allowed", by=(), permitted=True, cost_mean=1.0, cost_sd=0.5)
+    hold = replace(option, action="hold", cost_mean=None, cost_sd=None)
+    unsure = replace(option, action="rollback", cost_sd=4.0)
+    one, none, wide = review(past, an_intent(), a_decision(options=(option, hold, unsure)))["alternatives"]
+    assert (one["cost_low"], one["cost_high"]) == pytest.approx((0.3592, 1.6408))
+    assert (none["cost"], none["cost_low"], none["cost_high"]) == (None, None, None)
+    assert wide["cost_low"] == 0.0
+
+
+@pytest.mark.parametrize("kind", sorted(ACTING))
+def test_each_kind_of_rule_says_what_it_does(past: Past, kind: str) -> None:
+    """Forbidding blocks, limits and cooldowns defer, requirements ask or announce, and advice advises only."""
+    effect, enforcement = ACTING[kind]
+    acting = {
+        "rule": "mine", "kind": "require" if kind in {"ask", "advice"} else kind, "path": "my.heal", "line": 12,
+        "because": "so", "enforcement": enforcement, "leaves": [],
+    }  # fmt: skip
+    verdict = {"acting": [acting], "approvals": [{"rule": "mine"}] if kind == "ask" else []}
+    (told,) = review(past, an_intent(), a_decision(trace={"second_pass": verdict}))["rules"]
+    assert (told["effect"], told["path"], told["line"]) == (effect, "my.heal", 12)
+
+
+@pytest.mark.parametrize("change", [{"revision": 4}, {"action": "rollback"}, {"target": "v9"}, {"severity": 4}])
+def test_what_changes_the_question_changes_its_hash(past: Past, change: dict) -> None:
+    """Evidence that a person saw can be told from evidence that has moved on; the state of the answer is no part."""
+    hash_of = lambda intent: review(past, intent, a_decision())["evidence_hash"]  # noqa: E731
+    assert hash_of(an_intent()) == hash_of(an_intent(state=IntentState.READY, approved_by=("bo",)))
+    assert hash_of(an_intent()) != hash_of(an_intent(**change))
+
+
+def test_the_earliest_end_of_silence_counts(past: Past) -> None:
+    """The time left runs to the first of the veto window and the approvals, by the daemon's clock."""
+    need = ApprovalNeed(role="operators", deadline_at=NOW + timedelta(seconds=40), otherwise="deny", rule="safe")
+    asked = an_intent(deadline_at=NOW + timedelta(seconds=90), counted_at=NOW, approvals=(need,))
+    question = review(past, asked, a_decision())
+    assert (question["seconds_left"], question["counting"], question["silence_by"]) == (40.0, True, "safe")
+    over = review(past, replace(asked, state=IntentState.VETOED), a_decision())
+    assert (over["seconds_left"], over["counting"]) == (None, False)
+
+
+def test_a_rule_alone_is_said_not_to_have_asked_the_policy(past: Past) -> None:
+    """Where the policy was not consulted, or failed, the question says so."""
+    failed = a_decision(trace={"policy": {"failure": "no prior", "estimates": []}})
+    assert not review(past, an_intent(), a_decision())["consulted"]
+    assert not review(past, an_intent(), failed)["consulted"]
+
+
+def test_who_was_faster_is_said(daemon: Served) -> None:
+    """Whoever comes second reads who answered, what, why and how long ago."""
+    answer = Answer(
+        id="a", intent_id="act-1", pipeline="churn", kind=AnswerKind.VETO, author="bo", roles=(),
+        reason="known campaign", revision=3, at=NOW - timedelta(seconds=3),
+    )  # fmt: skip
+    daemon.store.put(answer)
+    (said,) = Client(daemon.state).intent("act-1")["review"]["answered"]
+    assert (said["author"], said["kind"], said["reason"], said["seconds_ago"]) == ("bo", "veto", "known campaign", 3.0)
+
+
+def test_who_reviews_is_seen_by_the_others_and_recorded_nowhere(daemon: Served) -> None:
+    """Saying that one reviews shows it to whoever asks next, and leaves no leaf in the audit log."""
+    client, head = Client(daemon.state), daemon.store.head()
+    assert client.intent("act-1")["reviewing"] == []
+    assert [one["role"] for one in client.intent("act-1", reviewing=True)["reviewing"]] == ["admin"]
+    assert len(client.intent("act-1")["reviewing"]) == 1
+    assert client.intent("act-1")["reviewing"][0]["seconds"] == 0.0
+    assert daemon.store.head() == head
+
+
+# The same, line by line.
+
+
+def test_plain_words_say_one_fact_a_line_and_no_signs(past: Past) -> None:
+    """Every line is a sentence in letters that a screen reader says, and the whole question is in it."""
+    for intent in past.client.intents(all_states=True)["intents"]:
+        view = past.client.intent(intent["id"])
+        lines = list(say_plainly(view))
+        assert all(line.isascii() and line.strip() for line in lines)
+        text = "\n".join(lines)
+        for one in view["review"]["alternatives"]:
+            assert ("do nothing" if one["action"] == "hold" else one["action"]) in text
+        for rule in view["review"]["rules"]:
+            assert (rule["effect"] == "pass") or f"Rule {rule['rule']}" in text
+        assert view["review"]["on_silence"] in text
+
+
+def test_plain_words_say_that_confidence_is_below_the_gate(past: Past) -> None:
+    """A confidence too low to act alone is said to be below, an unknown one to be unknown."""
+    view = past.client.intent(past.client.intents(all_states=True)["intents"][0]["id"])
+    for confidence, said in ((0.42, "0.42, below the 0.80"), (None, "Confidence: unknown"), (0.9, "at or above")):
+        view["review"]["confidence"] = confidence
+        assert any(said in line for line in say_plainly(view))

@@ -1,0 +1,193 @@
+"""One decision with everything it stood on: as a tree, as a page, as JSON. Must never show what is not in the trace."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Tree
+
+from healerd.client import trace_steps
+from healerd_tui.glyphs import GlyphSet, sign
+from healerd_tui.inert import inert, pad, show, wrap
+from healerd_tui.places import Place
+from healerd_tui.screens.frame import Frame, bindings
+from healerd_tui.screens.lines import Painted
+from healerd_tui.view import Line, say_when
+
+__all__ = ["TraceScreen"]
+
+NEIGHBOURS = 500
+"""Decisions among which the older and the newer one are looked for."""
+JSON_MAX = 200_000
+
+
+class TraceScreen(Frame):
+    """A trace: its steps at the left, in plain words at the right."""
+
+    PLACES: ClassVar[tuple[str, ...]] = ("trace",)
+    BINDINGS: ClassVar[list[Any]] = bindings("trace")
+    ABOUT = (
+        "One decision, step by step: what was measured, the facts, the rules, the policy, the gate, the people, the "
+        "action and its outcome. Enter opens and closes a step. d compares it with the decision before, [ and ] go "
+        "to the older and the newer one, x shows the record itself."
+    )
+
+    def __init__(self, decision_id: str) -> None:
+        super().__init__()
+        self.decision_id = decision_id
+        self.view: Mapping[str, Any] | None = None
+        self.shape = "tree"
+
+    def trail(self) -> str:
+        """Say which decision this is."""
+        arrow = "›" if self.glyphs is not GlyphSet.ASCII else ">"
+        name = f"{self.view['decision']['pipeline']} {arrow} " if self.view else ""
+        return f"healerd {arrow} {name}traces {arrow} {self.decision_id}"
+
+    def body(self) -> ComposeResult:
+        """Give the tree, the words, and the page that may take their place."""
+        with Horizontal(id="sides"):
+            with Vertical(id="tree-panel", classes="panel"):
+                tree: Tree[str] = Tree("trace")
+                tree.show_root = False
+                tree.guide_depth = 2
+                if self.glyphs is GlyphSet.ASCII:
+                    tree.show_guides = False
+                    tree.ICON_NODE, tree.ICON_NODE_EXPANDED = "> ", "v "
+                yield tree
+            with VerticalScroll(id="words-panel", classes="panel"):
+                yield Painted(id="words")
+        with VerticalScroll(id="page-panel", classes="panel"):
+            yield Painted(id="page")
+
+    def fetch(self) -> None:
+        """Read the trace."""
+        access, id_ = self.ui.access, self.decision_id
+        self.ui.fetch(lambda: access.trace(id_), self._take, group="trace")
+
+    def _take(self, view: Mapping[str, Any]) -> None:
+        if not self.ready or self.view == view:
+            return
+        self.view = view
+        decision = view["decision"]
+        panel = self.query_one("#tree-panel")
+        panel.border_title = show(f"trace {decision['id']}  {decision['pipeline']}  {say_when(decision['at'], None)}")
+        self.query_one("#words-panel").border_title = "in plain words"
+        self._grow(trace_steps(view))
+        self._say()
+        self.refresh_all()
+        self.focus_body()
+
+    def _grow(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        tree = self.query_one(Tree)
+        tree.clear()
+        styles, more = self.ui.styles_by_role, sign("more", self.glyphs)
+        for number, step in enumerate(steps, 1):
+            label = inert(f"{number} {step['step'].upper()}  ")
+            label.append(show(step["title"]), styles.get("quiet"))
+            branch = tree.root.add(label, expand=step["step"] not in {"facts"} and len(step["rows"]) <= 12)
+            for row in step["rows"]:
+                name = pad(str(row["name"]), 25, more=more)
+                leaf = inert(f"{name} {pad(_value(row.get('value')), 17, more=more)} ")
+                leaf.append(show(str(row.get("note") or "")), styles.get("quiet"))
+                branch.add_leaf(leaf)
+        tree.root.expand()
+
+    def _say(self) -> None:
+        assert self.view is not None
+        cells = max(20, self.query_one("#words-panel").size.width - 3)
+        lines: list[Line] = []
+        for sentence in self.view["said"]:
+            lines += [((line, ""),) for line in wrap(sentence, cells)] + [()]
+        for intent in self.view["intents"]:
+            words = f"{intent['action']} is {intent['state']}"
+            why = f": {intent['reason']}" if intent["reason"] else ""
+            lines += [((line, "title"),) for line in wrap(f"{words}{why}", cells)]
+        for outcome in self.view["outcomes"]:
+            words = f"outcome: {outcome['result']}; {outcome['note']}"
+            lines += [((line, "ok" if outcome["result"] == "healed" else "drift"),) for line in wrap(words, cells)]
+        self.query_one("#words", Painted).put(lines)
+
+    def refresh_body(self) -> None:
+        """Show the tree or the page."""
+        self.query_one("#sides").display = self.shape == "tree"
+        self.query_one("#page-panel").display = self.shape != "tree"
+        if self.view is not None and self.shape != "tree":
+            text = (
+                self.view["page"] if self.shape == "plain" else json.dumps(self.view["decision"], indent=1)[:JSON_MAX]
+            )
+            cells = max(20, self.size.width - 6)
+            lines = [((line, ""),) for part in text.splitlines() for line in wrap(part, cells)]
+            self.query_one("#page", Painted).put(lines)
+        elif self.view is not None:
+            self._say()
+
+    def on_resize(self) -> None:
+        """Wrap the words anew."""
+        self.refresh_all()
+
+    def focus_body(self) -> None:
+        """Give the keys to the tree or the page."""
+        (self.query_one(Tree) if self.shape == "tree" else self.query_one("#page-panel")).focus()
+
+    def _shape(self, shape: str) -> None:
+        self.shape = "tree" if self.shape == shape else shape
+        self.refresh_all()
+        self.focus_body()
+
+    # keys
+
+    def names(self) -> dict[str, str]:
+        """Name the decision."""
+        pipeline = self.view["decision"]["pipeline"] if self.view else ""
+        return {"decision": self.decision_id, "id": self.decision_id, "pipeline": pipeline}
+
+    def as_command(self) -> str:
+        """Write it as a command."""
+        return f"healerd trace show {self.decision_id}"
+
+    def do_raw(self) -> None:
+        """Show the record as JSON."""
+        self._shape("raw")
+
+    def do_plain(self) -> None:
+        """Show it as a page."""
+        self._shape("plain")
+
+    def do_older(self) -> None:
+        """Show the decision before."""
+        self._step(+1, self._move)
+
+    def do_newer(self) -> None:
+        """Show the decision after."""
+        self._step(-1, self._move)
+
+    def do_diff(self) -> None:
+        """Compare with the decision before."""
+        self._step(+1, lambda other: self.ui.visit(Place("diff", f"{other} {self.decision_id}")))
+
+    def _step(self, by: int, then: Any) -> None:
+        if self.view is None:
+            return
+        access, name, here = self.ui.access, self.view["decision"]["pipeline"], self.decision_id
+
+        def find() -> str | None:
+            ids = [line["id"] for line in access.traces(pipeline=name, limit=NEIGHBOURS)["traces"]]
+            position = ids.index(here) + by if here in ids else -1
+            return ids[position] if 0 <= position < len(ids) else None
+
+        self.ui.fetch(
+            find, lambda other: then(other) if other else self.ui.say("there is no further one"), group="step"
+        )
+
+    def _move(self, other: str) -> None:
+        self.decision_id = other
+        self.fetch()
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

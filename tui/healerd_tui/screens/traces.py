@@ -1,0 +1,143 @@
+"""The decisions, the newest first, of one pipeline or of all. Must never hold more of them than are looked at."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from healerd_tui.formats import say_share
+from healerd_tui.glyphs import GlyphSet
+from healerd_tui.places import Place
+from healerd_tui.screens.frame import Frame, bindings
+from healerd_tui.screens.lines import Painted
+from healerd_tui.view import say_when
+from healerd_tui.widgets import Column, Row, RowList, Selected, Source
+
+__all__ = ["TracesScreen"]
+
+COLUMNS = (
+    Column("at", "TIME (UTC)", 17),
+    Column("pipeline", "PIPELINE", 14),
+    Column("chosen", "DECISION", 18),
+    Column("level", "LEVEL", 16),
+    Column("sure", "SURE", 6, align="right"),
+    Column("author", "BY", 9),
+    Column("reason", "WHY", 30, flex=True),
+    Column("id", "ID", 12),
+)
+NARROW = (COLUMNS[0], COLUMNS[2], COLUMNS[4], COLUMNS[6])
+
+
+class TracesScreen(Frame):
+    """A list of decisions."""
+
+    PLACES: ClassVar[tuple[str, ...]] = ("traces", "list")
+    BINDINGS: ClassVar[list[Any]] = bindings("traces")
+    ABOUT = "Every decision, the newest first. Enter shows all it stood on; space marks one, d compares with it."
+
+    def __init__(self, pipeline: str = "") -> None:
+        super().__init__()
+        self.pipeline = pipeline
+        self.deciding_only = False
+
+    def trail(self) -> str:
+        """Say whose decisions these are."""
+        arrow = "›" if self.glyphs is not GlyphSet.ASCII else ">"
+        return f"healerd {arrow} {self.pipeline} {arrow} traces" if self.pipeline else f"healerd {arrow} traces"
+
+    def body(self) -> ComposeResult:
+        """Give the list."""
+        with Vertical(id="panel", classes="panel"):
+            yield RowList(COLUMNS, self._source(), glyphs=self.glyphs)
+            yield Painted([((" enter trace  space mark  d diff  ! only what acted  / filter", "quiet"),)], id="foot")
+
+    @property
+    def list(self) -> RowList:
+        """The list."""
+        return self.query_one(RowList)
+
+    def _source(self) -> Source:
+        text, only = self.filter_text, self.deciding_only
+
+        async def page(after: str | None, limit: int) -> Sequence[Row]:
+            access, name = self.ui.access, self.pipeline or None
+            before = int(after.partition(" ")[0]) if after else None
+            while True:
+                asked = before
+                view = await self.ui.ask(
+                    lambda: access.traces(pipeline=name, limit=limit, before=asked, text=text or None)  # noqa: B023 - awaited here
+                )
+                lines = (view or {}).get("traces", ())
+                rows = [self._row(line) for line in lines if not (only and line["held"])]
+                before = (view or {}).get("before")
+                if rows or not lines or before is None:
+                    return rows
+
+        return Source(page=page)
+
+    def _row(self, line: Mapping[str, Any]) -> Row:
+        held = line["held"]
+        cells = {
+            "at": (say_when(line["at"], None), "quiet"),
+            "pipeline": (line["pipeline"], ""),
+            "chosen": (f"{line['chosen']} {line['target'] or ''}".strip(), "quiet" if held else "title"),
+            "level": (line["level"], "quiet" if held else ""),
+            "sure": (say_share(line["confidence"]), ""),
+            "author": (line["author"], "quiet" if line["author"] == "daemon" else ""),
+            "reason": (line["reason"], "quiet" if held else ""),
+            "id": (line["id"], "quiet"),
+        }
+        return Row(f"{line.get('seq', 0)} {line['id']}", tuple(cells[column.key] for column in self._columns()), "")
+
+    def _columns(self) -> tuple[Column, ...]:
+        return NARROW if (self.size.width or self.ui.size.width) < 100 else COLUMNS
+
+    async def on_resize(self) -> None:
+        """Choose the columns that fit."""
+        self.list.set_columns(self._columns())
+        await self.list.show(self._source())
+
+    @work(group="query", exclusive=True)
+    async def _query(self) -> None:
+        await self.list.show(self._source())
+
+    def focus_body(self) -> None:
+        """Give the keys to the list."""
+        self.list.focus()
+
+    def apply_filter(self) -> None:
+        """Ask for what the filter says."""
+        self._query()
+
+    def do_attention(self) -> None:
+        """Show only decisions to act, or all."""
+        self.deciding_only = not self.deciding_only
+        self.apply_filter()
+
+    def names(self) -> dict[str, str]:
+        """Name the highlighted decision."""
+        row = self.list.highlighted
+        if row is None:
+            return {"pipeline": self.pipeline}
+        id_ = row.key.partition(" ")[2]
+        return {"decision": id_, "id": id_, "pipeline": self.pipeline}
+
+    def as_command(self) -> str:
+        """Write the list as a command."""
+        return f"healerd trace list {self.pipeline}" if self.pipeline else "healerd trace list"
+
+    def on_row_list_selected(self, event: Selected) -> None:
+        """Show the decision."""
+        self.ui.visit(Place("trace", event.row.key.partition(" ")[2]))
+
+    def do_diff(self) -> None:
+        """Compare the highlighted one with the marked one."""
+        marked = [key.partition(" ")[2] for key in self.list.marked]
+        here = self.names()["decision"]
+        others = [each for each in marked if each != here]
+        if others:
+            self.ui.visit(Place("diff", f"{others[-1]} {here}"))
+        else:
+            self.ui.say("diff: mark another decision first (space)")
