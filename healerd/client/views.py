@@ -150,7 +150,7 @@ def entry_view(entry: Entry) -> Json:
 
 
 def intent_line(intent: Intent) -> Json:
-    """One intent as a row of a table."""
+    """One intent as a row of a table; `deadline_at` is the earliest moment at which silence decides about it."""
     return {
         "id": intent.id,
         "pipeline": intent.pipeline,
@@ -161,12 +161,17 @@ def intent_line(intent: Intent) -> Json:
         "confidence": intent.confidence,
         "severity": intent.severity,
         "created_at": plain(intent.created_at),
-        "deadline_at": plain(intent.deadline_at),
+        "deadline_at": plain(_silence_at(intent)),
         "ended_at": plain(intent.ended_at),
         "default": intent.default,
         "reason": intent.reason,
         "author": intent.author,
     }
+
+
+def _silence_at(intent: Intent) -> datetime | None:
+    needs = [need.deadline_at for need in intent.approvals] if intent.state in WAITING else []
+    return min((at for at in (intent.deadline_at, *needs) if at is not None), default=None)
 
 
 def decision_line(decision: Decision | DecisionBrief) -> Json:

@@ -67,7 +67,8 @@ def _decided(decision: Decision) -> str:
     if decision.chosen == HOLD:
         return f"It holds, because {decision.reason}."
     target = f" to `{decision.target}`" if decision.target else ""
-    return f"It would {decision.chosen}{target}, because {decision.reason}; {_sureness(decision)}."
+    does = {"rollback": "roll back", "fallback": "fall back"}.get(decision.chosen, decision.chosen)
+    return f"It would {does}{target}, because {decision.reason}; {_sureness(decision)}."
 
 
 def _sureness(decision: Decision) -> str:
