@@ -1,4 +1,5 @@
-"""What the terminal UI's own parts cost, in milliseconds of CPU: a plot, a change of the fleet, a key in a long list.
+"""What the terminal UI costs: its parts in milliseconds of CPU (a plot, a change of the fleet, a key in a long list),
+then the whole of it, attached to a fleet (`experiments.attached`).
 
 Peers: for the plot, the same line drawn point by point in plain Python; for the fleet, Textual's DataTable cleared and
 filled again; for the list of 1,000,000 rows, the same list with 10,000.
@@ -7,7 +8,7 @@ filled again; for the list of 1,000,000 rows, the same list with 10,000.
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 import numpy as np
@@ -16,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import DataTable
 
+from experiments import attached
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.plots import line_plot
 from healerd_tui.widgets import Column, Row, RowList, RowTable, Source
@@ -30,10 +32,18 @@ START = 1777593600.0
 
 def main() -> bool:
     """Print one JSON line a claim; True if all held."""
-    claims = [_plots(), asyncio.run(_fleet()), asyncio.run(_keys())]
-    for claim in claims:
-        print(json.dumps({"bench": "tui", **claim}))
-    return all(claim["held"] for claim in claims)
+    held = []
+    for claim in _claims():
+        print(json.dumps({"bench": "tui", **claim}), flush=True)
+        held.append(bool(claim["held"]))
+    return all(held)
+
+
+def _claims() -> Iterator[dict[str, object]]:
+    yield _plots()
+    yield asyncio.run(_fleet())
+    yield asyncio.run(_keys())
+    yield from attached.claims()
 
 
 def _plots() -> dict[str, object]:
