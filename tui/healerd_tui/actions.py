@@ -490,6 +490,17 @@ ACTIONS: tuple[Action, ...] = (
         show=True,
     ),
     Action(
+        id="export",
+        keys=("E",),
+        word="export",
+        says="write the trace as JSON into a file in this folder",
+        where=("trace", "traces"),
+        group="copy",
+        on="decision",
+        cli="healerd trace show {decision} --json",
+        show=True,
+    ),
+    Action(
         id="older",
         keys=("[",),
         word="older",
@@ -558,6 +569,17 @@ ACTIONS: tuple[Action, ...] = (
         cli="healerd watch",
         show=True,
     ),
+    Action(
+        id="doctor",
+        keys=("D",),
+        word="doctor",
+        says="look around again, and show every check, or only what should be mended",
+        where=("health",),
+        group="look",
+        on="findings",
+        cli="healerd doctor",
+        show=True,
+    ),
     # replay
     Action(
         id="step_back",
@@ -589,6 +611,7 @@ _MISSING = {
     "pipeline": "no pipeline is highlighted",
     "decision": "no decision is highlighted",
     "rule": "no rule is highlighted",
+    "findings": "nothing was looked at: there is no doctor for the past, and none has answered yet",
     "id": "nothing with an id is highlighted",
     "stopped": "nothing is stopped",
     "replay": "this is live; start with --replay to go through the record",

@@ -122,7 +122,7 @@ class HealerdApp(Base):
             case "pipeline":
                 screen = PipelineScreen(place.name)
             case "traces":
-                screen = TracesScreen(place.name)
+                screen = TracesScreen(place.name, keep=place.keep)
             case "trace":
                 screen = TraceScreen(place.name)
             case "diff":

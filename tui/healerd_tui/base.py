@@ -8,7 +8,9 @@ import asyncio
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.style import Style
@@ -21,11 +23,12 @@ from healerd.client import Client, Replay, TuiOptions
 from healerd.errors import HealerdError
 from healerd_tui import themes
 from healerd_tui.actions import Situation
+from healerd_tui.export import write_trace
 from healerd_tui.glyphs import GlyphSet, detect
 from healerd_tui.inert import show
 from healerd_tui.link import Follower
 from healerd_tui.screens.frame import Screened
-from healerd_tui.state import Message, State, now, pending, reduce
+from healerd_tui.state import Leaf, Message, State, now, pending, reduce, seconds_left
 
 __all__ = ["Base"]
 
@@ -33,6 +36,10 @@ T = TypeVar("T")
 FLUSH_S = 0.25
 """What changed is painted at most this often."""
 TICK_S = 1.0
+AGAIN_S = 0.2
+"""What is said twice within so short a time was one thing."""
+LAST_S = 60.0
+"""The bell rings once more when so little time is left."""
 GUARD_S = 0.5
 """A prompt ignores keys for this long after it opened."""
 BURST_S = 0.03
@@ -49,11 +56,7 @@ OWN_ROLES: Mapping[str, tuple[str, str]] = {
 
 
 class Heard(TextualMessage):
-    """Something came over the link."""
-
-    def __init__(self, message: Message) -> None:
-        super().__init__()
-        self.message = message
+    """Something came over the link that cannot wait for the next flush."""
 
 
 class Fetched(TextualMessage):
@@ -92,9 +95,11 @@ class Base(App[int]):
         self.set_class(self.glyphs is GlyphSet.ASCII, "-ascii")
         self.guard_s, self.burst_s = guard_s, burst_s
         self.state = State()
+        self._said: tuple[str, str, float] = ("", "", float("-inf"))
+        self._came: deque[Message] = deque()
         self._by_role: tuple[str, Mapping[str, Style]] | None = None
         self.key_gap_s, self._key_time = float("inf"), float("-inf")
-        self._dirty, self._follow, self._belled = False, follow, frozenset[str]()
+        self._dirty, self._follow, self._belled = False, follow, frozenset[tuple[str, str]]()
         self._jitter = jitter or _jitter
         self._follower: Follower | None = None
 
@@ -114,19 +119,28 @@ class Base(App[int]):
             self._follower.close()
 
     def _say_heard(self, message: Message) -> None:
+        """Keep what came, on the thread of the link; leaves come in thousands, and wait for the next flush."""
+        self._came.append(message)
+        if isinstance(message, Leaf):
+            return
         try:
-            self.post_message(Heard(message))
+            self.post_message(Heard())
         except RuntimeError:
             return  # the loop has ended, and nobody is left to hear it
 
     def on_heard(self, event: Heard) -> None:
-        """Take a message into the state."""
-        self.hear(event.message)
+        """Take what came into the state."""
+        self._take_what_came()
 
-    def hear(self, message: Message) -> None:
-        """Reduce one message; what changed is painted with the next flush."""
+    def _take_what_came(self) -> None:
+        if self._came:
+            self.hear(*(self._came.popleft() for _ in range(len(self._came))))
+
+    def hear(self, *messages: Message) -> None:
+        """Reduce messages, in their order; what changed is painted with the next flush."""
         before = self.state
-        self.state = reduce(self.state, message)
+        for message in messages:
+            self.state = reduce(self.state, message)
         self._dirty = self._dirty or self.state is not before
         if self.state.gap and self._follower is not None:
             self._follower.hurry()
@@ -135,13 +149,17 @@ class Base(App[int]):
         self._ring()
 
     def _ring(self) -> None:
-        """Ring once for each intent that begins to wait; a prompt never opens by itself."""
-        waiting = frozenset(intent["id"] for intent in pending(self.state))
-        if waiting - self._belled and self.state.live:
+        """Ring once for each intent that begins to wait, and once a minute before silence decides about it."""
+        waiting, at = pending(self.state), self.daemon_now()
+        left = ((intent["id"], seconds_left(intent, at)) for intent in waiting)
+        last = {(id_, "last") for id_, seconds in left if seconds is not None and seconds <= LAST_S}
+        due = frozenset({(intent["id"], "new") for intent in waiting} | last)
+        if due - self._belled and self.state.live:
             self.bell()
-        self._belled = waiting
+        self._belled = due
 
     def _show_dirty(self) -> None:
+        self._take_what_came()
         if not self._dirty or not self.is_running:
             return
         self._dirty = False
@@ -151,6 +169,7 @@ class Base(App[int]):
                     screen.refresh_all()
 
     def _tick(self) -> None:
+        self._ring()
         for screen in self.screen_stack:
             if isinstance(screen, Screened):
                 screen.tick()
@@ -233,7 +252,11 @@ class Base(App[int]):
         self.say(str(error), severity="warning")
 
     def say(self, words: str, *, severity: Any = "information") -> None:
-        """Show a sentence for a moment; what is in it is never markup."""
+        """Show a sentence for a moment, in the place of the one before; what is in it is never markup."""
+        if (words, severity) == self._said[:2] and self.monotonic() - self._said[2] < AGAIN_S:
+            return
+        self._said = (words, severity, self.monotonic())
+        self.clear_notifications()
         self.notify(show(words), severity=severity, timeout=6, markup=False)
 
     async def on_event(self, event: events.Event) -> None:
@@ -241,6 +264,10 @@ class Base(App[int]):
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.key_gap_s, self._key_time = event.time - self._key_time, event.time
         await super().on_event(event)
+
+    def export(self, read: Callable[[], Mapping[str, Any]]) -> None:
+        """Write the trace that `read` gives into a file of the folder we were started in, and say where."""
+        self.fetch(lambda: write_trace(read(), Path.cwd()), lambda path: self.say(f"written: {path}"), group="export")
 
     def copy(self, words: str) -> None:
         """Copy words by way of the terminal, and show them."""

@@ -5,6 +5,7 @@ from the store meanwhile is never said to be live. Randomness and the clock come
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,13 +18,15 @@ __all__ = ["RETRY_MAX_S", "RETRY_MIN_S", "Follower", "pauses"]
 RETRY_MIN_S, RETRY_MAX_S = 0.5, 10.0
 FRESH_S = 0.4
 """At most this often a snapshot follows the leaves: they come in bursts."""
+REST = 60
+"""So many times as long as a snapshot took of the processor is waited for the next one: large fleets are read less."""
 INTENTS_LIMIT = 500
 
 
 class Follower:
     """Follows `client` until `close`; `say` is called on the thread of the follower.
 
-    `jitter` gives numbers in [0, 1), `monotonic` seconds.
+    `jitter` gives numbers in [0, 1), `monotonic` seconds, `spent` the seconds of the processor on this thread.
     """
 
     def __init__(
@@ -33,8 +36,10 @@ class Follower:
         *,
         jitter: Callable[[], float],
         monotonic: Callable[[], float],
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
         self._client, self._say, self._jitter, self._monotonic = client, say, jitter, monotonic
+        self._spent = spent
         self._closed, self._hurry, self._stale = threading.Event(), threading.Event(), threading.Event()
         self._seq = 0
         self._threads = [
@@ -92,16 +97,19 @@ class Follower:
     # snapshots
 
     def _refresh(self) -> None:
-        """Take a snapshot after leaves came, at most every `FRESH_S`."""
+        """Take a snapshot after leaves came, at most every `FRESH_S`, and less often where one is dear."""
+        rest_s = FRESH_S
         while not self._closed.is_set():
             self._stale.wait()
             self._stale.clear()
-            if self._closed.wait(FRESH_S):
+            if self._closed.wait(rest_s):
                 return
+            begun_s = self._spent()
             try:
                 self._snapshot(live=False)
             except HealerdError:
                 continue  # the stream notices a daemon that is away, and says so
+            rest_s = max(FRESH_S, REST * (self._spent() - begun_s))
 
     def _snapshot(self, *, live: bool) -> int:
         """Say how everything stands. Raises HealerdError; if `live`, also when only the store answers."""

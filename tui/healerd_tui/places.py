@@ -10,7 +10,11 @@ MODES = ("fleet", "inbox", "rules", "audit", "health")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A mode, or a pushed view of one thing: `kind` is a mode, pipeline, traces, trace, diff or prompt."""
+    """A mode, or a pushed view of one thing: `kind` is a mode, pipeline, traces, trace, diff or prompt.
+
+    `keep` is what a list is filtered by from the start.
+    """
 
     kind: str
     name: str = ""
+    keep: str = ""

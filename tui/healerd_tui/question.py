@@ -68,10 +68,15 @@ class Question:
     @property
     def title(self) -> str:
         """The action and what it is done to."""
-        target = self.intent.get("target") or "a new version"
+        target = _towards(self.intent)
         return (
             f"{self.intent['action'].upper()} {self.intent['pipeline']}  {self.intent.get('current') or '-'} → {target}"
         )
+
+
+def _towards(intent: Json) -> str:
+    """Name what an action leads to, where it has no target yet."""
+    return str(intent.get("target") or ("the safe model" if intent["action"] == "fallback" else "a new version"))
 
 
 def is_grave(question: Question) -> bool:
@@ -97,7 +102,7 @@ def consequence(question: Question, answer: str) -> str:
     way = f"; the way back: {back}" if back else "; there is no way back"
     others = [need["role"] for need in question.review.get("approvals") or () if not need.get("given_by")]
     when = "starts as soon as the guards agree once more" if len(others) < 2 else "waits for the other approvals"
-    return f"the {what} to {intent.get('target') or 'a new version'} {when}{way}"
+    return f"the {what} to {_towards(intent)} {when}{way}"
 
 
 def answered_by(question: Question) -> str:
@@ -206,8 +211,8 @@ def _confidence(question: Question, cells: int, glyphs: GlyphSet) -> Iterator[Li
     if MARGIN + line_width((follows, by)) <= cells:
         yield ((pad("", MARGIN), ""), follows, ("  ", ""), by)
     else:
-        yield ((pad("", MARGIN), ""), follows)
-        yield ((pad("", MARGIN), ""), by)
+        for words, role in (follows, by):
+            yield from _said("", words, cells, role)
 
 
 def _what_follows(question: Question, confidence: float | None, gate: float) -> tuple[Part, Part]:
@@ -307,6 +312,7 @@ def _less(option: Json, z: float) -> float | None:
 # rules and evidence ----------------------------------------------------------
 
 _EFFECTS = {"pass": "check", "block": "cross"}
+_OTHERWISE = {"deny": "it does not run", "defer": "it does not run, and may be asked again"}
 
 
 def _rules(question: Question, cells: int, glyphs: GlyphSet) -> Iterator[Line]:
@@ -318,14 +324,32 @@ def _rules(question: Question, cells: int, glyphs: GlyphSet) -> Iterator[Line]:
         mark = sign(_EFFECTS[rule["effect"]], glyphs) if rule["effect"] in _EFFECTS else "!"
         what = "" if rule["effect"] == "pass" else f": {rule['effect']}, {rule.get('because') or ''}"
         words.append(f"{mark} {rule['rule']}{what}")
-    yield from _said("RULES", "   ".join(words), cells)
+    for number, line in enumerate(_flowing(words, max(10, cells - MARGIN))):
+        yield ((pad("RULES" if number == 0 else "", MARGIN), "label"), (line, ""))
+
+
+def _flowing(words: Sequence[str], cells: int) -> Iterator[str]:
+    """Put words side by side, as many as a line holds; a sign is never parted from its word."""
+    line = ""
+    for word in words:
+        joined = f"{line}   {show(word)}" if line else show(word)
+        if width(joined) <= cells:
+            line = joined
+            continue
+        if line:
+            yield line
+        *full, line = wrap(word, cells)
+        yield from full
+    if line:
+        yield line
 
 
 def _approvals(question: Question, cells: int) -> Iterator[Line]:
     needs = question.review.get("approvals") or question.intent.get("approvals") or ()
     for number, need in enumerate(needs):
         given = f"given by {need['given_by']}" if need.get("given_by") else "not given yet"
-        words = f"approval from {need['role']} ({need['rule']}): {given}; otherwise {need['otherwise']}"
+        otherwise = _OTHERWISE.get(need["otherwise"], need["otherwise"])
+        words = f"approval from {need['role']} ({need['rule']}): {given}; otherwise {otherwise}"
         yield from _said("ASKS" if number == 0 else "", words, cells)
 
 

@@ -192,7 +192,7 @@ def _snapshot(state: State, message: Snapshot) -> State:
         state,
         seq=head,
         status=message.status,
-        pipelines={view["name"]: view for view in message.status["pipelines"]},
+        pipelines={view["name"]: _same(state.pipelines, view) for view in message.status["pipelines"]},
         intents={intent["id"]: intent for intent in message.intents},
         overflow=False,
     )
@@ -202,6 +202,12 @@ def _snapshot(state: State, message: Snapshot) -> State:
     if away:
         return _drain(taken if taken.at else replace(taken, at=instant(message.status["at"])))
     return _drain(_alive(taken, message))
+
+
+def _same(known: Mapping[str, Json], view: Json) -> Json:
+    """Keep the very view that is known where nothing changed, so that its row need not be drawn again."""
+    before = known.get(view["name"])
+    return before if before is not None and before == view else view
 
 
 def _is_other_log(state: State, message: Snapshot) -> bool:

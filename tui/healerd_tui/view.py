@@ -6,6 +6,7 @@ colour; every text that comes from outside passes `show` on its way.
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from rich.style import Style
@@ -163,7 +164,7 @@ def banner(state: State, *, monotonic_s: float, cells: int, glyphs: GlyphSet) ->
         return None
     at = now(state, monotonic_s)
     dot = sign("separator", glyphs)
-    say = say_state("pending", glyphs).split()[0]
+    say = say_state("pending", glyphs).rpartition(" ")[0]
     named = waiting[: 1 if cells < 100 else BANNER_MAX]
     words = f" {dot} ".join(
         f"{show(each['pipeline'])} {show(each['action'])} {_left(state, each, at)}" for each in named
@@ -214,7 +215,12 @@ def fleet_cells(
 def _health(health: float | None, glyphs: GlyphSet) -> Part:
     if health is None:
         return (f"{'·' if glyphs is not GlyphSet.ASCII else '.'}" * 8 + "   -", "quiet")
-    return meter(health, 100, width=12, glyphs=glyphs).plain, _health_role(health)
+    return _drawn_health(round(health), glyphs), _health_role(health)
+
+
+@lru_cache(maxsize=256)
+def _drawn_health(health: int, glyphs: GlyphSet) -> str:
+    return meter(health, 100, width=12, glyphs=glyphs).plain
 
 
 def _health_role(health: float | None) -> str:
@@ -288,8 +294,14 @@ def _trend(view: Json, glyphs: GlyphSet) -> Part:
     values = (view.get("series") or {}).get("drift") or ()
     if not any(value is not None for value in values):
         return ("", "quiet")
+    return _drawn_trend(tuple(values), glyphs), "plot-line"
+
+
+@lru_cache(maxsize=4096)
+def _drawn_trend(values: tuple[float | None, ...], glyphs: GlyphSet) -> str:
+    """Draw a trend; it is kept, since a fleet is drawn often and a trend changes once a window."""
     known = [float("nan") if value is None else float(value) for value in values]
-    return sparkline(known, width=8, glyphs=glyphs).plain, "plot-line"
+    return sparkline(known, width=8, glyphs=glyphs).plain
 
 
 def _incident(view: Json) -> str:
@@ -302,7 +314,7 @@ def inbox_cells(intent: Json, *, state: State, at: datetime | None, glyphs: Glyp
     left = seconds_left(intent, at) if state.live else None
     confidence = intent.get("confidence")
     due = "no deadline" if deadline_of(intent) is None else clock(left)
-    mark = say_state("pending", glyphs).split()[0] if waits else " "
+    mark = say_state("pending", glyphs).rpartition(" ")[0] if waits else " "
     return {
         "state": (f"{mark} {intent['state']}", "healing" if waits else _outcome_role(intent)),
         "pipeline": (intent["pipeline"], ""),

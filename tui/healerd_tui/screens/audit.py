@@ -50,7 +50,8 @@ class AuditScreen(Frame):
 
     def body(self) -> ComposeResult:
         """Give the query line, the list and the leaf below."""
-        with Vertical(id="panel", classes="panel"):
+        with Vertical(id="panel", classes="panel") as panel:
+            panel.border_title = "Audit"
             yield Painted(id="query")
             yield RowList(COLUMNS, self._source(), glyphs=self.glyphs)
             yield Painted(id="leaf")

@@ -32,16 +32,18 @@ NORMAL = (
     Column("state", "STATE", 10),
     Column("health", "HEALTH", 12),
     Column("drift", "DRIFT", 6, align="right"),
-    Column("ks_p", "KS p", 6, align="right"),
+    Column("ks_p", "KS p", 6),
     Column("model", "MODEL", 8),
     Column("last", "LAST ACTION", 22, flex=True),
     Column("cooldown", "COOLDOWN", 8),
-    Column("veto_in", "VETO IN", 8, align="right"),
+    Column("veto_in", "VETO IN", 8),
     Column("trend", "24H", 8),
 )
 WIDE = (*NORMAL[:2], Column("stage", "STAGE", 8), *NORMAL[2:], Column("incident", "INCIDENT", 30, flex=True))
 NARROW_BELOW, WIDE_FROM = 100, 140
 CALM = ("ok",)
+REDRAW_S = 30.0
+"""So often every row is drawn, for the sake of the ages in it."""
 STATE_ASCII = 13
 SPARED = ("incident", "trend", "ks_p", "model", "cooldown", "drift")
 """Columns that go first where there is no room for all."""
@@ -61,7 +63,8 @@ class FleetScreen(Frame):
 
     def body(self) -> ComposeResult:
         """Give the table with its line below."""
-        with Vertical(id="panel", classes="panel"):
+        with Vertical(id="panel", classes="panel") as panel:
+            panel.border_title = "Fleet"
             yield RowTable(NORMAL, glyphs=self.glyphs)
             yield Painted(id="foot")
             yield Painted(id="empty", classes="empty")
@@ -69,7 +72,8 @@ class FleetScreen(Frame):
     attention, wide = False, False
     _sort: tuple[str, bool] | None = None
     _columns: tuple[Column, ...] = NORMAL
-    _known: frozenset[str] = frozenset()
+    _drawn: Mapping[str, Mapping[str, Any]] = {}
+    _look: Any = None
     _waiting: Mapping[str, Mapping[str, Any]] = {}
     _filter = staticmethod(compile_filter(""))
 
@@ -84,23 +88,35 @@ class FleetScreen(Frame):
         if columns != self._columns:
             self._columns = columns
             self.table.set_columns(columns)
-        at, state = self.ui.daemon_now(), self.state
-        self._filter, self._waiting = compile_filter(self.filter_text), first_waiting(state)
-        gone = self._known - set(state.pipelines)
-        self._known = frozenset(state.pipelines)
-        if gone:
+        state = self.state
+        self._filter = compile_filter(self.filter_text)
+        if gone := self._drawn.keys() - state.pipelines.keys():
             self.table.drop(sorted(gone))
-        self.table.put(self._row(view, at) for view in state.pipelines.values())
+        self._draw_rows(state)
         self.table.order(self._order)
         self.table.keep(self._keeps)
         self._say_foot(state)
 
+    def _draw_rows(self, state: State) -> None:
+        """Draw the rows of what has changed and of what counts down; now and then all, since ages are words too."""
+        at, was = self.ui.daemon_now(), self._waiting
+        self._waiting = first_waiting(state)
+        look = (self._columns, state.conn, self.ui.monotonic() // REDRAW_S)
+        drawn = self._drawn if look == self._look else {}
+        self._look, self._drawn = look, state.pipelines
+        rows = [
+            self._row(view, at)
+            for name, view in state.pipelines.items()
+            if drawn.get(name) is not view or view["open"] or name in self._waiting or name in was
+        ]
+        if rows:
+            self.table.put(rows)
+
     def tick(self) -> None:
-        """Let the countdowns run."""
+        """Let the countdowns run, and the ages."""
         super().tick()
-        if self.ready and any(each["open"] for each in self.state.pipelines.values()):
-            at = self.ui.daemon_now()
-            self.table.put(self._row(view, at) for view in self.state.pipelines.values() if view["open"])
+        if self.ready and self.state.live:
+            self._draw_rows(self.state)
 
     def on_resize(self) -> None:
         """Choose the columns that fit."""
@@ -135,7 +151,7 @@ class FleetScreen(Frame):
         view = self.state.pipelines.get(key, {"state": "stale", "open": ()})
         if self._sort is None or self._sort[0] in {"state", "veto_in"}:
             deadlines = [each.get("deadline_at") or "9" for each in view["open"]]
-            return (urgency(view["state"]), min(deadlines, default="9"), key)
+            return (urgency(view["state"]), min(deadlines, default="9") if deadlines else "9", key)
         return _sort_key(view, self._sort[0]), key
 
     def _keeps(self, key: str) -> bool:

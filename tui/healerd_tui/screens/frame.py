@@ -149,7 +149,6 @@ class Frame(Screened, Screen[None]):
     def on_mount(self) -> None:
         """Show what is known, then fetch what is not."""
         self.query_one("#bar", Input).add_class("-none")
-        self.filter_text = ""
         self.refresh_all()
         self.fetch()
         self.call_after_refresh(self.focus_body)
@@ -327,7 +326,7 @@ def small_lines(state: State, at: Any, cells: int, height: int, glyphs: GlyphSet
     first = waiting[0]
     left = seconds_left(first, at)
     due = f" {max(0, int(left)) // 60}:{max(0, int(left)) % 60:02}" if left is not None and deadline_of(first) else ""
-    mark = say_state("pending", glyphs).split()[0]
+    mark = say_state("pending", glyphs).rpartition(" ")[0]
     return [
         ((f"{mark} {len(waiting)} PENDING{due}", "pending"), (" ", ""), *size),
         ((f"healerd review {first['id']}", ""),),

@@ -1,6 +1,6 @@
 """How the daemon itself does: its jobs, its store, its log. Must never show numbers of yesterday as if of now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -9,7 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from healerd_tui.filters import compile_filter
 from healerd_tui.formats import ago, clock, say_count, say_number
 from healerd_tui.glyphs import GlyphSet, sign
-from healerd_tui.inert import pad, show, wrap
+from healerd_tui.inert import clip, pad, show, wrap
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
 from healerd_tui.state import Conn, State
@@ -41,11 +41,12 @@ class HealthScreen(Frame):
     )
 
     view: Json | None = None
-    following = True
+    following, everything = True, False
 
     def body(self) -> ComposeResult:
         """Give the facts above and the log below."""
-        with Vertical(id="panel", classes="panel"):
+        with Vertical(id="panel", classes="panel") as panel:
+            panel.border_title = "Health"
             yield Painted(id="facts")
             yield Painted(id="log-title")
             with VerticalScroll(id="log"):
@@ -72,7 +73,14 @@ class HealthScreen(Frame):
         """Write the facts and the log."""
         cells = max(40, self.size.width - 6)
         monotonic_s = self.ui.monotonic()
-        facts = health_lines(self.view, state=self.state, monotonic_s=monotonic_s, cells=cells, glyphs=self.glyphs)
+        facts = health_lines(
+            self.view,
+            state=self.state,
+            monotonic_s=monotonic_s,
+            cells=cells,
+            glyphs=self.glyphs,
+            everything=self.everything,
+        )
         self.query_one("#facts", Painted).put(facts)
         lines = list(log_lines(self.view, self.state, cells, self.filter_text))
         follows = "following" if self.following else "not following (f)"
@@ -104,6 +112,16 @@ class HealthScreen(Frame):
         """Write it as a command."""
         return "healerd doctor"
 
+    def can(self) -> Iterable[str]:
+        """Tell that there are checks to show."""
+        return ("findings",) if (self.view or {}).get("findings") else ()
+
+    def do_doctor(self) -> None:
+        """Show everything the doctor looked at, or only what should be mended."""
+        self.everything = not self.everything
+        self.fetch()
+        self.refresh_body()
+
     def do_follow(self) -> None:
         """Follow the newest line, or not."""
         self.following = not self.following
@@ -111,9 +129,9 @@ class HealthScreen(Frame):
 
 
 def health_lines(
-    view: Json | None, *, state: State, monotonic_s: float, cells: int, glyphs: GlyphSet
+    view: Json | None, *, state: State, monotonic_s: float, cells: int, glyphs: GlyphSet, everything: bool = False
 ) -> Iterator[Line]:
-    """Write how the daemon, its jobs and its store do."""
+    """Write how the daemon, its jobs and its store do; with `everything`, what the doctor found sound too."""
     yield from _daemon(view, state, monotonic_s, cells, glyphs)
     if view is None:
         return
@@ -123,7 +141,7 @@ def health_lines(
         yield ()
     yield from _store(view, cells)
     yield from _pipelines(view, cells)
-    yield from _findings(view, cells, glyphs)
+    yield from _findings(view, cells, glyphs, everything=everything)
     yield ()
 
 
@@ -191,13 +209,15 @@ def _pipelines(view: Json, cells: int) -> Iterator[Line]:
         yield ((pad("windows" if number == 0 else "", 10), "label"), (line, ""))
 
 
-def _findings(view: Json, cells: int, glyphs: GlyphSet) -> Iterator[Line]:
-    for finding in view.get("findings") or ():
-        if finding["level"] == "ok":
-            continue
+def _findings(view: Json, cells: int, glyphs: GlyphSet, *, everything: bool) -> Iterator[Line]:
+    findings = [each for each in view.get("findings") or () if everything or each["level"] != "ok"]
+    for number, finding in enumerate(findings):
+        sound = finding["level"] == "ok"
+        mark = sign("check" if sound else "warn", glyphs)
         mend = f"  mend: {finding['mend']}" if finding.get("mend") else ""
-        for line in wrap(f"{sign('warn', glyphs)} {finding['check']}: {finding['said']}{mend}", cells):
-            yield ((line, LEVELS.get(finding["level"], "drift")),)
+        for place, line in enumerate(wrap(f"{mark} {finding['check']}: {finding['said']}{mend}", max(10, cells - 10))):
+            label = "doctor" if everything and not number and not place else ""
+            yield ((pad(label, 10), "label"), (line, "quiet" if sound else LEVELS.get(finding["level"], "drift")))
 
 
 def log_lines(view: Json | None, state: State, cells: int, filter_text: str) -> Iterator[Line]:
@@ -208,9 +228,9 @@ def log_lines(view: Json | None, state: State, cells: int, filter_text: str) -> 
         if not filter_text or keeps(fields):
             role = {"warning": "drift", "error": "failed"}.get(line["level"], "quiet")
             words = f"{say_when(line['at'], state.at)} {line['level'].upper():<8}{fields['from']}  {line['message']}"
-            yield ((show(words)[:cells], role),)
+            yield ((clip(words, cells), role),)
     if state.lost_why:
-        yield ((f"{say_when(None, None)} link  {show(state.lost_why)}"[:cells], "failed"),)
+        yield ((clip(f"{say_when(None, None)} link  {state.lost_why}", cells), "failed"),)
 
 
 def _bytes(size: float | None) -> str:

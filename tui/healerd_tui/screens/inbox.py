@@ -27,8 +27,8 @@ NARROW = (
 NORMAL = (
     Column("state", "STATE", 19),
     Column("pipeline", "PIPELINE", 14, flex=True),
-    Column("action", "ACTION", 22, flex=True),
-    Column("left", "LEFT", 11, align="right"),
+    Column("action", "ACTION", 16, flex=True),
+    Column("left", "LEFT", 9, align="right"),
     Column("confidence", "SURE", 7, align="right"),
     Column("silence", "IF NOBODY ANSWERS", 20, flex=True),
     Column("age", "AGE", 4, align="right"),
@@ -50,7 +50,8 @@ class InboxScreen(Frame):
 
     def body(self) -> ComposeResult:
         """Give the table with its line below."""
-        with Vertical(id="panel", classes="panel"):
+        with Vertical(id="panel", classes="panel") as panel:
+            panel.border_title = "Inbox"
             yield RowTable(NORMAL, glyphs=self.glyphs)
             yield Painted(id="foot")
             yield Painted(id="empty", classes="empty")

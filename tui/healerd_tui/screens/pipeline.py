@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 
+from healerd.errors import HealerdError
 from healerd_tui.detail import METRICS, draw_feature, draw_shares, draw_timeline, is_within, version_lines
 from healerd_tui.formats import say_count, say_number, say_p
 from healerd_tui.glyphs import GlyphSet, say_state, sign
@@ -85,9 +86,18 @@ class PipelineScreen(Frame):
     def fetch(self) -> None:
         """Read the plots and the versions."""
         access, name, windows = self.ui.access, self.pipeline, WINDOWS[self.zoom]
-        self.ui.fetch(lambda: access.distributions(name), self._take_distributions, group="distributions")
-        self.ui.fetch(lambda: access.timeline(name, windows=windows), self._take_timeline, group="timeline")
-        self.ui.fetch(lambda: access.versions(name), self._take_versions, group="versions")
+        look, failed = self.ui.fetch, self._not_read
+        look(lambda: access.distributions(name), self._take_distributions, failed=failed, group="distributions")
+        look(lambda: access.timeline(name, windows=windows), self._take_timeline, failed=failed, group="timeline")
+        look(lambda: access.versions(name), self._take_versions, failed=failed, group="versions")
+
+    def _not_read(self, error: HealerdError) -> None:
+        """Say why; what was never read is shown as empty, not as if it were still to come."""
+        self.distributions = self.distributions or {"features": []}
+        self.timeline = self.timeline or {"windows": [], "marks": []}
+        self.stored = self.stored or {"versions": []}
+        self.ui.say(str(error), severity="warning")
+        self.refresh_all()
 
     def _take_distributions(self, view: Json) -> None:
         self.distributions = view

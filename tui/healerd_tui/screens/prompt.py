@@ -70,6 +70,10 @@ class PromptScreen(Answering):
         self.set_interval(REREAD_S, self.fetch)
         self.refresh_all()
 
+    def on_resize(self) -> None:
+        """Break the lines anew."""
+        self.refresh_all()
+
     # reading
 
     def fetch(self) -> None:
@@ -220,7 +224,7 @@ class PromptScreen(Answering):
             lines.append(((f"{consequence(question, self.step)}. {does}; esc takes it back", "strong"),))
         elif question.waits and (left := self._left()) is not None and left <= 0 and not self.ui.replay:
             lines.append((("the deadline has passed: silence decides now, unless your veto is faster", "failed"),))
-        lines += [self._others()] if len(lines) < 2 else []
+        lines += [self._others()] if len(lines) < 2 and question.waits else []
         return lines[:2]
 
     def _others(self) -> Line:

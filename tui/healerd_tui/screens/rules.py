@@ -125,7 +125,9 @@ class RulesScreen(Frame):
             "last": (last, "quiet"),
             "day": (("! dead?" if ascii_only else "⚠ dead?"), "drift")
             if dead
-            else (sparkline(rule["day"], width=8, glyphs=self.glyphs).plain, "plot-line"),
+            else (sparkline(rule["day"], width=8, glyphs=self.glyphs).plain, "plot-line")
+            if any(rule["day"])
+            else ("-", "quiet"),
         }
         return Row(rule["name"], tuple(cells[column.key] for column in self._columns()), "")
 
@@ -169,7 +171,9 @@ class RulesScreen(Frame):
         source = next((each for each in self.view["sources"] if each["path"] == rule["path"]), None)
         panel = self.query_one("#source-panel")
         if source is None:
-            panel.border_title = "no text of this rule was kept"
+            built_in = rule["kind"] == "built in"
+            panel.border_title = "built in: no file can change it" if built_in else "no text of this rule was kept"
+            self._shown = ""
             self.query_one(HealSource).show("")
         if source is not None and self._shown != rule["name"]:
             self._shown = rule["name"]
@@ -204,12 +208,12 @@ class RulesScreen(Frame):
         return command(by_id("rules"), self.names())
 
     def on_row_table_selected(self, event: Selected) -> None:
-        """Show the decisions of the pipeline."""
+        """Show the decisions of the rule."""
         self.do_rule_traces()
 
     def do_rule_traces(self) -> None:
-        """Show the decisions of the pipeline."""
-        self.ui.visit(Place("traces", self.pipeline))
+        """Show the decisions of the pipeline in which the rule acted or proposed."""
+        self.ui.visit(Place("traces", self.pipeline, keep=f"rule={self.names()['rule']}"))
 
     def do_other_pipeline(self) -> None:
         """Show the rules of the next pipeline."""

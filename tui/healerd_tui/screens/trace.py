@@ -156,6 +156,12 @@ class TraceScreen(Frame):
         """Show it as a page."""
         self._shape("plain")
 
+    def do_export(self) -> None:
+        """Write it into a file."""
+        if self.view is not None:
+            view = self.view
+            self.ui.export(lambda: view)
+
     def do_older(self) -> None:
         """Show the decision before."""
         self._step(+1, self._move)

@@ -9,10 +9,11 @@ from textual.containers import Vertical
 
 from healerd_tui.formats import say_share
 from healerd_tui.glyphs import GlyphSet
+from healerd_tui.inert import show
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
-from healerd_tui.view import say_when
+from healerd_tui.view import parse_query, say_when
 from healerd_tui.widgets import Column, Row, RowList, Selected, Source
 
 __all__ = ["TracesScreen"]
@@ -35,12 +36,16 @@ class TracesScreen(Frame):
 
     PLACES: ClassVar[tuple[str, ...]] = ("traces", "list")
     BINDINGS: ClassVar[list[Any]] = bindings("traces")
-    ABOUT = "Every decision, the newest first. Enter shows all it stood on; space marks one, d compares with it."
+    ABOUT = (
+        "Every decision, the newest first. Enter shows all it stood on; space marks one, d compares with it. "
+        "A filter is a text that the record holds, or `rule=NAME` for the decisions in which a rule acted or proposed."
+    )
 
-    def __init__(self, pipeline: str = "") -> None:
+    def __init__(self, pipeline: str = "", *, keep: str = "") -> None:
         super().__init__()
         self.pipeline = pipeline
         self.deciding_only = False
+        self.filter_text = keep
 
     def trail(self) -> str:
         """Say whose decisions these are."""
@@ -49,9 +54,10 @@ class TracesScreen(Frame):
 
     def body(self) -> ComposeResult:
         """Give the list."""
-        with Vertical(id="panel", classes="panel"):
+        with Vertical(id="panel", classes="panel") as panel:
+            panel.border_title = "Decisions"
             yield RowList(COLUMNS, self._source(), glyphs=self.glyphs)
-            yield Painted([((" enter trace  space mark  d diff  ! only what acted  / filter", "quiet"),)], id="foot")
+            yield Painted(id="foot")
 
     @property
     def list(self) -> RowList:
@@ -59,7 +65,7 @@ class TracesScreen(Frame):
         return self.query_one(RowList)
 
     def _source(self) -> Source:
-        text, only = self.filter_text, self.deciding_only
+        text, only = _asked_text(self.filter_text), self.deciding_only
 
         async def page(after: str | None, limit: int) -> Sequence[Row]:
             access, name = self.ui.access, self.pipeline or None
@@ -67,7 +73,7 @@ class TracesScreen(Frame):
             while True:
                 asked = before
                 view = await self.ui.ask(
-                    lambda: access.traces(pipeline=name, limit=limit, before=asked, text=text or None)  # noqa: B023 - awaited here
+                    lambda: access.traces(pipeline=name, limit=limit, before=asked, text=text)  # noqa: B023 - awaited here
                 )
                 lines = (view or {}).get("traces", ())
                 rows = [self._row(line) for line in lines if not (only and line["held"])]
@@ -107,8 +113,15 @@ class TracesScreen(Frame):
         """Give the keys to the list."""
         self.list.focus()
 
+    def refresh_body(self) -> None:
+        """Say how the list is kept short."""
+        only = "only what acted (!)" if self.deciding_only else "! only what acted"
+        kept = f"filter: {self.filter_text} (esc drops it)" if self.filter_text else "/ filter"
+        self.query_one("#foot", Painted).put([((show(f" space mark  d diff  {only}  {kept}"), "quiet"),)])
+
     def apply_filter(self) -> None:
         """Ask for what the filter says."""
+        self.refresh_body()
         self._query()
 
     def do_attention(self) -> None:
@@ -132,6 +145,11 @@ class TracesScreen(Frame):
         """Show the decision."""
         self.ui.visit(Place("trace", event.row.key.partition(" ")[2]))
 
+    def do_export(self) -> None:
+        """Write the highlighted decision into a file."""
+        access, id_ = self.ui.access, self.names()["decision"]
+        self.ui.export(lambda: access.trace(id_))
+
     def do_diff(self) -> None:
         """Compare the highlighted one with the marked one."""
         marked = [key.partition(" ")[2] for key in self.list.marked]
@@ -141,3 +159,10 @@ class TracesScreen(Frame):
             self.ui.visit(Place("diff", f"{others[-1]} {here}"))
         else:
             self.ui.say("diff: mark another decision first (space)")
+
+
+def _asked_text(filter_text: str) -> str | None:
+    """Write a filter as the text that records are searched for; a rule is named in a record as acting or proposing."""
+    query = parse_query(filter_text, {"rule"})
+    named = f'"rule":"{query["rule"]}"' if query.get("rule") else None
+    return named or query["text"]
