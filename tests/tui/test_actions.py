@@ -75,7 +75,12 @@ def test_everything_dangerous_has_a_command_and_a_role(id_: str) -> None:
         (Situation(live=True, read_only=True, roles=ABLE.roles), "read-only"),
         (Situation(live=False, roles=()), "daemon away"),
         (Situation(live=True, replay=True, roles=ABLE.roles), "replay"),
-        (Situation(live=True, roles=("viewer",), has=frozenset({"veto", "approve", "pipeline", "stopped"})), "role"),
+        (
+            Situation(
+                live=True, roles=("viewer",), has=frozenset({"veto", "approve", "pipeline", "paused", "stopped"})
+            ),
+            "role",
+        ),
     ],
     ids=["read-only", "away", "replay", "viewer"],
 )

@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Tree
 
 from healerd.client import Client
 from healerd.errors import ControlError
+from healerd_tui.actions import Situation, by_id, why_not
 from healerd_tui.export import write_trace
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.inert import width
@@ -25,6 +28,7 @@ from healerd_tui.view import banner
 from tests.served import a_decision, served
 from tests.tui.canned import a_question, a_snapshot
 from tests.tui.playing import Clock, Played, ask, playing
+from tests.tui.scenes import an_app, scene
 
 Story = Callable[[Played], Awaitable[None]]
 
@@ -237,3 +241,42 @@ def test_the_sign_of_what_waits_is_whole_in_ascii() -> None:
     line = banner(reduce(State(), a_snapshot(heard_s=1.0)), monotonic_s=1.0, cells=120, glyphs=GlyphSet.ASCII)
     assert line is not None
     assert line[0][0] == "[? ] 2 PENDING"
+
+
+def test_only_what_is_paused_is_resumed() -> None:
+    """u asks for nothing on a pipeline that is not paused; it says that it is not."""
+    able = Situation(live=True, roles=("viewer", "operator", "approver"), has=frozenset({"pipeline"}))
+    assert why_not(by_id("resume"), able) == "it is not paused"
+    assert why_not(by_id("resume"), replace(able, has=frozenset({"pipeline", "paused"}))) == ""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+def test_what_is_cut_in_a_trace_says_so(size: tuple[int, int]) -> None:
+    """No leaf of a trace is wider than its panel: a note that is too long ends in an ellipsis, not in half a word."""
+
+    async def story() -> None:
+        app = an_app()
+        async with app.run_test(size=size) as pilot:
+            await scene("trace")(pilot)
+            tree = app.screen.query_one(Tree)
+            room = tree.size.width
+            for branch in tree.root.children:
+                for leaf in branch.children:
+                    assert width(str(leaf.label)) + 4 <= room
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("view", ["fleet", "inbox", "rules", "audit", "health", "traces", "trace", "diff", "pipeline"])
+def test_no_panel_runs_out_of_a_small_terminal(view: str) -> None:
+    """At 80x24 every panel has both its edges on the screen."""
+
+    async def story() -> None:
+        app = an_app()
+        async with app.run_test(size=(80, 24)) as pilot:
+            await scene(view)(pilot)
+            panels = [panel for panel in app.screen.query(".panel") if panel.display and panel.region]
+            assert panels
+            assert all(0 <= panel.region.x and panel.region.right <= 80 for panel in panels)
+
+    asyncio.run(story())

@@ -295,7 +295,7 @@ ACTIONS: tuple[Action, ...] = (
         group="act",
         needs="approver",
         dangerous=True,
-        on="pipeline",
+        on="paused",
         cli="healerd resume {pipeline} --if-rev {revision} --reason {reason}",
     ),
     Action(
@@ -609,6 +609,7 @@ _BY_ID = {action.id: action for action in ACTIONS}
 _MISSING = {
     "pending": "nothing waits for a person",
     "pipeline": "no pipeline is highlighted",
+    "paused": "it is not paused",
     "decision": "no decision is highlighted",
     "rule": "no rule is highlighted",
     "findings": "nothing was looked at: there is no doctor for the past, and none has answered yet",

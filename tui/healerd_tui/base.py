@@ -33,7 +33,7 @@ from healerd_tui.state import Leaf, Message, State, now, pending, reduce, second
 __all__ = ["Base"]
 
 T = TypeVar("T")
-FLUSH_S = 0.25
+FLUSH_S = 0.33
 """What changed is painted at most this often."""
 TICK_S = 1.0
 AGAIN_S = 0.2

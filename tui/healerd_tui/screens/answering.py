@@ -20,6 +20,7 @@ __all__ = ["PLACEHOLDER", "Answering"]
 
 ACTING = frozenset({"v", "a", "enter", "1", "2", "3", "4", "5", "6"})
 PLACEHOLDER = "why, in a few words; kept in the record"
+OPTIONAL = "tab goes here, for a reason to keep; without one the record says how long it was read"
 
 
 class Answering(Screened, ModalScreen[None]):
@@ -126,9 +127,10 @@ class Answering(Screened, ModalScreen[None]):
         field.value = ""
         field.can_focus = bool(step)
         field.display = bool(step)
-        field.placeholder = (
-            f"type {self.question.intent['pipeline']}" if self._types_name() and self.question else PLACEHOLDER
-        )
+        # Where the keys stay with the prompt, an empty field must not look as if one could type.
+        field.placeholder = OPTIONAL if step == "approve" else PLACEHOLDER
+        if self._types_name() and self.question:
+            field.placeholder = f"type {self.question.intent['pipeline']}"
         if step == "veto" or self._types_name():
             field.focus()
         else:

@@ -1,6 +1,6 @@
 """Every pipeline at a glance, the most urgent first. Must never refill the table: rows change where they stand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -214,6 +214,11 @@ class FleetScreen(Frame):
         if view is None:
             return {}
         return {"pipeline": view["name"], "id": view["name"], "revision": view["revision"]}
+
+    def can(self) -> Iterable[str]:
+        """Tell whether the highlighted pipeline is paused."""
+        view = self.state.pipelines.get(self.names().get("pipeline", ""))
+        return ("paused",) if view is not None and view["paused"] else ()
 
     def on_row_table_selected(self, event: Selected) -> None:
         """Open the pipeline."""

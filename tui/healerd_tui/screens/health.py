@@ -216,7 +216,7 @@ def _findings(view: Json, cells: int, glyphs: GlyphSet, *, everything: bool) -> 
         mark = sign("check" if sound else "warn", glyphs)
         mend = f"  mend: {finding['mend']}" if finding.get("mend") else ""
         for place, line in enumerate(wrap(f"{mark} {finding['check']}: {finding['said']}{mend}", max(10, cells - 10))):
-            label = "doctor" if everything and not number and not place else ""
+            label = "doctor" if not number and not place else ""
             yield ((pad(label, 10), "label"), (line, "quiet" if sound else LEVELS.get(finding["level"], "drift")))
 
 

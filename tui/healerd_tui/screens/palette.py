@@ -17,8 +17,10 @@ from textual.widgets import Input
 
 from healerd_tui import themes
 from healerd_tui.actions import of_place, say_keys
+from healerd_tui.inert import show
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Screened
+from healerd_tui.screens.lines import Painted
 from healerd_tui.state import pending
 from healerd_tui.widgets import Column, Row, RowTable, Selected
 
@@ -50,6 +52,7 @@ class PaletteScreen(Screened, ModalScreen[None]):
         """Give the field and the list."""
         with Vertical(id="palette", classes="panel"):
             yield Input(id="wanted", placeholder="what do you want to do?", compact=True)
+            yield Painted(id="none", classes="empty")
             yield RowTable(COLUMNS, glyphs=self.glyphs)
 
     def on_mount(self) -> None:
@@ -69,6 +72,9 @@ class PaletteScreen(Screened, ModalScreen[None]):
         table.keep(lambda words: scores.get(words, 0.0) > 0)
         table.order(lambda words: (-scores.get(words, 0.0), places.get(words, 0)))
         table.move_to(0)
+        none = self.query_one("#none", Painted)
+        none.display = not any(scores.values())
+        none.put([((f" nothing is called `{show(self.query_text)}`; esc closes", "quiet"),)])
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Keep what matches."""

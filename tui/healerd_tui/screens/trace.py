@@ -10,7 +10,7 @@ from textual.widgets import Tree
 
 from healerd.client import trace_steps
 from healerd_tui.glyphs import GlyphSet, sign
-from healerd_tui.inert import inert, pad, show, wrap
+from healerd_tui.inert import clip, inert, pad, show, wrap
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
@@ -39,6 +39,7 @@ class TraceScreen(Frame):
         self.decision_id = decision_id
         self.view: Mapping[str, Any] | None = None
         self.shape = "tree"
+        self._cells = 0
 
     def trail(self) -> str:
         """Say which decision this is."""
@@ -75,6 +76,7 @@ class TraceScreen(Frame):
         panel = self.query_one("#tree-panel")
         panel.border_title = show(f"trace {decision['id']}  {decision['pipeline']}  {say_when(decision['at'], None)}")
         self.query_one("#words-panel").border_title = "in plain words"
+        self._cells = self.query_one(Tree).size.width
         self._grow(trace_steps(view))
         self._say()
         self.refresh_all()
@@ -84,14 +86,15 @@ class TraceScreen(Frame):
         tree = self.query_one(Tree)
         tree.clear()
         styles, more = self.ui.styles_by_role, sign("more", self.glyphs)
+        name_cells, value_cells, note_cells = _widths(max(40, tree.size.width - 6))
         for number, step in enumerate(steps, 1):
             label = inert(f"{number} {step['step'].upper()}  ")
             label.append(show(step["title"]), styles.get("quiet"))
             branch = tree.root.add(label, expand=step["step"] not in {"facts"} and len(step["rows"]) <= 12)
             for row in step["rows"]:
-                name = pad(str(row["name"]), 25, more=more)
-                leaf = inert(f"{name} {pad(_value(row.get('value')), 17, more=more)} ")
-                leaf.append(show(str(row.get("note") or "")), styles.get("quiet"))
+                name = pad(str(row["name"]), name_cells, more=more)
+                leaf = inert(f"{name} {pad(_value(row.get('value')), value_cells, more=more)} ")
+                leaf.append(clip(str(row.get("note") or ""), note_cells, more=more), styles.get("quiet"))
                 branch.add_leaf(leaf)
         tree.root.expand()
 
@@ -125,7 +128,14 @@ class TraceScreen(Frame):
             self._say()
 
     def on_resize(self) -> None:
-        """Wrap the words anew."""
+        """Fit the tree and the words anew."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        cells = self.query_one(Tree).size.width
+        if self.view is not None and cells and cells != self._cells:
+            self._cells = cells
+            self._grow(trace_steps(self.view))
         self.refresh_all()
 
     def focus_body(self) -> None:
@@ -191,6 +201,12 @@ class TraceScreen(Frame):
     def _move(self, other: str) -> None:
         self.decision_id = other
         self.fetch()
+
+
+def _widths(cells: int) -> tuple[int, int, int]:
+    """Share the cells of a line among a name, its value and a note."""
+    name, value = max(18, min(36, cells * 45 // 100)), max(12, min(20, cells // 4))
+    return name, value, max(0, cells - name - value - 2)
 
 
 def _value(value: Any) -> str:
