@@ -39,7 +39,13 @@ NORMAL = (
     Column("veto_in", "VETO IN", 8),
     Column("trend", "24H", 8),
 )
-WIDE = (*NORMAL[:2], Column("stage", "STAGE", 8), *NORMAL[2:], Column("incident", "INCIDENT", 30, flex=True))
+MODEL_WIDE = Column("model", "MODEL", 16, flex=True)
+WIDE = (
+    *NORMAL[:2],
+    Column("stage", "STAGE", 8),
+    *(MODEL_WIDE if each.key == "model" else each for each in NORMAL[2:]),
+    Column("incident", "INCIDENT", 30, flex=True),
+)
 NARROW_BELOW, WIDE_FROM = 100, 140
 CALM = ("ok",)
 REDRAW_S = 30.0

@@ -93,8 +93,11 @@ class TraceScreen(Frame):
             branch = tree.root.add(label, expand=step["step"] not in {"facts"} and len(step["rows"]) <= 12)
             for row in step["rows"]:
                 name = pad(str(row["name"]), name_cells, more=more)
-                leaf = inert(f"{name} {pad(_value(row.get('value')), value_cells, more=more)} ")
-                leaf.append(clip(str(row.get("note") or ""), note_cells, more=more), styles.get("quiet"))
+                note = str(row.get("note") or "")
+                room = value_cells if note else value_cells + 1 + note_cells
+                leaf = inert(f"{name} {pad(_value(row.get('value')), room, more=more)}")
+                if note:
+                    leaf.append(f" {clip(note, note_cells, more=more)}", styles.get("quiet"))
                 branch.add_leaf(leaf)
         tree.root.expand()
 
