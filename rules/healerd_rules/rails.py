@@ -267,8 +267,9 @@ class Writer:
             if spot.depth:
                 spot.reads[spot.confidence] = ()
             return spot.confidence
-        calculated = isinstance(node, core.Negative | core.Arith)
-        return self._calculated(node, spot) if calculated else self._slot_of(node, spot)
+        if isinstance(node, core.Negative | core.Arith):
+            return self._calculated(node, spot)
+        return self._slot_of(node, spot)
 
     def _literal(self, value: Value) -> str:
         if value is None:
