@@ -10,7 +10,7 @@ import click
 
 from healerd.cli.exits import Exit
 from healerd.cli.options import json_option
-from healerd.cli.rules.given import read_facts, read_log
+from healerd.cli.rules.given import read_alarms, read_facts, read_log, read_moment
 from healerd.cli.rules.load import cache_option, files_argument, load_rules, sound
 from healerd.cli.show import Show
 from healerd.clock import SystemClock
@@ -99,7 +99,7 @@ def _inputs(
     pipeline: str,
     tag: Sequence[str],
 ) -> Inputs:
-    now = SystemClock().now() if at is None else at.replace(tzinfo=dt.UTC)
+    now = SystemClock().now() if at is None else read_moment(at)
     return Inputs(
         pipeline=pipeline,
         tags=tuple(tag),
@@ -108,7 +108,7 @@ def _inputs(
         stage=stage,
         incident=not no_incident,
         facts=read_facts(given, ruleset),
-        alarms=dict.fromkeys(alarm, True),
+        alarms=read_alarms(alarm),
         log=read_log(log, ruleset, pipeline, now),
     )
 

@@ -196,6 +196,14 @@ def test_explain_carries_the_nearest_change(call: Call, rules: Callable[..., Pat
         ("--log", "rollbak ended 5m ago", "did you mean `rollback`?"),
         ("--log", "rollback ended", "expected `ACTION ended 20m ago`"),
         ("--log", "rollback ended 5% ago", "expected a time such as 20m"),
+        ("--log", "rollback ended 99999999999999w ago", "up to 100 years"),
+        ("--log", "rollback ended -5m ago", "expected a time such as 20m"),
+        ("--given", "rows=5%", "`rows` is count, not `5%`"),
+        ("--given", "rows=$5", "`rows` is count, not `$5`"),
+        ("--given", "error_rate=5m", "`error_rate` is ratio, not `5m`; its units: `%`"),
+        ("--given", "model_age=5", "`model_age` is duration, not `5`; its units: `ms`, `s`"),
+        ("--alarm", "hram", "did you mean `harm`?"),
+        ("--at", "9999-12-31 23:59", "choose a year from 1970 to 2199"),
     ],
 )
 def test_explain_refuses_what_it_cannot_read(call: Call, option: str, value: str, said: str) -> None:
