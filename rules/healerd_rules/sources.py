@@ -24,6 +24,7 @@ PACKS = Path(__file__).with_name("packs")
 TESTS = "_tests"
 """Ends the name of the file with a pack's tests: beside the pack, so that loading the pack never parses them."""
 MAX_IMPORT_DEPTH = 30
+MAX_BYTES = 4 * MAX_CHARACTERS
 
 
 def shipped_packs() -> tuple[str, ...]:
@@ -113,8 +114,8 @@ class Reader:
 
     def _read(self, path: Path, shown: str) -> str | None:
         try:
-            if path.stat().st_size <= 4 * MAX_CHARACTERS:
-                raw = path.read_bytes()
+            raw = read_bounded(path)
+            if raw is not None:
                 self.trail.files.append((str(path.absolute()), hashlib.sha256(raw).hexdigest()))
                 return raw.decode("utf-8")
             self._fail("too-large", shown, f"`{shown}` is larger than {MAX_CHARACTERS} characters")
@@ -188,6 +189,18 @@ def _parse_pack(source: Source) -> "Parsed":
     return parsed
 
 
+def read_bounded(path: Path) -> bytes | None:
+    """What a file holds; None when it is more than a rule text may have, which then is not read to its end.
+
+    Raises OSError or ValueError when there is nothing to read.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        return None
+    with path.open("rb") as file:  # a device says that it is empty, and has no end
+        raw = file.read(MAX_BYTES + 1)
+    return raw if len(raw) <= MAX_BYTES else None
+
+
 def file_of(module: Module) -> Path:
     """Where a module's file lies; a shipped pack is shown by a shorter name."""
     return PACKS / Path(module.source.path).name if module.shipped else Path(module.source.path)
@@ -226,7 +239,7 @@ def _found(target: str, folder: Path) -> str:
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_bounded(path) or b"").hexdigest()
     except (OSError, ValueError):
         return ""
 
