@@ -154,6 +154,21 @@ def test_all_errors_are_reported_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("forbid a: retrain when rows < 5%", "compare and add values of one kind"),
+        ("forbid a: retrain when qqqqq", "declare it with `metric`, `let` or `signal`"),
+        ("limit f: retrain at most 2 per", "expected a value"),
+        ("forbid a: retrain when rows >", "expected a value"),
+    ],
+)
+def test_every_finding_says_how_to_mend_it(text: str, mend: str) -> None:
+    """Where nothing closer is known, a finding carries the mend of its code, or what kind of word is missing."""
+    (found,) = load_text(text, name="my.heal", schema=SCHEMA).errors
+    assert mend in found.help
+
+
 def test_a_broken_definition_is_reported_once() -> None:
     """A name whose definition does not parse is not reported again where it is used."""
     assert codes("let a = rows >\nforbid f: retrain when a") == ["syntax"]
@@ -170,7 +185,7 @@ def test_findings_as_json() -> None:
         "column": 9,
         "end": 16,
         "message": "unknown name `acuracy`",
-        "help": "",
+        "help": "mend the spelling, import the file that defines it, or declare it with `metric`, `let` or `signal`",
     }
 
 

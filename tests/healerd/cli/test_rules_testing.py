@@ -114,6 +114,17 @@ def test_the_files_of_a_configuration_are_tested(call: Call, rules: Callable[...
     assert "b: no rule files of its own, so no tests" in called.err
 
 
+def test_explain_takes_the_rules_of_a_configuration(call: Call, rules: Callable[..., Path], tmp_path: Path) -> None:
+    """With --config the rules are those of the pipeline that is named, which must be one of it."""
+    rules("forbid mine: retrain")
+    config = tmp_path / "healerd.toml"
+    config.write_text('[pipeline.churn]\nsource = { kind = "memory" }\nwindow = "30m"\nrules = ["my.heal"]\n')
+    called = call("rules", "explain", "retrain", "--config", config, "--pipeline", "churn")
+    assert "forbid mine acts" in called.out
+    called = call("rules", "explain", "retrain", "--config", config)
+    assert (called.code, "it has `churn`" in called.err) == (Exit.USAGE, True)
+
+
 def test_the_shipped_packs_pass_with_healerds_own_vocabulary(call: Call) -> None:
     """Each pack, by its name, passes its tests, all of its rules covered."""
     packs = [row[0] for row in call("rules", "packs").rows[1:]]
