@@ -16,7 +16,7 @@ from typing import Any
 
 __all__ = ["RIVER", "ask", "environment"]
 
-RIVER = ("river==0.26.1",)
+RIVER = ("river==0.26.1", "pandas<3")
 """Asked by several experiments, in one environment."""
 
 INSTALL_S, ANSWER_S = 900.0, 1800.0

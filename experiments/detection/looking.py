@@ -29,8 +29,10 @@ __all__ = [
     "Rows",
     "Size",
     "Table",
+    "a_cohort",
     "a_reference",
     "alike",
+    "at_labels",
     "draw",
     "first_alarm",
     "forever",
@@ -205,10 +207,14 @@ def watch_labels(
     """Whether the harm alarm stands, cohort by cohort."""
     state: State = {}
     for k, wrong in enumerate(counts):
-        cohort = a_cohort(k, wrong=wrong, labels=labels)
-        seen = replace(_observe(NOTHING, NOTHING_SEEN, k, log_limits), reference=reference, cohorts=(cohort,))
+        seen = replace(at_labels(reference, log_limits), cohorts=(a_cohort(k, wrong=wrong, labels=labels),))
         found, state = detect_harm(seen, state)
         yield bool(found[0].alarm)
+
+
+def at_labels(reference: Reference, log_limits: Mapping[Layer, float]) -> Observation:
+    """An observation of nothing but the labels that are put into it."""
+    return replace(_observe(NOTHING, NOTHING_SEEN, 0, log_limits), reference=reference)
 
 
 def forever(make: Callable[[], Any]) -> Iterator[Any]:

@@ -35,7 +35,7 @@ def log_mean(cells: Logs) -> float:
     if cells.size == 0 or cells.max() <= 0:
         return FLOOR
     top = float(cells.max())
-    mean = float(np.mean(np.exp(cells - top) - math.exp(-top)))
+    mean = float((np.exp(cells - top) - math.exp(-top)).sum()) / cells.size
     return max(FLOOR, top + math.log(mean)) if mean > 0 else FLOOR
 
 

@@ -84,7 +84,11 @@ class NumberMap:
         """Give each value, NaN excepted, its cell."""
         low, per_unit = self._slope()
         with np.errstate(over="ignore"):
-            place = (self._coordinate(values) - low) * per_unit + OUTER
+            place = self._coordinate(values) - low
+            place *= per_unit
+        place += OUTER
+        if self.scale == "linear" and values.size and place.min() >= 1 and place.max() < CELLS + OUTER:
+            return place.astype(np.intp)  # nothing far, which is the rule: three passes less
         found: Cells = np.clip(place, 1, CELLS + OUTER).astype(np.intp)
         far = self.far
         found[(place < OUTER - far) | (values == -np.inf)] = 0
