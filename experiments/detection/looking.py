@@ -207,14 +207,14 @@ def watch_labels(
     """Whether the harm alarm stands, cohort by cohort."""
     state: State = {}
     for k, wrong in enumerate(counts):
-        seen = replace(at_labels(reference, log_limits), cohorts=(a_cohort(k, wrong=wrong, labels=labels),))
+        seen = at_labels(reference, log_limits, a_cohort(k, wrong=wrong, labels=labels))
         found, state = detect_harm(seen, state)
         yield bool(found[0].alarm)
 
 
-def at_labels(reference: Reference, log_limits: Mapping[Layer, float]) -> Observation:
-    """An observation of nothing but the labels that are put into it."""
-    return replace(_observe(NOTHING, NOTHING_SEEN, 0, log_limits), reference=reference)
+def at_labels(reference: Reference, log_limits: Mapping[Layer, float], *cohorts: Cohort) -> Observation:
+    """An observation of nothing but labels."""
+    return replace(_observe(NOTHING, NOTHING_SEEN, 0, log_limits), reference=reference, cohorts=cohorts)
 
 
 def forever(make: Callable[[], Any]) -> Iterator[Any]:
