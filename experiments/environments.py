@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RIVER", "ask", "environment"]
+__all__ = ["NANNYML", "RIVER", "ask", "environment"]
 
+NANNYML = ("nannyml==0.13.1", "pandas<3", "statsmodels<0.15")
+"""It leaves statsmodels out of what it says it needs, and does not know the pandas of today."""
 RIVER = ("river==0.26.1", "pandas<3")
-"""Asked by several experiments, in one environment."""
 
 INSTALL_S, ANSWER_S = 900.0, 1800.0
 

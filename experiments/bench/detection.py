@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments.bench.peers.covariates import loop
 from experiments.detection.looking import SHIPPED, a_cohort, a_reference, at_labels
-from experiments.environments import RIVER, ask, environment
+from experiments.environments import NANNYML, RIVER, ask, environment
 from healerd.columns import Column
 from healerd.detectors import State
 from healerd.detectors.harm import detect_harm
@@ -28,12 +28,11 @@ from healerd.profiles.ranks import cumulative
 SCRIPTS = Path(__file__).parent / "peers"
 REPETITIONS = 5
 PEERS = {
-    "nannyml": ("nannyml==0.13.1", "pandas<3", "statsmodels<0.15"),
+    "nannyml": NANNYML,
     "alibi-detect": ("alibi-detect==0.13.0",),
     "frouros": ("frouros==0.9.0",),
     "evidently": ("evidently==0.7.23", "pandas<3"),
 }
-"""What works together: nannyml leaves statsmodels out of what it needs, and neither knows the pandas of today."""
 SMALL = {"features": 50, "reference_rows": 100_000, "rows": 10_000, "repetitions": REPETITIONS}
 LARGE = {"features": 20, "reference_rows": 1_000_000, "rows": 100_000, "repetitions": 3}
 BATCHES, LABELS, POINTS = 2000, 200, 20_000
