@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,7 +42,7 @@ BATCHES, LABELS, POINTS = 2000, 200, 20_000
 def main() -> bool:
     """Print one JSON line a claim; True if none that could be measured failed."""
     held = []
-    for row in (*_reports(), *_streams()):
+    for row in chain(_reports(), _streams()):
         print(json.dumps(row), flush=True)
         held.append(row["held"] is not False)
     return all(held)
