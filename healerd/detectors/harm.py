@@ -95,11 +95,12 @@ def _step(cohort: Cohort, state: State, *, limit: float, seen: Observation) -> S
 
 
 def log_e_values(loss_sum: float, m: int, limit: float, error_sd: float) -> Logs:
-    """The logarithm of each alternative's e-value for one cohort."""
-    odds = ODDS_RATIOS * limit / (1 - limit)
-    harmful = odds / (1 + odds)
+    """The logarithm of each alternative's e-value for one cohort.
+
+    With odds r times those of p0, p1/p0 = r / (1 + (r - 1) p0) and (1 - p1)/(1 - p0) = 1 / (1 + (r - 1) p0).
+    """
     phi = 1 + m * error_sd**2 / (limit * (1 - limit))
-    gain = loss_sum * np.log(harmful / limit) + (m - loss_sum) * np.log((1 - harmful) / (1 - limit))
+    gain = loss_sum * np.log(ODDS_RATIOS) - m * np.log1p((ODDS_RATIOS - 1) * limit)
     return np.asarray(gain / phi)
 
 
