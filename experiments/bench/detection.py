@@ -34,6 +34,8 @@ PEERS = {
     "frouros": ("frouros==0.9.0",),
     "evidently": ("evidently==0.7.23", "pandas<3"),
 }
+RIVER_BEFORE = ("river==0.22.0", "pandas<3")
+"""Before its ADWIN became some thirteen times as fast."""
 SMALL = {"features": 50, "reference_rows": 100_000, "rows": 10_000, "repetitions": REPETITIONS}
 LARGE = {"features": 20, "reference_rows": 1_000_000, "rows": 100_000, "repetitions": 3}
 BATCHES, LABELS, POINTS = 2000, 200, 20_000
@@ -81,22 +83,33 @@ def _against_report(peer: str, asked: dict[str, int], ours: float, at_least: flo
 
 def _streams() -> Iterator[dict[str, Any]]:
     """A label of the harm detector in batches of 200, and a point of a series."""
-    python, reason = environment("river", RIVER)
-    asked = {"labels": 40_000, "points": POINTS, "repetitions": REPETITIONS}
-    answer, reason = (None, reason) if python is None else ask(python, SCRIPTS / "points.py", asked)
     label, point = f"a label in batches of {LABELS}", "a point of a series, four ways to be odd"
-    if answer is None:
-        yield from (_skipped(what, "river", reason) for what in (label, point))
-        return
-    theirs = {name: seconds / answer["loop_s"] for name, seconds in answer.items()}
-    yield _line(label, "river ADWIN", theirs["adwin"] / _label_in_loops(), 10.0)
+    for name, requirements in (("river", RIVER), ("river-0.22", RIVER_BEFORE)):
+        theirs, reason = _points_in_loops(name, requirements)
+        if not theirs:
+            yield _skipped(label, requirements[0], reason)
+            continue
+        yield _line(label, f"{requirements[0]} ADWIN", theirs["adwin"] / _label_in_loops(), 10.0)
+    theirs, reason = _points_in_loops("river", RIVER)
     ours = _point_in_loops()
     for name, peer in (
         ("river_z", "river StandardAbsoluteDeviation"),
         ("pandas_z", "pandas rolling z, the whole series at once"),
         ("pandas_z_streamed", "pandas rolling z, a point at a time"),
     ):
-        yield _line(point, peer, theirs[name] / ours, None)
+        yield _line(point, peer, theirs[name] / ours, None) if theirs else _skipped(point, peer, reason)
+
+
+def _points_in_loops(name: str, requirements: tuple[str, ...]) -> tuple[dict[str, float], str]:
+    python, reason = environment(name, requirements)
+    if python is None:
+        return {}, reason
+    answer, reason = ask(
+        python, SCRIPTS / "points.py", {"labels": 40_000, "points": POINTS, "repetitions": REPETITIONS}
+    )
+    if answer is None:
+        return {}, reason
+    return {one: seconds / answer["loop_s"] for one, seconds in answer.items()}, ""
 
 
 def _label_in_loops() -> float:
