@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from experiments.bench.detection import SMALL, _against_report
+from experiments.bench.detection import SMALL, against_report
 from experiments.environments import ask, environment
 
 
@@ -42,7 +42,7 @@ def test_what_cannot_be_installed_is_a_reason_and_no_win(tmp_path, monkeypatch):
     assert python is None
     assert "not a requirement" in reason
     monkeypatch.setattr("experiments.bench.detection.PEERS", {"nannyml": ("not a requirement",)})
-    line = _against_report("nannyml", SMALL, 1.0, 10.0)
+    line = against_report("nannyml", SMALL, 1.0, 10.0)
     assert line["held"] is None
     assert "not a requirement" in line["skipped"]
 
