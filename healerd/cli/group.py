@@ -40,7 +40,8 @@ SECTIONS: Sections = {
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
     "Try": {
-        "detect": ("detect:detect", "Score each point of a numeric series by those before it."),
+        "detect": ("detect:detect", "Report what changed in a table, or score the points of a series."),
+        "reference": ("reference:reference", "Fit what files are compared with, and show it."),
         "try": ("offline:try_", "Run the whole loop over a table of your own, offline."),
         "demo": ("offline:demo", "Watch the whole loop on a year of real flights."),
     },

@@ -25,6 +25,7 @@ from healerd.profiles import (
     profile,
     reference_from_bytes,
     reference_to_bytes,
+    sd_max,
     summarise,
 )
 from healerd.segments.times import aware
@@ -34,8 +35,6 @@ __all__ = ["OUTPUT", "Held", "References", "inputs_of"]
 
 OUTPUT = "(output)"
 """The model's own output, profiled beside its inputs as a score."""
-ALIKE_MAX = 0.05
-"""Largest share of the errors' variance that windows may account for: rows of one window agree no more than that."""
 JUDGE_WINDOWS = 7
 """Newest windows a version never saw, on which its reference error is measured: one weekly cycle."""
 
@@ -137,7 +136,7 @@ class References:
             at=at,
             error=min(error.error, cap),
             error_rows=error.rows,
-            error_sd=min(error.sd, _sd_max(error.error)),
+            error_sd=min(error.sd, sd_max(error.error)),
             error_windows=max(error.windows, 1),
             capped_from=error.error if error.error > cap else None,
             limit_max=1.0 if first_limit is None else min(1.0, first_limit + 2 * tolerance),
@@ -154,11 +153,6 @@ class References:
             assert content is not None, "a reference and its profile are written together"
             self._made[reference.id] = make_yardstick(reference_from_bytes(content), pipeline.detection)
         return self._made[reference.id]
-
-
-def _sd_max(error: float) -> float:
-    """Bound what windows may differ by: a reference that drifts itself would otherwise excuse any drift."""
-    return float((ALIKE_MAX * error * (1 - error)) ** 0.5)
 
 
 def inputs_of(rows: Predictions) -> Mapping[str, Column]:
