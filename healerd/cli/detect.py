@@ -103,10 +103,9 @@ def _print(show: Show, found: "Inspection") -> None:
             law_said(one),
             *map(number, (one.ks, one.q_value, one.psi, one.wasserstein, one.effect)),
             one.n,
-            since,
+            found.named(one.since_at),
         )
         for one in found.features
-        for since in [None if one.since_at is None else one.since_at.strftime("%Y-%m-%d %H:%M")]
     ]
     show.table(("feature", "values", "ks", "p (bh)", "psi", "wasserstein", "rank shift", "n", "evidence since"), rows)
     if found.segments:

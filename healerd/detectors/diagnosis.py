@@ -18,7 +18,7 @@ from scipy.special import ndtri
 from healerd.detectors.yardstick import FeatureYardstick, Yardstick
 from healerd.model import Layer, Measurement
 from healerd.profiles.counts import Counts, Profile
-from healerd.profiles.maps import NameMap, NumberMap
+from healerd.profiles.maps import OUTER, NameMap, NumberMap
 from healerd.profiles.ranks import cumulative, ks, ks_p_value, psi, quantiles, wasserstein
 from healerd.profiles.reference import QUARTILES
 
@@ -34,7 +34,7 @@ class FeatureChange:
 
     `q_value` is the p-value of KS after Benjamini and Hochberg. `effect` is the shift of the mean rank, in [-1/2, 1/2];
     `wasserstein` is in the feature's unit. `usual` and `found` are quartiles, of a category the shares of the `names`
-    that moved most.
+    that moved most. `below` and `above` are shares of rows outside the reference's range, which quartiles cannot place.
     """
 
     name: str
@@ -54,6 +54,8 @@ class FeatureChange:
     missing_usual: float
     wrong_type: float
     unseen: float
+    below: float
+    above: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,8 @@ def _change(
         missing_usual=one.habit.missing,
         wrong_type=counts.wrong_type / rows,
         unseen=float(counts.cells[one.unseen].sum()) / n if known else 0.0,
+        below=float(counts.cells[:OUTER].sum()) / n if known and isinstance(one.cell_map, NumberMap) else 0.0,
+        above=float(counts.cells[-OUTER:].sum()) / n if known and isinstance(one.cell_map, NumberMap) else 0.0,
     )
 
 

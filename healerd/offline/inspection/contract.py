@@ -35,15 +35,15 @@ def inspection_json(found: Inspection) -> dict[str, Any]:
             "notes": list(found.notes),
         },
         "reference": _reference(found.fitted),
-        "alarms": [_alarm(one, found.windows) for one in found.alarms],
+        "alarms": [_alarm(one, found) for one in found.alarms],
         "focus": {**asdict(found.focus), **_names(found.focus.first, found.focus.last, found.windows)},
         "course": None if found.course is None else asdict(found.course),
-        "features": [_feature(one) for one in found.features],
+        "features": [_feature(one, found) for one in found.features],
         "joint": None if found.joint is None else asdict(found.joint),
         "estimates": _estimates(found),
         "gains": {name: asdict(gain) for name, gain in found.walk.gains.items()},
         "earlier": [asdict(one) for one in found.earlier],
-        "segments": [_segment(one) for one in found.segments],
+        "segments": [_segment(one, found) for one in found.segments],
         "windows": [_window(one) for one in found.windows],
         "promise": found.promise,
     }
@@ -79,20 +79,21 @@ def _names(first: int, last: int, windows: tuple[Looked, ...]) -> dict[str, Any]
     return {"from": windows[first].name, "to": windows[last].name}
 
 
-def _alarm(one: Alarm, windows: tuple[Looked, ...]) -> dict[str, Any]:
+def _alarm(one: Alarm, found: Inspection) -> dict[str, Any]:
     return {
         "layer": one.layer.value,
-        **_names(one.first, one.last, windows),
+        **_names(one.first, one.last, found.windows),
         "stands": one.stands,
-        "since": one.since_at,
+        "since": found.named(one.since_at),
         "by_chance_at_most": one.by_chance,
         "features": list(one.subjects),
         "reasons": list(one.reasons),
     }
 
 
-def _feature(one: FeatureChange) -> dict[str, Any]:
-    return {**asdict(one), "layer": one.layer.value}
+def _feature(one: FeatureChange, found: Inspection) -> dict[str, Any]:
+    kept = {name: value for name, value in asdict(one).items() if name != "since_at"}
+    return {**kept, "layer": one.layer.value, "since": found.named(one.since_at)}
 
 
 def _estimates(found: Inspection) -> list[dict[str, Any]]:
@@ -100,12 +101,15 @@ def _estimates(found: Inspection) -> list[dict[str, Any]]:
     return [asdict(one) for one in (*told, found.posterior) if one is not None]
 
 
-def _segment(one: Segment) -> dict[str, Any]:
+def _segment(one: Segment, found: Inspection) -> dict[str, Any]:
     return {
         "value": one.value,
         "rows": one.rows,
-        "alarms": [{"layer": each.layer.value, "stands": each.stands, "since": each.since_at} for each in one.alarms],
-        "feature": None if one.feature is None else _feature(one.feature),
+        "alarms": [
+            {"layer": each.layer.value, "stands": each.stands, "since": found.named(each.since_at)}
+            for each in one.alarms
+        ],
+        "feature": None if one.feature is None else _feature(one.feature, found),
         "error": None if one.error is None else asdict(one.error),
         "error_usual": one.error_usual,
     }
@@ -114,8 +118,6 @@ def _segment(one: Segment) -> dict[str, Any]:
 def _window(one: Looked) -> dict[str, Any]:
     return {
         "name": one.name,
-        "from": one.start_at,
-        "to": one.end_at,
         "rows": one.rows,
         "empty_before": one.empty,
         "labelled": one.labelled,

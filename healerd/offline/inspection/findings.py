@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,12 @@ class Inspection:
     def alarms(self) -> tuple[Alarm, ...]:
         """All alarms, the gravest layer first."""
         return self.walk.alarms
+
+    def named(self, at: datetime | None) -> str | None:
+        """The window that a time lies in, or the first after it."""
+        if at is None:
+            return None
+        return next((one.name for one in self.windows if one.end_at > at), self.windows[-1].name)
 
     @property
     def stands(self) -> bool:

@@ -132,7 +132,7 @@ def _features(found: Inspection) -> str:
             number(one.effect),
             f"{one.n:,}",
             f"{one.missing:.1%}",
-            "-" if one.since_at is None else one.since_at.strftime("%Y-%m-%d %H:%M"),
+            found.named(one.since_at) or "-",
         )
         for one in found.features
     ]

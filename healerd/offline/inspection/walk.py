@@ -36,6 +36,8 @@ class Sign:
     log_limit: float
     since_at: datetime | None
     subjects: tuple[str, ...]
+    foremost: str | None = None
+    """The feature with the most evidence, whether or not it is enough alone."""
     tries: int = 1
     """Checks of which the evidence is the best: a bound by chance counts each."""
 
@@ -68,7 +70,7 @@ class Alarm:
     """A layer's alarm from window `first` to window `last`; it stands when it had not ended by the file's end.
 
     `by_chance` bounds the probability that a file so long has so much evidence while nothing changed. `subjects` are
-    the features whose own evidence was enough.
+    the features whose own evidence was enough, else the one with the most.
     """
 
     layer: Layer
@@ -258,8 +260,14 @@ def _sign(layer: Layer, told: Sequence[Measurement]) -> Sign | None:
         log_limit=whole.log_limit,
         since_at=whole.since_at,
         subjects=alone,
+        foremost=_foremost(own),
         tries=len(own) if layer is Layer.QUALITY else 1,
     )
+
+
+def _foremost(own: Sequence[Measurement]) -> str | None:
+    each = [one for one in own if one.subject is not None]
+    return max(each, key=lambda one: one.log_evidence or 0.0).subject if each else None
 
 
 def _alarms(layer: Layer, looked: Sequence[Looked]) -> Iterator[Alarm]:
@@ -271,6 +279,7 @@ def _alarms(layer: Layer, looked: Sequence[Looked]) -> Iterator[Alarm]:
             continue
         spell = list(group)
         (first, opening), (last, _) = spell[0], spell[-1]
+        alone = {name for _, sign in spell for name in sign.subjects}
         evidence = max(sign.log_evidence or 0.0 for _, sign in spell)
         yield Alarm(
             layer=layer,
@@ -279,6 +288,6 @@ def _alarms(layer: Layer, looked: Sequence[Looked]) -> Iterator[Alarm]:
             stands=last == known[-1][0],
             since_at=opening.since_at or looked[first].start_at,
             by_chance=min(1.0, opening.tries * len(looked) * math.exp(-max(evidence, 0.0))),
-            subjects=tuple(sorted({name for _, sign in spell for name in sign.subjects})),
+            subjects=tuple(sorted(alone)) or tuple(filter(None, [opening.foremost])),
             reasons=looked[first].reasons if layer is Layer.QUALITY else (),
         )

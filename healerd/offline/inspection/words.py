@@ -12,6 +12,7 @@ from healerd.offline.inspection.walk import Alarm
 __all__ = ["law_said", "layer_said", "number", "segment_said", "story"]
 
 FEATURES_TOLD = 3
+OUTSIDE_TOLD = 0.02
 NEARER = 0.8
 """An earlier reference is called nearer when its distance is at most this much of the present one's."""
 APART = 0.5
@@ -52,13 +53,21 @@ def law_said(one: FeatureChange) -> str:
         return ", ".join(moved[:FEATURES_TOLD]) or "no share moved"
     if not one.usual:
         return f"{one.missing:.0%} missing"
-    return f"quartiles {_three(one.usual)} -> {_three(one.found)}"
+    usual, now = _three(one.usual), _three(one.found)
+    outside = [(one.below, "below"), (one.above, "above")]
+    beyond = "".join(
+        f", {share:.0%} {where} the reference's range" for share, where in outside if share >= OUTSIDE_TOLD
+    )
+    if usual == now:
+        return beyond.removeprefix(", ") or f"quartiles {usual} as before"
+    return f"quartiles {usual} -> {now}{beyond}"
 
 
 def _three(values: Sequence[float]) -> str:
     """Three digits are what cells can tell; what is tiny beside the largest is nothing."""
     largest = max(map(abs, values))
-    return ", ".join(f"{0.0 if abs(value) < largest / 1000 else value:.3g}" for value in values)
+    kept = [0.0 if abs(value) < largest / 1000 else value for value in values]
+    return ", ".join(f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}" for value in kept)
 
 
 def _windows(count: int) -> str:
@@ -82,7 +91,7 @@ def _alarm(found: Inspection, one: Alarm) -> str:
     first, last = found.windows[one.first], found.windows[one.last]
     end = "and stands at the end of the file" if one.stands else f"until {last.name}"
     said = f"{LAYERS[one.layer].capitalize()}: alarm from {first.name} {end}"
-    begun = next((each.name for each in found.windows if each.end_at > one.since_at), first.name)
+    begun = found.named(one.since_at)
     if begun != first.name:
         said += f", the evidence began at {begun}"
     return f"{said}. {' '.join(_detail(found, one))}".strip()
@@ -101,9 +110,9 @@ def _detail(found: Inspection, one: Alarm) -> Iterator[str]:
         case Layer.QUALITY:
             yield f"{'; '.join(one.reasons)}."
         case Layer.DRIFT | Layer.SCORE:
-            own = [each for each in found.features if each.layer is one.layer]
-            named = [each for each in own if each.name in one.subjects] or own
-            yield f"Most: {'; '.join(_moved(each) for each in named[:FEATURES_TOLD])}."
+            named = [each for each in found.features if each.name in one.subjects][:FEATURES_TOLD]
+            now = one.last >= found.focus.first  # of windows that are not compared only the names are known
+            yield f"Most: {'; '.join(_moved(each) if now else f'`{each.name}`' for each in named)}."
 
 
 def _moved(one: FeatureChange) -> str:
@@ -151,7 +160,11 @@ def _course(found: Inspection) -> str:
 
 
 def _sure(found: Inspection) -> str:
-    told = [f"{one.layer.value} {_at_most(one.by_chance)}" for one in found.alarms]
+    chances = {
+        layer: max(one.by_chance for one in found.alarms if one.layer is layer)
+        for layer in sorted({one.layer for one in found.alarms}, key=list(Layer).index)
+    }
+    told = [f"{layer.value} {_at_most(chance)}" for layer, chance in chances.items()]
     if not told:
         return ""
     return (

@@ -30,6 +30,7 @@ def test_the_moved_feature_comes_first() -> None:
     assert 0 <= exact - told[0].ks < 0.001
     assert told[0].q_value < 1e-6 < min(one.q_value for one in told[1:])
     assert told[0].usual[1] < told[0].found[1]
+    assert told[0].above == np.mean(now["f3"] > usual["f3"].max())
 
 
 def test_names_tell_what_moved() -> None:
