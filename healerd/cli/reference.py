@@ -1,4 +1,5 @@
-"""`healerd reference`: fit what files are compared with, and show it. Must never change what a daemon compares with."""
+"""`healerd reference`: fit what files are compared with, and show it. Must never
+change what a daemon compares with, but by asking it."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,8 +7,18 @@ from typing import Any
 
 import click
 
-from healerd.cli.options import Moment, columns_of, columns_options, json_option
+from healerd.cli.options import (
+    Moment,
+    attached,
+    columns_of,
+    columns_options,
+    json_option,
+    pipeline_argument,
+    reason_option,
+    reason_or_ask,
+)
 from healerd.cli.show import Show
+from healerd.client import Client
 
 __all__ = ["reference"]
 
@@ -61,6 +72,29 @@ def show_(*, ref: Path, as_json: bool) -> None:
     from healerd.offline.inspection.reference import read_fitted
 
     _print(Show(as_json=as_json), {"path": str(ref), **reference_json(read_fitted(ref))})
+
+
+@reference.command(help="Take a change of the inputs as expected: the newest good windows become the reference.")
+@pipeline_argument()
+@click.option("--since", type=Moment(), help="Windows from this time on [default: since the alarm's evidence began].")
+@click.option("--if-rev", help="Only if it is still at this revision [default: as it stands now].")
+@reason_option
+@attached
+def accept(
+    *, client: Client, show: Show, pipeline: str, since: datetime | None, if_rev: str | None, reason: str | None
+) -> None:
+    """Ask the daemon, and print what it compares with from now on."""
+    why = reason_or_ask(reason)
+    done = client.accept(
+        pipeline,
+        reason=why,
+        if_rev=if_rev or str(client.pipeline(pipeline)["revision"]),
+        since=None if since is None else since.isoformat(),
+    )
+    if show.as_json:
+        show.json({"reference": done})
+    else:
+        show.pairs({name: done[name] for name in ("id", "version", "rows", "start_at", "end_at", "error")})
 
 
 def _print(show: Show, view: dict[str, Any]) -> None:
