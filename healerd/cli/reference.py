@@ -120,4 +120,5 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
     )
     kind, habit = f"{one['kind']}{' score' if one['score'] else ''}", one["habit"]
     shares = (f"{habit[name]:.1%}" for name in ("missing", "unseen", "out_of_range", "stuck"))
+    kind += f", by {one['season']}" if one["season"] else ""
     return one["name"], kind, one["n"], one["missing"], law, *shares

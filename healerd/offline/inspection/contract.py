@@ -12,6 +12,7 @@ from healerd.offline.inspection.reference import Fitted
 from healerd.offline.inspection.walk import Alarm, Looked
 from healerd.offline.inspection.words import story
 from healerd.profiles import NumberMap, quantiles
+from healerd.profiles.seasons import season_said
 
 __all__ = ["inspection_json", "reference_json"]
 
@@ -136,14 +137,14 @@ def _window(one: Looked) -> dict[str, Any]:
 def reference_json(fitted: Fitted) -> dict[str, Any]:
     """Give a reference as plain JSON values: what it was fitted on, and each feature with its habits."""
     maps, whole = fitted.profile.maps, fitted.profile.whole
+    seasons = {} if fitted.profile.seasons is None else fitted.profile.seasons.features
     features = []
     for name, one in maps.features.items():
         counts, habit = whole.features[name], fitted.profile.habits[name]
-        numeric = isinstance(one, NumberMap)
         features.append(
             {
                 "name": name,
-                "kind": "numeric" if numeric else "categorical",
+                "kind": "numeric" if isinstance(one, NumberMap) else "categorical",
                 "score": name in maps.scores,
                 "n": counts.n,
                 "missing": counts.missing,
@@ -152,6 +153,7 @@ def reference_json(fitted: Fitted) -> dict[str, Any]:
                 else None,
                 "names": None if isinstance(one, NumberMap) else len(one.names),
                 "habit": asdict(habit),
+                "season": season_said(seasons[name]) if name in seasons else None,
             }
         )
     plain: dict[str, Any] = _plain({**_reference(fitted), "features": features})

@@ -24,6 +24,7 @@ from healerd.offline.inspection.walk import Alarm, Judged, Looked, Walk, estimat
 from healerd.profiles import ks, profile
 from healerd.profiles.maps import is_absent
 from healerd.profiles.ranks import cumulative
+from healerd.profiles.seasons import season_said
 from healerd.segments.times import aware
 from healerd.sources import Flaw, survey
 
@@ -364,6 +365,9 @@ def _notes(
     told = [*table.notes, *(f"column `{name}` was left out: {why}" for name, why in left_out.items())]
     if fitted.profile.windows == 1:
         told.append("the reference is a single window: what is usual from window to window is unknown, cycles alarm")
+    if fitted.profile.seasons is not None:
+        held = ", ".join(f"`{name}` ({season_said(one)})" for name, one in fitted.profile.seasons.features.items())
+        told.append(f"alarms hold these features against the same time in the reference, as they follow it: {held}")
     if names.label is None:
         told.append("no labels: whether the model errs more is not measured; name them with `--label`")
     elif table.output is None:

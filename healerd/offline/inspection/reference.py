@@ -83,7 +83,12 @@ def fit_table(table: Table, cut: Cut, *, loss: str | None, label: str | None, so
         raise SourceError(f"`{source}` has no column left to profile: every one of them is named or ignored")
     maps = fit(table.inputs, scores=table.scores)
     windows = stretches(table.at, table.rows, cut)
-    compared = make_reference(maps, [profile(taken(table.inputs, one.rows), maps) for one in windows])
+    compared = make_reference(
+        maps,
+        [profile(taken(table.inputs, one.rows), maps) for one in windows],
+        starts=[one.start_at for one in windows] if cut.window_s is not None else (),
+        window_s=cut.window_s,
+    )
     wrong = loss_of(loss, table.label if table.output is not None else None, name=label)
     found = None if wrong is None else table.losses(wrong)
     groups = np.repeat(np.arange(len(windows)), [len(one.rows) for one in windows])

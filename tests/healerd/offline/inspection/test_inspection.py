@@ -251,3 +251,19 @@ def test_the_json_is_json(reference: Path, tmp_path: Path) -> None:
     assert json.loads(json.dumps(tree, allow_nan=False)) == tree
     readme = (Path(__file__).parents[4] / "healerd/offline/inspection/README.md").read_text(encoding="utf-8")
     assert [key for key in tree if f"| `{key}` |" not in readme] == []
+
+
+def test_a_daily_cycle_is_held_against_its_hour(tmp_path: Path) -> None:
+    """With hourly windows a feature that follows the time of day has a season, and its cycle is no alarm."""
+
+    def rows(days: int, start: int, seed: int) -> dict:
+        rng, n = np.random.Generator(np.random.Philox(seed)), days * 24 * 50
+        hour = np.repeat(np.arange(days * 24), 50)
+        at = np.datetime64("2026-01-05") + np.timedelta64(start, "D") + hour.astype("timedelta64[h]")
+        load = np.sin(2 * np.pi * hour / 24) * 1.5 + rng.normal(size=n)
+        return {"time": np.array([f"{each}:00:00Z" for each in at], object), "load": load.round(4)}
+
+    usual = write(tmp_path / "usual.csv", rows(7, 0, 1))
+    found = look(usual, tmp_path, rows(7, 7, 2), Columns(time="time"), window_s=3600.0)
+    assert not found.alarms
+    assert any("`load` (time of the day)" in note for note in found.notes)
