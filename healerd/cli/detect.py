@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from healerd.cli.exits import Exit
 from healerd.cli.options import columns_of, columns_options, json_option
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["detect"]
 
+OF_SERIES = frozenset({"series", "value", "as_csv"})
+SHARED = frozenset({"time", "as_json"})
 COLUMNS = ("timestamp", "value", "score", "alarm")
 file_path = click.Path(path_type=Path)
 
@@ -41,7 +44,12 @@ file_path = click.Path(path_type=Path)
 )
 @click.option("--html", metavar="OUT", type=file_path, help="Also write the report as a page.")
 @click.option("--exit-status", is_flag=True, help="End with 8 when an alarm stands at the end of the file.")
-@click.option("--series", metavar="FILE", type=file_path, help="Score the points of a series instead of a table.")
+@click.option(
+    "--series",
+    metavar="FILE",
+    type=file_path,
+    help="Score the points of a series instead; --time and --value may be left out where one column can be meant.",
+)
 @click.option("--value", metavar="COLUMN", help="With --series: what was measured [default: the only one of numbers].")
 @click.option("--csv", "as_csv", is_flag=True, help="With --series: print comma-separated values.")
 @json_option
@@ -49,6 +57,7 @@ def detect(*, file: Path | None, series: Path | None, as_json: bool, **given: An
     """Choose between the two."""
     if (file is None) == (series is None):
         raise click.UsageError("give a FILE with --reference REF, or --series FILE")
+    _check_options(of_series=series is not None)
     show = Show(as_json=as_json)
     if series is not None:
         _detect_in_series(show, series, time=given["time"], value=given["value"], as_csv=given["as_csv"])
@@ -57,6 +66,16 @@ def detect(*, file: Path | None, series: Path | None, as_json: bool, **given: An
         raise click.UsageError("name what FILE is compared with: --reference REF, a table or a fitted reference")
     assert file is not None
     return _detect_in_table(show, file, given)
+
+
+def _check_options(*, of_series: bool) -> None:
+    """End with the name of an option that means nothing here, in place of ignoring it."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        named = option.name or ""
+        given = context.get_parameter_source(named) is ParameterSource.COMMANDLINE
+        if given and named not in SHARED and (named in OF_SERIES) is not of_series:
+            raise click.UsageError(f"{option.opts[0]} goes {'without' if of_series else 'with'} --series")
 
 
 def _detect_in_table(show: Show, file: Path, given: dict[str, Any]) -> Exit:

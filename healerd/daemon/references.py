@@ -202,8 +202,10 @@ def inputs_of(rows: Predictions) -> Mapping[str, Column]:
 def _profiled(rows: Predictions, window_s: float) -> ReferenceProfile:
     maps = fit(inputs_of(rows), scores=(OUTPUT,))
     numbers = window_starts(rows.at, window_s)
-    each = [profile(inputs_of(take(rows, numbers == number)), maps) for number in np.unique(numbers)]
-    return make_reference(maps, each)
+    windows = np.unique(numbers)
+    each = [profile(inputs_of(take(rows, numbers == number)), maps) for number in windows]
+    starts = [datetime.fromtimestamp(int(number) * window_s, tz=UTC) for number in windows]
+    return make_reference(maps, each, starts=starts, window_s=window_s)
 
 
 def _began(measurements: Iterable[Measurement]) -> datetime | None:

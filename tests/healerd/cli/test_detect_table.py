@@ -78,6 +78,8 @@ def test_a_stretch_of_time_can_be_fitted(call: Callable[..., Called], files: dic
         ((), "give a FILE with --reference REF, or --series FILE"),
         (("a.csv", "--series", "b.csv"), "give a FILE with --reference REF, or --series FILE"),
         (("a.csv",), "--reference REF"),
+        (("a.csv", "--reference", "b.csv", "--value", "x"), "--value goes with --series"),
+        (("--series", "b.csv", "--html", "x"), "--html goes without --series"),
         (("a.csv", "--reference", "b.csv"), "there is no file `b.csv`"),
     ],
 )

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from healerd.columns import Predictions
 from healerd.errors import Conflict, NotFound
 from healerd.model import Layer, Reference
 from healerd.profiles import reference_from_bytes
-from tests.healerd.daemon.loop import HOUR_S, NAME, ROWS, START, Loop
+from tests.healerd.daemon.loop import HOUR_S, NAME, ROWS, START, Loop, Sign
 
 WHY = "the campaign was planned"
 
@@ -102,3 +104,26 @@ def test_nothing_to_accept_is_a_conflict(loop: Loop) -> None:
         loop.core.accept(NAME, since=None, author="ada", reason=WHY)
     with pytest.raises(NotFound):
         loop.core.accept("nobody", since=None, author="ada", reason=WHY)
+
+
+def test_a_reference_of_the_daemon_knows_the_time_of_day(loop: Loop) -> None:
+    """A week of hourly rows that follow the day gives a reference with a season, kept in the store."""
+    rng, hours = np.random.Generator(np.random.Philox(3)), np.repeat(np.arange(24 * 7), 60)
+    x = 1.5 * np.sin(2 * np.pi * hours / 24) + rng.normal(size=len(hours))
+    label = (x > 0).astype(np.float64)
+    begin = np.datetime64(START.replace(tzinfo=None), "us") - np.timedelta64(14, "D")
+    rows = Predictions(
+        ids=np.array([f"day-{k}" for k in range(len(hours))], object),
+        at=begin + hours.astype("timedelta64[h]"),
+        version=np.full(len(hours), "daily", object),
+        output=label,
+        label=label,
+        features={"x": x, "z": rng.normal(size=len(hours))},
+    )
+    trained = {"trained_from_at": START - timedelta(days=20), "trained_to_at": START - timedelta(days=15)}
+    loop.core.add_version(NAME, Sign(1.0), name="daily", rows=rows, held_out=rows, **trained)
+    held = loop.core.store.find(Reference, pipeline=NAME, version="daily")[0]
+    kept = reference_from_bytes(loop.core.store.state(NAME, f"reference {held.id}"))
+    assert kept.seasons is not None
+    assert set(kept.seasons.features) >= {"x"}
+    assert "z" not in kept.seasons.features
