@@ -70,13 +70,15 @@ def survey(
     *,
     kinds: Mapping[str, Kind] | None = None,
     time: str | None = None,
+    label: str | None = None,
     label_time: str | None = None,
     ignored: Collection[str] = (),
     now: datetime | None = None,
 ) -> Survey:
     """Read a CSV or Parquet file. `kinds` are those the reference has; without it the file's own count.
 
-    `time` is when a row was predicted, `label_time` when its label became known. Times after `now` are a flaw.
+    `time` is when a row was predicted, `label_time` when its `label` became known: not asked for where that column is
+    absent. Times after `now` are a flaw.
 
     Raises:
         SourceError: the file is missing, empty, damaged, too wide or too large; a time does not parse; or, without
@@ -86,6 +88,7 @@ def survey(
         raise SourceError(f"there is no file `{path}`: name one CSV or Parquet file")
     texts = {name for name, kind in (kinds or {}).items() if kind == "categorical"} | {time, label_time}
     table = open_relation(path.name, path.parent, whole=True, texts=texts)
+    label_time = None if label is not None and label not in table.types else label_time
     named = [name for name in (time, label_time, *ignored) if name is not None]
     table.require(*named)
     _check_size(table)

@@ -17,7 +17,7 @@ from healerd.detectors.estimates import Estimate, calibrate, error_posterior, es
 from healerd.errors import ConfigError
 from healerd.model import Layer
 from healerd.offline.inspection.joint import Joint, absolute_error_guess, tell_apart
-from healerd.offline.inspection.options import InspectOptions
+from healerd.offline.inspection.options import Columns, InspectOptions
 from healerd.offline.inspection.reference import Fitted, fit_table, is_fitted, read_fitted
 from healerd.offline.inspection.rows import Cut, Stretch, Table, cut_of, part_of, stretches, table_of, taken
 from healerd.offline.inspection.walk import Alarm, Judged, Looked, Walk, estimate_of, judged, reference_of, walk
@@ -129,10 +129,13 @@ def inspect(options: InspectOptions) -> Inspection:
         options.file,
         kinds=fitted.kinds(names.label),
         time=names.time,
+        label=names.label if fitted.label_kind is not None else None,
         label_time=names.label_time,
         ignored=names.ignored,
         now=options.now,
     )
+    if fitted.label_kind is not None and names.label not in found.columns:
+        names = replace(names, label=None)  # what is to be judged has no labels yet
     table = table_of(found, names, others=options.rivals)
     cut = cut_of(
         timed=table.at is not None, window_s=options.window_s, window_rows=options.window_rows, default=fitted.cut
@@ -156,7 +159,7 @@ def inspect(options: InspectOptions) -> Inspection:
         to_at=None if table.at is None else aware(table.at[-1]).isoformat(),
         sha256=found.sha256,
         flaws=table.flaws,
-        notes=(*_notes(table, found.left_out, fitted, options, usual), *skipped),
+        notes=(*_notes(table, found.left_out, fitted, names, usual), *skipped),
         lost=counted.lost,
         new=counted.new,
         fitted=fitted,
@@ -358,10 +361,9 @@ def _error_of(fitted: Fitted) -> float | None:
 
 
 def _notes(
-    table: Table, left_out: Mapping[str, str], fitted: Fitted, options: InspectOptions, usual: Table | None
+    table: Table, left_out: Mapping[str, str], fitted: Fitted, names: Columns, usual: Table | None
 ) -> tuple[str, ...]:
     """What the reader must know to read the rest rightly."""
-    names = options.columns
     told = [*table.notes, *(f"column `{name}` was left out: {why}" for name, why in left_out.items())]
     if fitted.profile.windows == 1:
         told.append("the reference is a single window: what is usual from window to window is unknown, cycles alarm")

@@ -267,3 +267,17 @@ def test_a_daily_cycle_is_held_against_its_hour(tmp_path: Path) -> None:
     found = look(usual, tmp_path, rows(7, 7, 2), Columns(time="time"), window_s=3600.0)
     assert not found.alarms
     assert any("`load` (time of the day)" in note for note in found.notes)
+
+
+def test_a_file_without_the_label_column_is_a_file_without_labels(reference: Path, tmp_path: Path) -> None:
+    """The reference is labelled and the file is not yet: the error is estimated, by a table or a fitted reference."""
+    rows = served(20, start=30, seed=2, shift=10.0)
+    del rows["label"]
+    path = tmp_path / "usual.reference"
+    path.write_bytes(fitted_to_bytes(fit_reference(FitOptions(file=reference, columns=NAMES))))
+    for usual in (reference, path):
+        found = look(usual, tmp_path, rows)
+        assert found.estimate.value < found.fitted.error.error - 0.03
+        assert found.posterior is None
+        assert found.lost == found.new == ()
+        assert any("no labels" in note for note in found.notes)
