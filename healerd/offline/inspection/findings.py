@@ -14,7 +14,7 @@ from healerd.detectors import DetectionSettings, promise
 from healerd.detectors.course import Course, course
 from healerd.detectors.diagnosis import Change, FeatureChange, diagnose, shift_kind
 from healerd.detectors.estimates import Estimate, calibrate, error_posterior, estimate_error
-from healerd.errors import ConfigError
+from healerd.errors import ConfigError, SourceError
 from healerd.model import Layer
 from healerd.offline.inspection.joint import Joint, absolute_error_guess, tell_apart
 from healerd.offline.inspection.options import Columns, InspectOptions
@@ -137,6 +137,11 @@ def inspect(options: InspectOptions) -> Inspection:
     if fitted.label_kind is not None and names.label not in found.columns:
         names = replace(names, label=None)  # what is to be judged has no labels yet
     table = table_of(found, names, others=options.rivals)
+    if not set(table.inputs) & set(fitted.profile.maps.features):
+        known = ", ".join(map("`{}`".format, fitted.profile.maps.features))
+        raise SourceError(
+            f"`{options.file}` has no column of the reference, which knows {known}: compare like with like"
+        )
     cut = cut_of(
         timed=table.at is not None, window_s=options.window_s, window_rows=options.window_rows, default=fitted.cut
     )
