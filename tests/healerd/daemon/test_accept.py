@@ -10,7 +10,7 @@ import pytest
 
 from healerd.columns import Predictions
 from healerd.errors import Conflict, NotFound
-from healerd.model import Layer, Reference
+from healerd.model import Layer, Measurement, Reference
 from healerd.profiles import reference_from_bytes
 from tests.healerd.daemon.loop import HOUR_S, NAME, ROWS, START, Loop, Sign
 
@@ -29,6 +29,11 @@ def drifts(loop: Loop) -> bool:
     mark = loop.core.store.watermark(NAME)
     told = [m for m in loop.core.store.measurements(NAME, mark) if m.layer is Layer.DRIFT and m.subject is None]
     return any(one.alarm for one in told)
+
+
+def harm(loop: Loop) -> Measurement:
+    told = loop.core.store.measurements(NAME, loop.core.store.watermark(NAME))
+    return next(one for one in told if one.layer is Layer.HARM and one.log_limit is not None)
 
 
 def newest(loop: Loop) -> Reference:
@@ -79,6 +84,18 @@ def test_s12_no_number_of_acceptances_moves_the_error(loop: Loop) -> None:
         )
     told = [m for m in loop.core.store.measurements(NAME, loop.core.store.watermark(NAME)) if m.layer is Layer.HARM]
     assert any(one.effect is not None and one.effect > 0.5 for one in told)
+
+
+def test_s12_accepting_inputs_silences_no_harm(loop: Loop) -> None:
+    """Evidence that the model errs more goes on after the inputs were accepted: it does not begin from nothing."""
+    loop.play(3)
+    loop.play(3, turned=True, moved=1.0)
+    told = [harm(loop)]
+    loop.core.accept(NAME, since=None, author="ada", reason=WHY)
+    loop.play(1, turned=True, moved=1.0)
+    told.append(harm(loop))
+    assert [one.alarm for one in told] == [True, True]
+    assert told[1].since_at == told[0].since_at
 
 
 def test_s13_bad_windows_are_never_accepted(loop: Loop) -> None:
