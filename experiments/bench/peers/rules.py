@@ -3,10 +3,10 @@
     python rules.py < question.json > answer.json
 
 The question holds the `engine`, `rules` (which actions each forbids, and the triples fact, comparison, bound of which
-all must hold), `actions`, `rows` (a fact that is absent is unknown) and `seconds` to spend at least. A rule forbids unless its
-condition is definitely false. The answer holds who may act per row and action, CPU seconds a decision, and those of
-one round of a fixed loop, measured in between, by which the two processes are made comparable. Each engine is called
-in the way that is kindest to it: policies parsed once, rows converted beforehand, one call for all that it can take.
+all must hold), `actions`, `rows` (a fact that is absent is unknown) and `seconds` to spend at least. A rule forbids
+unless its condition is definitely false. The answer holds who may act per row and action, CPU seconds a decision, and
+those of one round of a fixed loop, measured in between, by which the two processes are made comparable. Each engine is
+called in the way that is kindest to it: policies parsed once, rows converted beforehand, one call for all it can take.
 It must never need anything but the standard library and the one engine.
 """
 
