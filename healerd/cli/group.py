@@ -37,6 +37,10 @@ SECTIONS: Sections = {
     "Check": {
         "rules": ("rules:rules", "Check, test, prove and compare rule files, explain a verdict, or count what fired."),
         "audit": ("audit:audit", "Verify the record of everything that happened, or search it."),
+        "replay": (
+            "replay:replay",
+            "Decide again every recorded decision, from its trace and the rules then in force.",
+        ),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
     "Try": {

@@ -6,7 +6,7 @@ It never writes, and a file that cannot be read is a finding, not an exception.
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,7 +149,7 @@ class Reader:
 
     def _import(self, statement: tree.Import, module: Module, path: Path) -> None:
         alias = statement.alias.text if statement.alias else ""
-        target = find_import(statement.target, path.parent)
+        target = find_import(statement.target, path.parent, self.drafts)
         folder = path.parent.absolute()
         self.trail.imports.append((statement.target, str(folder), _found(statement.target, folder)))
         if target is None:
@@ -223,13 +223,17 @@ def absolute(path: Path) -> Path:
         return path.absolute()
 
 
-def find_import(target: str, folder: Path) -> Path | None:
-    """`x.heal` beside the importing file, then `01_x.heal` there, then the shipped pack `x`."""
+def find_import(target: str, folder: Path, drafts: Collection[str] = ()) -> Path | None:
+    """`x.heal` beside the importing file, then `01_x.heal` there, then the shipped pack `x`.
+
+    What lies in `drafts`, absolute paths, is there whether or not a disk holds it.
+    """
     if not target or "\0" in target or Path(target).is_absolute():
         return None
     beside = folder / (target if target.endswith(".heal") else f"{target}.heal")
-    candidates = [beside, *_numbered(beside), PACKS / f"{Path(target).name}.heal"]
-    return next((path for path in candidates if _is_file(path)), None)
+    numbered = [Path(draft) for draft in sorted(drafts) if _is_numbered(Path(draft), beside)]
+    candidates = [beside, *_numbered(beside), *numbered, PACKS / f"{Path(target).name}.heal"]
+    return next((path for path in candidates if str(absolute(path)) in drafts or _is_file(path)), None)
 
 
 def _found(target: str, folder: Path) -> str:
@@ -247,9 +251,14 @@ def _digest(path: Path) -> str:
 def _numbered(path: Path) -> Iterable[Path]:
     """Files in reading order are often numbered; the number is no part of the name."""
     try:
-        return sorted(p for p in path.parent.glob("[0-9]*_*.heal") if p.name.split("_", 1)[1] == path.name)
+        return sorted(p for p in path.parent.glob("[0-9]*_*.heal") if p.name.partition("_")[2] == path.name)
     except (OSError, ValueError):
         return []
+
+
+def _is_numbered(path: Path, plain: Path) -> bool:
+    number, _, name = path.name.partition("_")
+    return number[:1].isdigit() and name == plain.name and path.parent == absolute(plain).parent
 
 
 def _is_file(path: Path) -> bool:
