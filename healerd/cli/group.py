@@ -39,7 +39,7 @@ SECTIONS: Sections = {
         "audit": ("audit:audit", "Verify the record of everything that happened, or search it."),
         "replay": (
             "replay:replay",
-            "Decide again every recorded decision, from its trace and the rules then in force.",
+            "Decide every recorded decision again.",
         ),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
