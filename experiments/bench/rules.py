@@ -11,12 +11,10 @@ import json
 import operator
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.environments import ask, environment
 from healerd_rules import FactDecl, Inputs, RuleSet, Schema, SignalState, core, evaluate, load_text
 from healerd_rules.compiling import compile_columns, compile_scalar, make_table, row_of, stack
 from healerd_rules.program import CompiledRule
@@ -227,7 +226,7 @@ def _joined(parts: list[Closure], *, absorbing: bool) -> Closure:
 
 def _against_peers(policy: Policy) -> list[dict[str, Any]]:
     """The generated function against each peer; a peer that cannot be had is skipped with a line that says so."""
-    environment, reason = _environment()
+    python, unavailable = environment("peers", list(PEERS.values()))
     scalar = compile_scalar(policy.ruleset)
     rows = [row_of(scalar.layout, policy.inputs(row), SignalState()) for row in range(1000)]
     sures = (SURE,) * len(scalar.layout.actions)
@@ -236,9 +235,9 @@ def _against_peers(policy: Policy) -> list[dict[str, Any]]:
     lines = []
     for name in PEERS:
         bench = f"rules: generated function, {RULES} rules"
-        answer = None if environment is None else _ask(environment, name, policy)
+        answer, reason = (None, unavailable) if python is None else ask(python, SCRIPT, _question(name, policy))
         if answer is None:
-            skipped = {"bench": bench, "peer": name, "skipped": reason or "it did not answer", "held": None}
+            skipped = {"bench": bench, "peer": name, "skipped": reason, "held": None}
             print(json.dumps(skipped), flush=True)
             lines.append(skipped)
             continue
@@ -249,32 +248,9 @@ def _against_peers(policy: Policy) -> list[dict[str, Any]]:
     return lines
 
 
-def _environment() -> tuple[Path | None, str]:
-    """The peers' Python, installed once into a cache folder outside the tree; None with the reason why not."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    place = Path(home) / "healerd-bench" / f"peers-{sys.version_info.major}.{sys.version_info.minor}"
-    python, wanted = place / "bin" / "python", " ".join(PEERS.values())
-    stamp = place / "installed"
-    if python.exists() and stamp.exists() and stamp.read_text() == wanted:
-        return python, ""
-    shutil.rmtree(place, ignore_errors=True)
-    venv.create(place, with_pip=False)
-    pip = shutil.which("python3", path=os.defpath) or shutil.which("python3") or sys.executable
-    for installer in (sys.executable, pip):
-        command = [installer, "-m", "pip", "--python", str(python), "install", "--quiet", *PEERS.values()]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            stamp.write_text(wanted)
-            return python, ""
-    return None, "the peers could not be installed: " + (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-
-
-def _ask(python: Path, name: str, policy: Policy) -> dict[str, Any] | None:
+def _question(name: str, policy: Policy) -> dict[str, Any]:
     rows = [policy.facts(row) for row in range(PEER_ROWS)]
-    question = {"rules": policy.rules, "actions": ACTIONS, "rows": rows, "seconds": 1.0}
-    command = [str(python), str(SCRIPT), name]
-    told = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=False)
-    return json.loads(told.stdout) if told.returncode == 0 else None
+    return {"engine": name, "rules": policy.rules, "actions": ACTIONS, "rows": rows, "seconds": 1.0}
 
 
 def _loop() -> None:

@@ -37,10 +37,15 @@ SECTIONS: Sections = {
     "Check": {
         "rules": ("rules:rules", "Check, test, prove and compare rule files, explain a verdict, or count what fired."),
         "audit": ("audit:audit", "Verify the record of everything that happened, or search it."),
+        "replay": (
+            "replay:replay",
+            "Decide every recorded decision again.",
+        ),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
     "Try": {
-        "detect": ("detect:detect", "Score each point of a numeric series by those before it."),
+        "detect": ("detect:detect", "Report what changed in a table, or score the points of a series."),
+        "reference": ("reference:reference", "Fit what files are compared with, and show it."),
         "try": ("offline:try_", "Run the whole loop over a table of your own, offline."),
         "demo": ("offline:demo", "Watch the whole loop on a year of real flights."),
     },

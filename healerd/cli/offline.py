@@ -3,13 +3,13 @@
 Here `--json` takes a file: what these two print is a story for people.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from healerd.cli.exits import Exit
+from healerd.cli.options import Moment, WindowLength
 
 __all__ = ["demo", "try_"]
 
@@ -20,35 +20,6 @@ html_file = click.option("--html", type=click.Path(path_type=Path), metavar="OUT
 state_folder = click.option(
     "--state", type=click.Path(path_type=Path), metavar="DIR", help="Keep everything in this folder [default: nothing]."
 )
-
-
-class WindowLength(click.ParamType[float]):
-    """A duration such as `30m` or `1d`, as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it, or say what one looks like."""
-        from healerd.config import parse_duration
-
-        try:
-            return float(parse_duration(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Moment(click.ParamType[datetime]):
-    """An ISO date or time; without a zone it is UTC."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read it, or say what one looks like."""
-        try:
-            at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"expected a time such as 2013-03-01 or 2013-03-01T12:00, got `{value}`", param, ctx)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 @click.command("try", help="Run the whole loop over a table of your own, offline.")

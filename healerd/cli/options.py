@@ -3,9 +3,10 @@
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,7 +15,11 @@ from healerd.client import Client
 from healerd.errors import ConfigError
 
 __all__ = [
+    "Moment",
+    "WindowLength",
     "attached",
+    "columns_of",
+    "columns_options",
     "default_config",
     "ids_option",
     "is_interactive",
@@ -27,11 +32,43 @@ __all__ = [
     "reason_or_ask",
 ]
 
+if TYPE_CHECKING:
+    from healerd.offline.inspection import Columns
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG = "healerd.toml"
 COMPLETION_S = 0.3
 """Longer than this, a completion is worse than none."""
+
+
+class WindowLength(click.ParamType[float]):
+    """A duration such as `30m` or `1d`, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it, or say what one looks like."""
+        from healerd.config import parse_duration
+
+        try:
+            return float(parse_duration(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO date or time; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read it, or say what one looks like."""
+        try:
+            at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"expected a time such as 2013-03-01 or 2013-03-01T12:00, got `{value}`", param, ctx)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def json_option(f: F) -> F:
@@ -66,6 +103,36 @@ def attached(f: Callable[..., Any]) -> Callable[..., Any]:
 def reason_option(f: F) -> F:
     """Add --reason."""
     return click.option("--reason", help="Why, in a few words; kept in the record.")(f)
+
+
+def columns_options(f: F) -> F:
+    """Add what the columns of a table are, and how it is cut into windows."""
+    for option in reversed(_COLUMNS):
+        f = option(f)
+    return f
+
+
+def columns_of(given: Mapping[str, Any]) -> "Columns":
+    """Take the columns out of what `columns_options` gave."""
+    from healerd.offline.inspection import Columns  # only for the verbs that read a table
+
+    ignored = tuple(given["ignore"])
+    return Columns(**{name: given[name] for name in _COLUMN_NAMES}, ignored=ignored)
+
+
+_COLUMN_NAMES = ("label", "prediction", "score", "time", "label_time", "id")
+_COLUMNS = (
+    click.option("--label", metavar="COLUMN", help="The truth, where it is known."),
+    click.option("--prediction", metavar="COLUMN", help="What the model said."),
+    click.option("--score", metavar="COLUMN", help="How sure the model was: a probability, a margin, any number."),
+    click.option("--time", metavar="COLUMN", help="When a row was served [default: rows in the file's order]."),
+    click.option("--label-time", metavar="COLUMN", help="When a label became known."),
+    click.option("--id", metavar="COLUMN", help="What tells a row from its copy."),
+    click.option("--ignore", metavar="COLUMN", multiple=True, help="Leave a column out; may be given again."),
+    click.option("--loss", metavar="LOSS", help='When a prediction is wrong: zero-one, "relative 10%", "absolute 5".'),
+    click.option("--window", "window_s", type=WindowLength(), help="Length of a window, as in 1h [default: 1d]."),
+    click.option("--window-rows", type=click.IntRange(min=1), help="Rows of a window, without times [default: 1000]."),
+)
 
 
 def ids_option(f: F) -> F:

@@ -33,6 +33,7 @@ from healerd.model import (
     Decision,
     Intent,
     Pause,
+    Reference,
     Stage,
     StageChange,
     Version,
@@ -271,6 +272,26 @@ class Core:
                 raise Conflict(f"`{pipeline}` stays in stage `{now}`: {change}")
             tx.put(change, actor=author)
         return change
+
+    def accept(self, pipeline: str, *, since: datetime | None, author: str, reason: str) -> Reference:
+        """Take a change of the inputs as expected: the newest good windows are what the active version is held against.
+
+        The error it is held against does not move (SAFETY S12). Raises NotFound, Conflict.
+        """
+        found = self._pipeline(pipeline)
+        if found.active is None:
+            raise Conflict(f"`{pipeline}` serves no version: there is nothing to hold against a reference")
+        before = self._references.of(found, found.active, self._clock.now())
+        held = self._references.accepted(found, found.active, self._clock.now(), since=since)
+        said = {
+            "reference": held.reference.id,
+            "instead_of": None if before is None else before.reference.id,
+            "reason": reason,
+        }
+        with self.store.transaction() as tx:
+            held.write(tx, actor=author)
+            tx.note("accepted", said, pipeline=pipeline, actor=author)
+        return held.reference
 
     def resolve(self, intent_id: str, *, took_effect: bool, author: str, reason: str) -> Intent:
         """Take a person's word on an intent whose effect nobody could tell. Raises NotFound, Conflict."""

@@ -8,6 +8,7 @@ is never refused for being out of date (SAFETY S8: a veto before the deadline al
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from healerd.client.access import EVERYTHING
@@ -188,6 +189,20 @@ def _set_stage(core: Core, ask: Ask) -> Any:
     return core.set_stage(ask.on, _wanted_stage(ask), author=ask.person.name, roles=ask.person.roles, reason=ask.reason)
 
 
+def _accept(core: Core, ask: Ask) -> Any:
+    require_pipeline(ask.on, ask.pipelines)
+    since = None if ask.options.get("since") is None else _time(ask.options["since"])
+    return core.accept(ask.on, since=since, author=ask.person.name, reason=ask.reason)
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"`since` must be a time such as 2026-01-31T12:00Z, not `{text}`") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
 # everything
 
 
@@ -234,6 +249,13 @@ MUTATIONS = (
         needs=_stage_needs,
         revision=_stage_revision,
         act=_set_stage,
+    ),
+    Mutation(
+        path="/v1/pipelines/{on}/accept",
+        options=("since",),
+        needs=_always("approver"),
+        revision=_pipeline_revision,
+        act=_accept,
     ),
     Mutation(path="/v1/stop-all", at_once=True, needs=_always("operator"), revision=_unseen, act=_stop_all),
     Mutation(path="/v1/resume-all", needs=_always("approver"), revision=_everything_revision, act=_resume_all),

@@ -5,10 +5,11 @@ transaction each and may be called from another thread while a tick runs. `Recor
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from healerd.client.views import Reader
-from healerd.model import AnswerKind, Decision, Intent, Stage, StageChange
+from healerd.model import AnswerKind, Decision, Intent, Reference, Stage, StageChange
 
 __all__ = ["Core"]
 
@@ -66,6 +67,10 @@ class Core(Protocol):
 
     def set_stage(self, pipeline: str, stage: Stage, *, author: str, roles: Sequence[str], reason: str) -> StageChange:
         """Move a pipeline to another stage."""
+        ...
+
+    def accept(self, pipeline: str, *, since: datetime | None, author: str, reason: str) -> Reference:
+        """Take a change of the inputs as expected; the error a version is held against stays (SAFETY S12)."""
         ...
 
     def reload_rules(self) -> object:

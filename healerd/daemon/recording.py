@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from healerd.model import (
     Intent,
     IntentState,
     Pause,
+    Reference,
     Stage,
     StageChange,
 )
@@ -181,6 +182,24 @@ class RecordingCore:
         change = StageChange(pipeline=pipeline, stage=stage, at=at, author=author, reason=reason)
         self.store.put(change, actor=author)
         return change
+
+    def accept(self, pipeline: str, *, since: datetime | None, author: str, reason: str) -> Reference:
+        """Note the wish, and make a reference that holds nothing."""
+        self.calls.append(("accept", pipeline, since, author, reason))
+        now = self._clock.now()
+        reference = Reference(
+            id=f"reference-{self.store.head()[0]}",
+            pipeline=pipeline,
+            version="v1",
+            at=now,
+            error=0.0,
+            error_rows=0,
+            rows=0,
+            start_at=since or now,
+            end_at=now,
+        )
+        self.store.put(reference, actor=author)
+        return reference
 
     def reload_rules(self) -> object:
         """Note the wish."""

@@ -4,7 +4,7 @@ Must never let rows that trained a version judge it, nor let references ratchet 
 the first accepted one plus the tolerance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,8 +14,8 @@ from healerd.actions.evidence import newest, window_starts
 from healerd.columns import Column, Predictions, take
 from healerd.daemon.pipeline import Pipeline
 from healerd.detectors import Yardstick, make_yardstick, usual_error
-from healerd.errors import ActionError
-from healerd.model import Quality, Reference, Version, VersionKind
+from healerd.errors import ActionError, Conflict
+from healerd.model import Layer, Measurement, Quality, Reference, Version, VersionKind
 from healerd.profiles import (
     ErrorSummary,
     ReferenceProfile,
@@ -25,6 +25,7 @@ from healerd.profiles import (
     profile,
     reference_from_bytes,
     reference_to_bytes,
+    sd_max,
     summarise,
 )
 from healerd.segments.times import aware
@@ -34,8 +35,6 @@ __all__ = ["OUTPUT", "Held", "References", "inputs_of"]
 
 OUTPUT = "(output)"
 """The model's own output, profiled beside its inputs as a score."""
-ALIKE_MAX = 0.05
-"""Largest share of the errors' variance that windows may account for: rows of one window agree no more than that."""
 JUDGE_WINDOWS = 7
 """Newest windows a version never saw, on which its reference error is measured: one weekly cycle."""
 
@@ -53,11 +52,11 @@ class Held:
         """Whether the reference was made just now."""
         return bool(self.content)
 
-    def write(self, tx: Transaction) -> None:
+    def write(self, tx: Transaction, *, actor: str = "daemon") -> None:
         """Write a reference that was made just now."""
         if self.fresh:
-            tx.save_state(self.reference.pipeline, f"reference {self.reference.id}", self.content)
-            tx.put(self.reference)
+            tx.save_state(self.reference.pipeline, f"reference {self.reference.id}", self.content, actor=actor)
+            tx.put(self.reference, actor=actor)
 
 
 @dataclass(slots=True)
@@ -91,6 +90,45 @@ class References:
         if self._is_fallback(pipeline, version):  # a safe model has no error to be held against
             stand_in = replace(stand_in, error_rows=0)
         return Held(reference=stand_in, yardstick=self._yardstick(pipeline, last))
+
+    def accepted(self, pipeline: Pipeline, version: str, now: datetime, *, since: datetime | None = None) -> Held:
+        """Compare `version` from now on with the inputs of the newest good windows: a change that people expect.
+
+        The windows are those from `since` on, else since the evidence of the inputs' alarm began, else the newest
+        JUDGE_WINDOWS. Only the inputs move: the error that the version is held against stays what it was, so that
+        no number of acceptances lets it err more (SAFETY S12). Raises Conflict when there is nothing to accept.
+        """
+        mark, last = self.store.watermark(pipeline.name), self.of(pipeline, version, now)
+        if mark is None or last is None:
+            raise Conflict(f"`{pipeline.name}` has no reference and no judged window yet: there is nothing to accept")
+        start = since or _began(self.store.measurements(pipeline.name, mark))
+        start = start or mark - timedelta(seconds=JUDGE_WINDOWS * pipeline.settings.window)
+        rows, least = (
+            _good(pipeline, pipeline.rows(min(start, mark), mark, as_of=now)),
+            pipeline.settings.healing.rows_min,
+        )
+        if len(rows) < least:
+            raise Conflict(
+                f"{len(rows):,} rows of good windows since {start:%Y-%m-%d %H:%M}, a reference needs {least:,}: "
+                "wait for more windows, or name an earlier time with `--since`"
+            )
+        compared = _profiled(rows, pipeline.settings.window)
+        reference = replace(
+            last.reference,
+            id=f"{compared.id[:16]}-{version}",
+            version=version,
+            at=now,
+            rows=len(rows),
+            start_at=aware(rows.at.min()),
+            end_at=aware(rows.at.max()) + timedelta(microseconds=1),
+        )
+        if self.store.get(Reference, reference.id) is not None:
+            raise Conflict(f"`{reference.id}` is a reference of `{pipeline.name}` already: nothing has changed since")
+        return Held(
+            reference=reference,
+            yardstick=make_yardstick(compared, pipeline.detection),
+            content=reference_to_bytes(compared),
+        )
 
     def _newest(self, pipeline: Pipeline, **filters: str) -> Reference | None:
         found = self.store.find(Reference, pipeline=pipeline.name, order="-at", limit=1, **filters)
@@ -137,7 +175,7 @@ class References:
             at=at,
             error=min(error.error, cap),
             error_rows=error.rows,
-            error_sd=min(error.sd, _sd_max(error.error)),
+            error_sd=min(error.sd, sd_max(error.error)),
             error_windows=max(error.windows, 1),
             capped_from=error.error if error.error > cap else None,
             limit_max=1.0 if first_limit is None else min(1.0, first_limit + 2 * tolerance),
@@ -156,11 +194,6 @@ class References:
         return self._made[reference.id]
 
 
-def _sd_max(error: float) -> float:
-    """Bound what windows may differ by: a reference that drifts itself would otherwise excuse any drift."""
-    return float((ALIKE_MAX * error * (1 - error)) ** 0.5)
-
-
 def inputs_of(rows: Predictions) -> Mapping[str, Column]:
     """Give the columns that are profiled: the features, and the model's output."""
     return {**rows.features, OUTPUT: rows.output}
@@ -169,8 +202,24 @@ def inputs_of(rows: Predictions) -> Mapping[str, Column]:
 def _profiled(rows: Predictions, window_s: float) -> ReferenceProfile:
     maps = fit(inputs_of(rows), scores=(OUTPUT,))
     numbers = window_starts(rows.at, window_s)
-    each = [profile(inputs_of(take(rows, numbers == number)), maps) for number in np.unique(numbers)]
-    return make_reference(maps, each)
+    windows = np.unique(numbers)
+    each = [profile(inputs_of(take(rows, numbers == number)), maps) for number in windows]
+    starts = [datetime.fromtimestamp(int(number) * window_s, tz=UTC) for number in windows]
+    return make_reference(maps, each, starts=starts, window_s=window_s)
+
+
+def _began(measurements: Iterable[Measurement]) -> datetime | None:
+    """When the evidence of the alarms of the inputs and scores that stand began; None without an alarm."""
+    layers = (Layer.DRIFT, Layer.SCORE)
+    standing = [one for one in measurements if one.layer in layers and one.alarm and one.subject is None]
+    return min((one.since_at for one in standing if one.since_at is not None), default=None)
+
+
+def _good(pipeline: Pipeline, rows: Predictions) -> Predictions:
+    numbers = window_starts(rows.at, pipeline.settings.window)
+    starts = {int(n): datetime.fromtimestamp(int(n) * pipeline.settings.window, tz=UTC) for n in np.unique(numbers)}
+    good = [n for n, start in starts.items() if pipeline.quality(start) is Quality.GOOD]
+    return take(rows, np.isin(numbers, good))
 
 
 def _trusted(pipeline: Pipeline, rows: Predictions) -> Predictions:

@@ -46,12 +46,12 @@ class Look:
 
 def detect_drift(seen: Observation, state: State) -> tuple[tuple[Measurement, ...], State]:
     """Measure the inputs' drift: one measurement for the layer, then one for each feature."""
-    return _detect(seen, state, seen.yardstick.features, Layer.DRIFT)
+    return _detect(seen, state, seen.yardstick.at(Layer.DRIFT, seen.window.start_at), Layer.DRIFT)
 
 
 def detect_score_drift(seen: Observation, state: State) -> tuple[tuple[Measurement, ...], State]:
     """Measure the drift of the model's outputs and uncertainties, as `detect_drift` does for its inputs."""
-    return _detect(seen, state, seen.yardstick.scores, Layer.SCORE)
+    return _detect(seen, state, seen.yardstick.at(Layer.SCORE, seen.window.start_at), Layer.SCORE)
 
 
 def _detect(

@@ -32,10 +32,10 @@ def advance(cells: Logs, log_e: Logs, *, at_most: float) -> Logs:
 
 def log_mean(cells: Logs) -> float:
     """The logarithm of the mean of R over the cells, not below FLOOR."""
-    if cells.size == 0 or cells.max() <= 0:
+    top = float(cells.max()) if cells.size else 0.0
+    if top <= 0:
         return FLOOR
-    top = float(cells.max())
-    mean = float(np.mean(np.exp(cells - top) - math.exp(-top)))
+    mean = float((np.exp(cells - top) - math.exp(-top)).sum()) / cells.size
     return max(FLOOR, top + math.log(mean)) if mean > 0 else FLOOR
 
 

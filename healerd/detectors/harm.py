@@ -64,7 +64,7 @@ def error_limit(reference: Reference, settings: DetectionSettings) -> float | No
 
 def detect_harm(seen: Observation, state: State) -> tuple[tuple[Measurement, ...], State]:
     """Measure the error of the active version in the cohorts that matured, one step a cohort."""
-    key = [seen.reference.version, seen.reference.id]
+    key = _key(seen.reference)
     if state.get("key") != key:
         state = _fresh(key)
     own = sorted(
@@ -78,7 +78,17 @@ def detect_harm(seen: Observation, state: State) -> tuple[tuple[Measurement, ...
     return (_tell(seen, known, state),), state
 
 
-def _fresh(key: Sequence[str]) -> State:
+def _key(reference: Reference) -> list[Any]:
+    """What evidence is kept under: the version and the error it is held against, not the inputs it is compared with.
+
+    A person who accepts moved inputs gives the version another reference with the same error: what spoke against it
+    goes on speaking.
+    """
+    held = (reference.error, reference.error_rows, reference.error_sd, reference.error_windows, reference.limit_max)
+    return [reference.version, *held]
+
+
+def _fresh(key: Sequence[Any]) -> State:
     return {"key": list(key), "alarm": False, "cells": [0.0] * len(ODDS_RATIOS), "since": None}
 
 
@@ -95,11 +105,12 @@ def _step(cohort: Cohort, state: State, *, limit: float, seen: Observation) -> S
 
 
 def log_e_values(loss_sum: float, m: int, limit: float, error_sd: float) -> Logs:
-    """The logarithm of each alternative's e-value for one cohort."""
-    odds = ODDS_RATIOS * limit / (1 - limit)
-    harmful = odds / (1 + odds)
+    """The logarithm of each alternative's e-value for one cohort.
+
+    With odds r times those of p0, p1/p0 = r / (1 + (r - 1) p0) and (1 - p1)/(1 - p0) = 1 / (1 + (r - 1) p0).
+    """
     phi = 1 + m * error_sd**2 / (limit * (1 - limit))
-    gain = loss_sum * np.log(harmful / limit) + (m - loss_sum) * np.log((1 - harmful) / (1 - limit))
+    gain = loss_sum * np.log(ODDS_RATIOS) - m * np.log1p((ODDS_RATIOS - 1) * limit)
     return np.asarray(gain / phi)
 
 

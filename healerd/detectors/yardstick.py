@@ -4,13 +4,15 @@ Must never depend on a window.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from healerd.columns import Mask
 from healerd.detectors.settings import DetectionSettings
+from healerd.model import Layer
 from healerd.profiles.counts import Tally
 from healerd.profiles.maps import CellMap, NumberMap
 from healerd.profiles.places import Places, places
@@ -59,6 +61,14 @@ class Yardstick:
     reference: ReferenceProfile
     features: tuple[FeatureYardstick, ...]
     scores: tuple[FeatureYardstick, ...]
+    settings: DetectionSettings
+
+    def at(self, layer: Layer, start_at: datetime) -> tuple[FeatureYardstick, ...]:
+        """What inputs (or scores) of the window that starts then are held against: those with a season by theirs."""
+        own = self.scores if layer is Layer.SCORE else self.features
+        if self.reference.seasons is None:
+            return own
+        return tuple(_in_season(one, self.reference, self.settings, start_at) for one in own)
 
 
 def make_yardstick(reference: ReferenceProfile, settings: DetectionSettings) -> Yardstick:
@@ -70,6 +80,7 @@ def make_yardstick(reference: ReferenceProfile, settings: DetectionSettings) -> 
         reference=reference,
         features=tuple(one for name, one in made.items() if name not in maps.scores),
         scores=tuple(one for name, one in made.items() if name in maps.scores),
+        settings=settings,
     )
 
 
@@ -94,6 +105,36 @@ def _feature(name: str, reference: ReferenceProfile, settings: DetectionSettings
         margin=margin + settings.drift_tolerance,
         grown=_bounds(cell_map, quartiles, factor, margin) if numeric else None,
         shrunk=_bounds(cell_map, quartiles, 1 / factor, margin) if numeric else None,
+    )
+
+
+def _in_season(
+    one: FeatureYardstick, reference: ReferenceProfile, settings: DetectionSettings, at: datetime
+) -> FeatureYardstick:
+    """The same feature against the reference's rows of the same time of day or week.
+
+    Each group is a reference of its own in the union bound. Its few windows differ by what is left of their variance,
+    so its rows count as n / phi.
+    """
+    seasons = reference.seasons
+    assert seasons is not None
+    cells = seasons.cells(one.name, at, one.cell_map.size)
+    n = 0 if cells is None else int(cells.sum())
+    if cells is None or n == 0:
+        return one
+    season = seasons.features[one.name]
+    of = places(one.cell_map, cells, watched_in=one.cells)
+    left = max(left / proxy for left, proxy in zip(season.place_vars[:2], of.proxy[:2].tolist(), strict=True))
+    phi = 1 + n / season.windows * left
+    tests = len(reference.maps.features) * settings.references_per_year * len(season.slots)
+    return replace(
+        one,
+        cells=cells,
+        n=n,
+        places=of,
+        shares=cumulative(cells),
+        habit=replace(one.habit, place_vars=season.place_vars),
+        margin=margin_of(max(1, int(n / phi)), tests, settings.delta) + settings.drift_tolerance,
     )
 
 

@@ -71,6 +71,12 @@ class TabularModel:
             self._answered.update(zip(fresh, out.tolist(), strict=True))
         return np.array([self._answered[key] for key in keys], dtype=np.object_ if self.text else np.float64)
 
+    def chances(self, features: Mapping[str, Column]) -> Matrix:
+        """Give the n probabilities of the last class, of an estimator that knows them."""
+        with _one_thread():
+            found: Matrix = self.estimator.predict_proba(_matrix(features, self.codes, one_hot=self.one_hot))[:, -1]
+        return found
+
 
 def task_of(label: Column) -> Task:
     """Tell a class from a quantity: text and few whole numbers are classes."""

@@ -9,31 +9,18 @@ import numpy as np
 from healerd.columns import Column
 from healerd.offline.baselines import Line
 from healerd.offline.contract import EventKind, EventRecord, Report
+from healerd.offline.drawing import BOTTOM, COLOURS, HEIGHT, OURS, TOP, curve, grid, page, plot, table, x_of
 from healerd.offline.story import counted
 from healerd.offline.stream import Stream
 from healerd.segments.times import naive
 
 __all__ = ["report_page"]
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 960, 320, 48, 12, 28
 POINTS_MAX = 60
 """Points of a curve; a year of days is then a point a week."""
 WEEK = 7
-COLOURS = ("#8a8f98", "#c08a3e", "#5b8fb9", "#7a6ea8", "#a05a5a")
-OURS = "#1f8a5b"
 MARKS = {"promote": "#1f8a5b", "rollback": "#d1495b", "fallback": "#edae49", "return": "#3b7dd8", "undo": "#7a3b8f"}
 """The colour of each action that changes which model serves."""
-
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-table { border-collapse: collapse; width: 100%; font-size: .92em }
-th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
-svg { width: 100%; height: auto } svg text { fill: currentColor; font-size: 11px }
-.note { opacity: .75 } .ours { font-weight: 600 }
-"""
 
 
 def report_page(report: Report, lines: Sequence[Line], stream: Stream, *, story: Sequence[str] = ()) -> str:
@@ -54,25 +41,21 @@ def report_page(report: Report, lines: Sequence[Line], stream: Stream, *, story:
         _events(report.events),
         f'<p class="note">sha256 of the data: {escape(data.sha256)}. Made in {report.seconds:.0f} s.</p>',
     )
-    body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f"<title>healerd: {escape(stream.path.name)}</title>\n<style>{STYLE}</style></head>\n"
-        f"<body>\n{body}\n</body></html>\n"
-    )
+    return page(f"healerd: {stream.path.name}", parts)
 
 
 def _plot(lines: Sequence[Line], events: Sequence[EventRecord], stream: Stream) -> str:
     curves = [_points(line, stream) for line in lines]
     known = np.concatenate(curves)
-    low = 0.1 * np.floor(10 * np.nanmin(known)) if np.isfinite(known).any() else 0.0
-    parts = [*_grid(float(low)), *_marks(events, stream), *_months(stream)]
+    low = float(0.1 * np.floor(10 * np.nanmin(known))) if np.isfinite(known).any() else 0.0
+    span = low, max(1.0, low + 0.1)
+    lined = grid(np.arange(low, 1.001, 0.1).tolist(), *span, said=lambda value: f"{value:.0%}")
+    parts = [*lined, *_marks(events, stream), *_months(stream)]
     for number, values in enumerate(curves):
         ours = number == len(curves) - 1
         colour = OURS if ours else COLOURS[number % len(COLOURS)]
-        path = _path(values, float(low))
-        parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{2.5 if ours else 1.2}"/>')
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="quality over time">{"".join(parts)}</svg>'
+        parts.append(curve(values, *span, colour=colour, width=2.5 if ours else 1.2))
+    return plot(parts, label="quality over time")
 
 
 def _points(line: Line, stream: Stream) -> Column:
@@ -87,29 +70,8 @@ def _points(line: Line, stream: Stream) -> Column:
     return np.where(rows > 0, 1.0 - wrong / np.maximum(rows, 1), np.nan)
 
 
-def _path(values: Column, low: float) -> str:
-    steps: list[str] = []
-    for place, value in enumerate(values):
-        if not np.isfinite(value):
-            continue
-        x = LEFT + (place + 0.5) / len(values) * (WIDTH - LEFT)
-        steps.append(f"{'L' if steps else 'M'}{x:.1f} {_y(float(value), low):.1f}")
-    return "".join(steps)
-
-
-def _y(value: float, low: float) -> float:
-    return TOP + (1.0 - value) / max(1.0 - low, 0.1) * (HEIGHT - TOP - BOTTOM)
-
-
 def _x(at: datetime, stream: Stream) -> float:
-    share = (at - stream.start_at) / (stream.end_at - stream.start_at)
-    return LEFT + share * (WIDTH - LEFT)
-
-
-def _grid(low: float) -> Iterator[str]:
-    for value in np.arange(low, 1.001, 0.1):
-        y = _y(float(value), low)
-        yield f'<path d="M{LEFT} {y:.1f}H{WIDTH}" stroke="var(--line)"/><text x="4" y="{y + 4:.1f}">{value:.0%}</text>'
+    return x_of((at - stream.start_at) / (stream.end_at - stream.start_at))
 
 
 def _months(stream: Stream) -> Iterator[str]:
@@ -148,21 +110,13 @@ def _legend(lines: Sequence[Line]) -> str:
 def _results(report: Report) -> str:
     rows = [(each.name, each.quality, each.retrains) for each in report.baselines]
     rows.append(("healerd", report.healerd.quality, report.healerd.retrains))
-    cells = "".join(
-        f"<tr{' class=ours' if name == 'healerd' else ''}><td>{escape(name)}</td>"
-        f'<td class="n">{quality:.1%}</td><td class="n">{retrains}</td></tr>'
-        for name, quality, retrains in rows
-    )
-    head = f'<th></th><th class="n">{escape(report.metric.name)}</th><th class="n">retrains</th>'
-    return f"<table><tr>{head}</tr>{cells}</table>"
+    cells = [(name, f"{quality:.1%}", str(retrains)) for name, quality, retrains in rows]
+    return table(("", report.metric.name, "retrains"), cells, numbers=(1, 2), ours=(len(cells) - 1,))
 
 
 def _events(events: Sequence[EventRecord]) -> str:
-    cells = "".join(
-        f"<tr><td>{escape(event.at[:16].replace('T', ' '))}</td><td>{escape(event.kind.value)}</td>"
-        f"<td>{escape(event.action or '')}</td><td>{escape(event.outcome or '')}</td>"
-        f"<td>{escape(event.reason)}</td></tr>"
+    rows = [
+        (event.at[:16].replace("T", " "), event.kind.value, event.action or "", event.outcome or "", event.reason)
         for event in events
-    )
-    head = "".join(f"<th>{name}</th>" for name in ("at (UTC)", "what", "action", "outcome", "why"))
-    return f"<table><tr>{head}</tr>{cells}</table>"
+    ]
+    return table(("at (UTC)", "what", "action", "outcome", "why"), rows)

@@ -4,7 +4,7 @@ Pure. Must never keep a row, read a clock or touch a disk.
 """
 
 from healerd.profiles.counts import Counts, Profile, from_bytes, merge, profile, to_bytes
-from healerd.profiles.losses import ErrorSummary, Loss, losses, parse_loss, pool_sd, summarise
+from healerd.profiles.losses import ErrorSummary, Loss, losses, parse_loss, pool_sd, sd_max, summarise
 from healerd.profiles.maps import (
     CELLS,
     Maps,
@@ -53,6 +53,7 @@ __all__ = [
     "quantiles",
     "reference_from_bytes",
     "reference_to_bytes",
+    "sd_max",
     "spreads",
     "summarise",
     "to_bytes",

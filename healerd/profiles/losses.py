@@ -14,7 +14,10 @@ import numpy.typing as npt
 from healerd.columns import Column, is_missing, kind_of
 from healerd.errors import ConfigError, SourceError
 
-__all__ = ["ErrorSummary", "Loss", "Losses", "losses", "parse_loss", "pool_sd", "summarise"]
+__all__ = ["ErrorSummary", "Loss", "Losses", "losses", "parse_loss", "pool_sd", "sd_max", "summarise"]
+
+ALIKE_MAX = 0.05
+"""Largest share of the errors' variance that windows may account for: rows of one window agree no more than that."""
 
 Losses: TypeAlias = npt.NDArray[np.float64]
 
@@ -108,3 +111,8 @@ def pool_sd(summaries: Iterable[ErrorSummary]) -> float:
     pairs = [(one.windows - 1, one.sd**2) for one in summaries if one.windows > 1]
     free = sum(windows for windows, _ in pairs)
     return float(sum(windows * variance for windows, variance in pairs) / free) ** 0.5 if free else 0.0
+
+
+def sd_max(error: float) -> float:
+    """Bound what windows may differ by: a reference that drifts itself would otherwise excuse any drift."""
+    return float((ALIKE_MAX * error * (1 - error)) ** 0.5)

@@ -84,11 +84,16 @@ class NumberMap:
         """Give each value, NaN excepted, its cell."""
         low, per_unit = self._slope()
         with np.errstate(over="ignore"):
-            place = (self._coordinate(values) - low) * per_unit + OUTER
-        found: Cells = np.clip(place, 1, CELLS + OUTER).astype(np.intp)
-        far = self.far
+            place = self._coordinate(values) - low
+            place *= per_unit
+        place += OUTER
+        far, top = self.far, CELLS + OUTER
+        if self.scale == "linear" and values.size and place.min() >= OUTER - far and place.max() <= top + far:
+            # Nothing is far off, which is the rule: three passes less.
+            return np.clip(place, 1, top, out=place).astype(np.intp)
+        found: Cells = np.clip(place, 1, top).astype(np.intp)
         found[(place < OUTER - far) | (values == -np.inf)] = 0
-        found[(place > CELLS + OUTER + far) | (values == np.inf)] = CELLS + OUTER + 1
+        found[(place > top + far) | (values == np.inf)] = top + 1
         return found
 
     def edges(self, at: Cells | None = None) -> Values:

@@ -31,13 +31,13 @@ class Places:
     proxy: Shares
 
 
-def places(cell_map: CellMap, cells: Tally) -> Places:
-    """Make the places of a feature from its reference counts.
+def places(cell_map: CellMap, cells: Tally, *, watched_in: Tally | None = None) -> Places:
+    """Make the places of a feature from its reference counts; the names watched are the commonest of `watched_in`.
 
     Location and spread are means of a uniform over a cell's ranks, with proxy 1/12. A name's place is 1 in its cell and
     0 elsewhere, with proxy 1/4 (Hoeffding, 1963).
     """
-    watched = _commonest(cells) if isinstance(cell_map, NameMap) else []
+    watched = _commonest(cells if watched_in is None else watched_in) if isinstance(cell_map, NameMap) else []
     names = np.zeros((len(watched), len(cells)))
     names[np.arange(len(watched)), watched] = 1.0
     n = max(int(cells.sum()), 1)

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import reduce
 from typing import Any
 
@@ -19,6 +20,7 @@ from healerd.profiles.counts import Counts, Profile, Tally, from_bytes, merge, t
 from healerd.profiles.maps import CellMap, Maps, NameMap, NumberMap, maps_from_json, maps_to_json
 from healerd.profiles.places import Places, places
 from healerd.profiles.ranks import quantiles
+from healerd.profiles.seasons import Seasons, fit_seasons, seasons_from_json, seasons_to_json
 
 __all__ = [
     "QUARTILES",
@@ -59,7 +61,10 @@ class Habit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReferenceProfile:
-    """The frozen reference: cell maps, merged counts, a habit a feature, and the fewest and most rows of a window."""
+    """The frozen reference: cell maps, merged counts, a habit a feature, and the fewest and most rows of a window.
+
+    `seasons` holds the features whose law follows the time of day or of the week, where the history shows it.
+    """
 
     maps: Maps
     whole: Profile
@@ -67,6 +72,7 @@ class ReferenceProfile:
     windows: int
     rows_fewest: int
     rows_most: int
+    seasons: Seasons | None = None
 
     @property
     def id(self) -> str:
@@ -74,8 +80,16 @@ class ReferenceProfile:
         return hashlib.sha256((_head(self) + self.whole.id).encode()).hexdigest()
 
 
-def make_reference(maps: Maps, windows: Sequence[Profile]) -> ReferenceProfile:
+def make_reference(
+    maps: Maps,
+    windows: Sequence[Profile],
+    *,
+    starts: Sequence[datetime] = (),
+    window_s: float | None = None,
+) -> ReferenceProfile:
     """Merge the reference's windows, in order of time, and learn their habits; one window is enough, more are better.
+
+    With the `starts` of the windows and their length, features that have a season get a reference for each time of it.
 
     Raises ValueError when there is no window.
     """
@@ -94,6 +108,7 @@ def make_reference(maps: Maps, windows: Sequence[Profile]) -> ReferenceProfile:
         windows=len(windows),
         rows_fewest=min(rows),
         rows_most=max(rows),
+        seasons=fit_seasons(maps, whole, windows, starts, window_s) if window_s and starts else None,
     )
 
 
@@ -201,13 +216,15 @@ def _variances(found: Places, windows: Sequence[Counts]) -> tuple[float, ...]:
 
 
 def _head(reference: ReferenceProfile) -> str:
-    head = {
+    head: dict[str, Any] = {
         "maps": maps_to_json(reference.maps),
         "habits": {name: asdict(habit) for name, habit in reference.habits.items()},
         "windows": reference.windows,
         "rows_fewest": reference.rows_fewest,
         "rows_most": reference.rows_most,
     }
+    if reference.seasons is not None:
+        head["seasons"] = seasons_to_json(reference.seasons)
     return json.dumps(head, allow_nan=False, separators=(",", ":"))
 
 
@@ -228,6 +245,7 @@ def reference_from_bytes(written: bytes) -> ReferenceProfile:
             windows=tree["windows"],
             rows_fewest=tree["rows_fewest"],
             rows_most=tree["rows_most"],
+            seasons=seasons_from_json(tree["seasons"]) if "seasons" in tree else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"these bytes are not a reference: {error}") from error

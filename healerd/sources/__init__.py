@@ -10,9 +10,20 @@ from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
 from healerd.sources.memory import MemorySource
 from healerd.sources.source import Source
+from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
 
-__all__ = ["SOURCES", "MemorySource", "Source", "TableFile", "TableSource", "read_table"]
+__all__ = [
+    "SOURCES",
+    "Flaw",
+    "MemorySource",
+    "Source",
+    "Survey",
+    "TableFile",
+    "TableSource",
+    "read_table",
+    "survey",
+]
 
 SOURCES: Mapping[str, Callable[[SourceSettings, Path, Callable[[], str]], Source]] = {
     "table": TableSource,

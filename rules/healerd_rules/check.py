@@ -15,6 +15,7 @@ from healerd_rules.module import Home, Module, Vocabulary
 from healerd_rules.program import CompiledRule, RuleSet
 from healerd_rules.rulecheck import RuleChecker
 from healerd_rules.script import Script
+from healerd_rules.sources import shipped_packs
 from healerd_rules.testcheck import check_test
 
 
@@ -53,8 +54,8 @@ class Checker:
     def _module(self, module: Module) -> None:
         rules = RuleChecker(self.elaborator, module)
         for position, statement in enumerate(module.statements):
-            if isinstance(statement, tree.Pack) and position:
-                module.findings.error("syntax", statement.span, "`pack` stands once, at the top of a file")
+            if isinstance(statement, tree.Pack):
+                self._pack(statement, module, first=not position)
             self._statement(statement, module, rules)
         _check_unique(module)
         for statement in module.statements:
@@ -62,6 +63,13 @@ class Checker:
                 script = check_test(statement, module, self.elaborator, tuple(self.rules))
                 if script is not None:
                     self.tests.append(script)
+
+    def _pack(self, pack: tree.Pack, module: Module, *, first: bool) -> None:
+        if not first:
+            module.findings.error("syntax", pack.span, "`pack` stands once, at the top of a file")
+        elif pack.name.text in shipped_packs() and not module.shipped:
+            message = f"`{pack.name.text}` is the name of a shipped pack"
+            module.findings.error("duplicate", pack.name.span, message, "verdicts name rules by it: choose another")
 
     def _statement(self, statement: tree.Statement, module: Module, rules: RuleChecker) -> None:
         match statement:

@@ -328,7 +328,7 @@ def _invariant_question(ruleset: RuleSet, hard: RuleSet, node: Core, action: Act
         yield neg(truth.t)
         for argument, name in names.items():
             mark = prover.judging.world.truth_of(("fact", marks[argument].name, Type.BOOL, None))
-            free = _of(prover, declared[name], prover.judging.autonomous(declared[name]), action)
+            free = _of(prover, declared[name], action)
             yield implies(free, mark.t)
             yield implies(neg(free), mark.f)
 
@@ -357,14 +357,15 @@ def _at_its_own(moment: Scene, name: str, about: ActionDecl) -> Scene:
     return replace(moment, confidence=own) if own is None or isinstance(own, float) else moment
 
 
-def _of(prover: Prover, judged: ActionDecl, free: Bit, about: ActionDecl) -> Bit:
-    """Another action's autonomy at a confidence of its own."""
-    if judged == about or isinstance(free, bool):
-        return free
-    mine = prover.judging.world.confidence
-    own = prover.judging.world.quantity_of(("fact", f"confidence({judged.name})", Type.RATIO, None))
-    prover.judging.world.sides.append(z3.And(own.value >= 0, own.value <= 1))
-    return z3.substitute(free, (mine.known, own.known), (mine.value, own.value))
+def _of(prover: Prover, judged: ActionDecl, about: ActionDecl) -> Bit:
+    """An action's autonomy; another's than the one that the invariant is about is read at a confidence of its own."""
+    if judged == about:
+        return prover.judging.autonomous(judged)
+    world = prover.judging.world
+    world.judged = judged.name
+    free = Judging(prover.ruleset, world).autonomous(judged)
+    world.judged = ""
+    return free
 
 
 def _filled(node: Core, marks: Mapping[str, Core]) -> Core:

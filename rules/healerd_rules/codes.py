@@ -1,6 +1,6 @@
 """Explains each finding: what it means, how to mend it, and a text that has it.
 
-It never finds anything; the README's third section shows the same, and a test compares.
+It never finds anything; the README shows the same under Findings, and a test compares.
 """
 
 from dataclasses import dataclass

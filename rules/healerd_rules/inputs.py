@@ -117,6 +117,13 @@ def _read_memory(raw: object) -> Memory:
     if not isinstance(raw, Mapping) or not isinstance(raw.get("past"), list):
         raise ValueError("not a signal state: a memory is malformed")
     values = (*raw["past"], raw.get("reading"))
-    if not all(value is None or isinstance(value, bool | float | int | str) for value in values):
+    # no number is neither true nor false of any bound: it must never come in as something known
+    if not all(
+        value is None or (isinstance(value, bool | float | int | str) and not _is_nan(value)) for value in values
+    ):
         raise ValueError("not a signal state: a remembered value is malformed")
     return Memory(past=tuple(raw["past"]), reading=raw.get("reading"))
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)

@@ -16,7 +16,7 @@ __all__ = ["WIDTH", "Note", "Word", "lay_out"]
 WIDTH = 120
 CLAUSES = frozenset({"when", "unless", "if", "approval", "veto", "because", "clears", "repeat", "priority", "severity"})
 RANKS = frozenset({"priority", "severity"})
-STEPS = frozenset({"on", "at", "given", "advance", "did", "expect"})
+STEPS = frozenset({"on", "at", "given", "advance", "did", "doing", "expect"})
 OPERATORS = {"implies": 0, "or": 1, ",": 2, "and": 3}
 """What a long line is broken at, the loosest first; a break stands before the word, and after a comma."""
 _NO_BLANK_BEFORE = frozenset({",", ":", ")", "]", "[", ".."})

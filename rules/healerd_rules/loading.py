@@ -41,10 +41,15 @@ class Loaded:
         return tuple(found for found in self.diagnostics if found.severity is Severity.ERROR)
 
 
-def load(path_or_paths: str | Path | Iterable[str | Path], *, schema: Schema) -> Loaded:
-    """The rule set of one or more files with all they import; the pack `base` is always part of it."""
+def load(
+    path_or_paths: str | Path | Iterable[str | Path], *, schema: Schema, drafts: Mapping[str, str] | None = None
+) -> Loaded:
+    """The rule set of one or more files with all they import; the pack `base` is always part of it.
+
+    `drafts` are texts that stand for files, by their absolute paths: what was in force once can be loaded again.
+    """
     paths = [path_or_paths] if isinstance(path_or_paths, str | Path) else list(path_or_paths)
-    reader = Reader()
+    reader = Reader(drafts=drafts or {})
     base = reader.pack(BASE)
     for path in paths:
         reader.file(Path(path))

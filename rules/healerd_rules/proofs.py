@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from healerd_rules.program import CompiledRule
-
 
 class Status(StrEnum):
     """How a claim fared. Assumed: refuted in a model that allows more than can happen, and not confirmed."""
@@ -175,8 +173,3 @@ class Difference:
             "changed": list(self.changed),
             "changes": [change.to_json() for change in self.changes],
         }
-
-
-def place_of(rule: CompiledRule) -> dict[str, object]:
-    """Where a rule stands, as the fields of a check."""
-    return {"path": rule.path, "line": rule.line}

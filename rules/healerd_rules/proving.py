@@ -16,7 +16,7 @@ from healerd_rules.program import RuleSet
 from healerd_rules.proofs import Counterexample, Status
 from healerd_rules.schema import Type
 from healerd_rules.smt import World
-from healerd_rules.terms import Bit, Key, Quantity, Rails, Thing, conj, implies, neg
+from healerd_rules.terms import Bit, Key, Quantity, Rails, Thing, conj, either, implies, neg
 from healerd_rules.witness import Moments, assumptions, reduced, scene, shown
 
 # Members of a dimension taken one by one, when a counterexample is looked for.
@@ -112,7 +112,8 @@ class Prover:
         if key[0] == "free":
             return True
         one, other = number(full), number(less)
-        return implies(other.known, conj((one.known, one.value == other.value)))
+        endless = either(one.endless, other.endless, neg(other.endless))
+        return implies(other.known, conj((one.known, endless, one.value == other.value)))
 
     def _wishes(self) -> Iterator[Bit]:
         for world in self.worlds:

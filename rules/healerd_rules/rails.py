@@ -267,9 +267,9 @@ class Writer:
             if spot.depth:
                 spot.reads[spot.confidence] = ()
             return spot.confidence
-        if isinstance(node, core.Negative):
-            return f"(-{self.value(node.operand, spot)})"
-        return self._sum(node, spot) if isinstance(node, core.Arith) else self._slot_of(node, spot)
+        if isinstance(node, core.Negative | core.Arith):
+            return self._calculated(node, spot)
+        return self._slot_of(node, spot)
 
     def _literal(self, value: Value) -> str:
         if value is None:
@@ -278,17 +278,20 @@ class Writer:
         text = repr(number)
         return text if text[-1].isdigit() else {"inf": "INF", "-inf": "(-INF)"}[text]
 
-    def _sum(self, node: core.Arith, spot: Spot) -> str:
+    def _calculated(self, node: core.Negative | core.Arith, spot: Spot) -> str:
         while spot.outer is not None:
             spot = spot.outer
         key = (id(node), "V")
         if key not in spot.memo:
-            text = self.value(node.first, spot)
-            for op, operand in node.rest:
-                right = self.value(operand, spot)
-                text = f"div({text}, {right})" if op == "/" else f"({text} {op} {right})"
+            if isinstance(node, core.Negative):
+                text = f"-{self.value(node.operand, spot)}"
+            else:
+                text = self.value(node.first, spot)
+                for op, operand in node.rest:
+                    right = self.value(operand, spot)
+                    text = f"div({text}, {right})" if op == "/" else f"({text} {op} {right})"
             name = self.fresh("v")
-            # a number minus itself is zero when finite, else NaN: what overflows becomes unknown
+            # a number minus itself is zero when finite, else NaN: what overflows or is endless becomes unknown
             spot.lines.extend((f"{name} = {text}", f"{name} = {name} - ({name} - {name})"))
             spot.memo[key] = name
         return spot.memo[key]

@@ -62,8 +62,10 @@ class World:
 
     `members` None counts the members of a dimension by how a condition comes out for them, which allows any number of
     members and forgets which they are; a number stands for that many members one by one, each there or not.
-    `things` are the variables by what they stand for, `sides` what is always true of them. `twin` is another view
-    of the same moment. `log` answers for the action log, where it is more than a few free truths.
+    `judged` names the action whose confidence is read, where a claim is about several; the counts of members by a
+    condition that reads confidence are then its own, too. `things` are the variables by what they stand for, `sides`
+    what is always true of them. `twin` is another view of the same moment. `log` answers for the action log, where
+    it is more than a few free truths.
     """
 
     name: str
@@ -71,6 +73,7 @@ class World:
     texts: Texts = field(default_factory=Texts)
     twin: "World | None" = None
     log: "Log | None" = None
+    judged: str = ""
     things: dict[Key, Thing] = field(default_factory=dict)
     nodes: dict[Key, Core] = field(default_factory=dict)
     sides: list[Any] = field(default_factory=list)
@@ -120,9 +123,10 @@ class World:
 
     @property
     def confidence(self) -> Quantity:
-        """The confidence of the one action that is judged."""
-        new = ("confidence",) not in self.things
-        found = self.quantity_of(("confidence",))
+        """The confidence of the action that is judged."""
+        key = ("fact", f"confidence({self.judged})", Type.RATIO, None) if self.judged else ("confidence",)
+        new = key not in self.things
+        found = self.quantity_of(key)
         if new:
             self.sides.append(z3.And(found.value >= 0, found.value <= 1))
         return found
@@ -146,7 +150,7 @@ class World:
 
     def value(self, node: Core, *, patient: bool = False) -> Thing:
         """The value of any node, worked out once."""
-        key = (id(node), patient, *sorted(self._bound.items()))
+        key = (id(node), patient, self.judged, *sorted(self._bound.items()))
         if key not in self._memo:
             # The node is kept too: an identity is only its own as long as it lives.
             self._memo[key] = (node, self._value(node, patient))
@@ -178,10 +182,7 @@ class World:
                 value, low, high = (self._number(part, patient) for part in core.parts(node))
                 return every((compare("<=", low, value), compare("<=", value, high)))
             case core.InCalendar():
-                inside = self.bit(("calendar", node.calendar, node.operand))
-                self.loose.add(f"calendar `{node.calendar.name}`")
-                known = self._number(node.operand, patient).known
-                return Rails(conj((known, inside)), conj((known, neg(inside))))
+                return self._calendar(node, patient)
             case core.Missing():
                 return opposite(sure(self.value(node.operand, patient=patient).known))
             case core.Quantified():
@@ -232,6 +233,14 @@ class World:
             owner.sides.append(found.value >= 0)
         return found
 
+    def _calendar(self, node: core.InCalendar, patient: bool) -> Rails:  # noqa: FBT001 - handed on
+        """Now always lies inside or outside; what is calculated may be a moment that no calendar knows."""
+        self.loose.add(f"calendar `{node.calendar.name}`")
+        key = ("calendar", node.calendar, node.operand)
+        inside = sure(self.bit(key)) if isinstance(node.operand, core.Builtin) else self.truth_of(key)
+        known = self._number(node.operand, patient).known
+        return Rails(conj((known, inside.t)), conj((known, inside.f)))
+
     def _compare(self, node: core.Compare, patient: bool) -> Rails:  # noqa: FBT001 - handed on
         left, right = self.value(node.left, patient=patient), self.value(node.right, patient=patient)
         if isinstance(left, Rails) and isinstance(right, Rails):
@@ -244,6 +253,8 @@ class World:
         key = ("memory", patient, node.key, tuple(sorted(self._bound.items())))
         self.nodes[key] = node
         self.loose.add(f"`{node.text}`")
+        if node.type is Type.DURATION and core.mentions(node, core.Ask):
+            return self.thing(key, _endless_number)  # of ages, which may be endless
         return self.free(key, node.type)
 
     # numbers -----------------------------------------------------------------
@@ -310,8 +321,9 @@ class World:
         if new:
             (self.twin or self).sides.append(total >= 0)
         body, straight = counting.plain(node.body)
-        held, new = self._counter(("held", node.dimension, body, patient))
-        failed, _ = self._counter(("failed", node.dimension, body, patient))
+        whose = self.judged if core.mentions(body, core.Confidence) else ""
+        held, new = self._counter(("held", node.dimension, body, patient, whose))
+        failed, _ = self._counter(("failed", node.dimension, body, patient, whose))
         if new:
             self.sides.append(z3.And(held >= 0, failed >= 0, held + failed <= total))
             others = [key for key in self.things if key[0] == "held" and key[1] == node.dimension and key[3] == patient]
@@ -376,6 +388,10 @@ class Log:
 def _free_truth(name: str) -> Rails:
     value, known = z3.Bool(name), z3.Bool(f"{name}?")
     return Rails(z3.And(known, value), z3.And(known, z3.Not(value)))
+
+
+def _endless_number(name: str) -> Quantity:
+    return Quantity(z3.Real(name), z3.Bool(f"{name}?"), z3.Bool(f"{name}!endless"))
 
 
 def _signed(op: str, amount: Any) -> Any:

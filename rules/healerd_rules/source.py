@@ -6,11 +6,14 @@ It never reads a file.
 import bisect
 from dataclasses import dataclass, field
 
+from healerd_rules.codes import MENDS
 from healerd_rules.diagnostics import Diagnostic, Severity
 from healerd_rules.tree import Span
 
 MAX_CHARACTERS = 1_000_000
 MAX_FINDINGS = 200
+PLACED = ("syntax",)
+"""Codes of which nothing helpful can be said but at the place itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,6 @@ class Findings:
                 column=column,
                 end=end,
                 message=message,
-                help=mend,
+                help=mend or (MENDS[code].how if code not in PLACED else ""),
             )
         )

@@ -6,7 +6,7 @@ It never writes, and a file that cannot be read is a finding, not an exception.
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ PACKS = Path(__file__).with_name("packs")
 TESTS = "_tests"
 """Ends the name of the file with a pack's tests: beside the pack, so that loading the pack never parses them."""
 MAX_IMPORT_DEPTH = 30
+MAX_BYTES = 4 * MAX_CHARACTERS
 
 
 def shipped_packs() -> tuple[str, ...]:
@@ -113,8 +114,8 @@ class Reader:
 
     def _read(self, path: Path, shown: str) -> str | None:
         try:
-            if path.stat().st_size <= 4 * MAX_CHARACTERS:
-                raw = path.read_bytes()
+            raw = read_bounded(path)
+            if raw is not None:
                 self.trail.files.append((str(path.absolute()), hashlib.sha256(raw).hexdigest()))
                 return raw.decode("utf-8")
             self._fail("too-large", shown, f"`{shown}` is larger than {MAX_CHARACTERS} characters")
@@ -148,7 +149,7 @@ class Reader:
 
     def _import(self, statement: tree.Import, module: Module, path: Path) -> None:
         alias = statement.alias.text if statement.alias else ""
-        target = find_import(statement.target, path.parent)
+        target = find_import(statement.target, path.parent, self.drafts)
         folder = path.parent.absolute()
         self.trail.imports.append((statement.target, str(folder), _found(statement.target, folder)))
         if target is None:
@@ -188,6 +189,18 @@ def _parse_pack(source: Source) -> "Parsed":
     return parsed
 
 
+def read_bounded(path: Path) -> bytes | None:
+    """What a file holds; None when it is more than a rule text may have, which then is not read to its end.
+
+    Raises OSError or ValueError when there is nothing to read.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        return None
+    with path.open("rb") as file:  # a device says that it is empty, and has no end
+        raw = file.read(MAX_BYTES + 1)
+    return raw if len(raw) <= MAX_BYTES else None
+
+
 def file_of(module: Module) -> Path:
     """Where a module's file lies; a shipped pack is shown by a shorter name."""
     return PACKS / Path(module.source.path).name if module.shipped else Path(module.source.path)
@@ -210,13 +223,17 @@ def absolute(path: Path) -> Path:
         return path.absolute()
 
 
-def find_import(target: str, folder: Path) -> Path | None:
-    """`x.heal` beside the importing file, then `01_x.heal` there, then the shipped pack `x`."""
+def find_import(target: str, folder: Path, drafts: Collection[str] = ()) -> Path | None:
+    """`x.heal` beside the importing file, then `01_x.heal` there, then the shipped pack `x`.
+
+    What lies in `drafts`, absolute paths, is there whether or not a disk holds it.
+    """
     if not target or "\0" in target or Path(target).is_absolute():
         return None
     beside = folder / (target if target.endswith(".heal") else f"{target}.heal")
-    candidates = [beside, *_numbered(beside), PACKS / f"{Path(target).name}.heal"]
-    return next((path for path in candidates if _is_file(path)), None)
+    numbered = [Path(draft) for draft in sorted(drafts) if _is_numbered(Path(draft), beside)]
+    candidates = [beside, *_numbered(beside), *numbered, PACKS / f"{Path(target).name}.heal"]
+    return next((path for path in candidates if str(absolute(path)) in drafts or _is_file(path)), None)
 
 
 def _found(target: str, folder: Path) -> str:
@@ -226,7 +243,7 @@ def _found(target: str, folder: Path) -> str:
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_bounded(path) or b"").hexdigest()
     except (OSError, ValueError):
         return ""
 
@@ -234,9 +251,14 @@ def _digest(path: Path) -> str:
 def _numbered(path: Path) -> Iterable[Path]:
     """Files in reading order are often numbered; the number is no part of the name."""
     try:
-        return sorted(p for p in path.parent.glob("[0-9]*_*.heal") if p.name.split("_", 1)[1] == path.name)
+        return sorted(p for p in path.parent.glob("[0-9]*_*.heal") if p.name.partition("_")[2] == path.name)
     except (OSError, ValueError):
         return []
+
+
+def _is_numbered(path: Path, plain: Path) -> bool:
+    number, _, name = path.name.partition("_")
+    return number[:1].isdigit() and name == plain.name and path.parent == absolute(plain).parent
 
 
 def _is_file(path: Path) -> bool:

@@ -223,6 +223,8 @@ def _mend(word: str, expected: list[str], before: str) -> str:
         return f"did you mean `{near}`?" if near else "a statement starts with a keyword such as `forbid` or `signal`"
     if 0 < len(expected) <= 5:
         return "expected " + " or ".join(_NAMED.get(name, f"`{name.lower()}`") for name in expected)
+    if {"INT", "NAME"} <= set(expected):
+        return "expected a value, such as `5`, `80%`, `30m` or a name"
     return ""
 
 

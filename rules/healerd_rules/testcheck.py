@@ -20,6 +20,9 @@ from healerd_rules.words import did_you_mean
 BUILTIN_TYPES = {"confidence": Type.RATIO, "stage": Type.TEXT, "incident": Type.BOOL, "pipelines": Type.COUNT}
 NO_PERMIT = "default"
 """The name under which verdicts say that no permit holds."""
+YEARS = range(1970, 2200)
+"""In which a test may be; whatever is added to or taken from a moment stays one."""
+MAX_AGO_S = 100 * 365 * 86400.0
 
 
 def check_test(
@@ -71,6 +74,10 @@ class _Checker:
         except ValueError as error:
             self.context.error("value", step.span, str(error))
             return None
+        if day.year not in YEARS:
+            mend = f"choose a year from {YEARS[0]} to {YEARS[-1]}"
+            self.context.error("value", step.span, f"`{date.text}` is too far away", mend)
+            return None
         midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
         return Moment(at_s=(midnight + dt.timedelta(minutes=minute)).timestamp())
 
@@ -90,6 +97,9 @@ class _Checker:
 
     def _seconds(self, expr: tree.Expr) -> float | None:
         found = self.elaborator.constant(expr, self.context, (Type.DURATION,))
+        if found is not None and not 0 <= float(found.value) <= MAX_AGO_S:
+            self.context.error("value", expr.span, f"`{self.context.text(expr.span)}` is too long", "at most 100 years")
+            return None
         return None if found is None else float(found.value)
 
     def _signal(self, step: tree.TestStep) -> Expected | None:

@@ -95,6 +95,11 @@ def _add_action(action: tree.Action, module: Module, found: Vocabulary) -> None:
             message = f"`{said.name}` is declared elsewhere with {what} {old}"
             module.findings.error("conflict", action.name.span, message, "leave it out here, or say the same")
             return
+    if said.step and not before.step and not module.shipped:
+        message = f"`{said.name}` is declared elsewhere, and not as a step"
+        mend = "leave `step` out: cooldowns and limits never bar a step, so this would loosen them"
+        module.findings.error("conflict", action.name.span, message, mend)
+        return
     found.actions[said.name] = replace(
         before,
         risk=said.risk if before.risk is None else before.risk,

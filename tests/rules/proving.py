@@ -31,7 +31,7 @@ def without_base(ruleset: RuleSet) -> RuleSet:
 def altered_base(old: str, new: str, more: str = "", *, schema: Schema = SCHEMA) -> RuleSet:
     """The pack `base` with one text in it replaced, and more rules after it."""
     assert BASE.count(old) == 1, f"`{old}` stands once in the pack"
-    return without_base(rules(BASE.replace(old, new) + more, schema=schema))
+    return without_base(rules(BASE.replace("pack base", "pack altered").replace(old, new) + more, schema=schema))
 
 
 def smt_levels(

@@ -59,6 +59,12 @@ def test_a_file_of_ten_megabytes_is_refused_unread(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="the system has no such device")
+def test_a_device_without_end_is_refused() -> None:
+    """What says that it is empty, and never ends, is read only up to the bound."""
+    assert [found.code for found in load("/dev/zero", schema=SCHEMA).errors] == ["too-large"]
+
+
 def test_a_text_just_over_the_bound_is_refused() -> None:
     """A text of one character more than a million is refused; its whole is never parsed."""
     assert codes("#" * 1_000_001) == ["too-large"]

@@ -304,3 +304,22 @@ def test_actions_are_judged_in_the_order_of_the_layout() -> None:
     """Both engines name the same actions in the same order, which is that of the rule set."""
     ruleset = engines.load(draw(0)[0])
     assert compile_scalar(ruleset).layout.actions == compile_columns(ruleset).layout.actions == ACTIONS
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["-age(retrain) < -5m", "-age(retrain) > -5m", "-max(age(retrain), 1h) < 1h", "5m - -age(retrain) > 1m"],
+)
+def test_what_is_calculated_from_an_endless_age_is_unknown(condition: str) -> None:
+    """A sign before an age that never began makes it unknown in every engine, never a number that opens a permit."""
+    ruleset = load(f"permit p: mend when {condition}\nforbid f: retrain when {condition} if unknown skips")
+    moment = inputs(facts={"data_quality": "good"})
+    state = advance(ruleset, moment, SignalState())
+    sure = {action.name: 0.95 for action in ruleset.actions}
+    walked = evaluate(ruleset, moment, state, confidence=sure).verdicts
+    one, many = compile_scalar(ruleset), compile_columns(ruleset)
+    row = row_of(one.layout, moment, state)
+    levels = one.verdicts(row, sure).levels
+    table = many.verdicts(stack(many.layout, [row]), np.full((1, len(many.layout.actions)), 0.95))
+    assert [walked["mend"].level, walked["retrain"].level] == [Level.FORBIDDEN, Level.ALLOWED]
+    assert levels == tuple(walked[name].level for name in one.layout.actions) == tuple(table.levels[0].tolist())

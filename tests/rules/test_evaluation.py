@@ -369,7 +369,14 @@ def test_state_survives_json_and_reload() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [{}, {"schema": 2}, {"schema": 1, "patient": 3}, {"schema": 1, "patient": {"a": {}}, "strict": {}}]
+    "raw",
+    [
+        {},
+        {"schema": 2},
+        {"schema": 1, "patient": 3},
+        {"schema": 1, "patient": {"a": {}}, "strict": {}},
+        {"schema": 1, "patient": {}, "strict": {"a": {"past": [], "reading": float("nan")}}},
+    ],
 )
 def test_a_foreign_state_is_refused(raw: dict[str, object]) -> None:
     """What `to_json` did not write is a ValueError, not a wrong memory."""

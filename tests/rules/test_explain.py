@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from healerd_rules import Level, SignalState, advance, explain
 from healerd_rules.explanation import Explanation
 from healerd_rules.nearest import Change
+from healerd_rules.quantities import show
 from tests.rules import oracle
 from tests.rules.oracle import ACTIONS, Rule, World
 from tests.rules.test_laws import given_to, load
@@ -235,3 +236,22 @@ def test_what_is_claimed_is_so(rules_: list[Rule], world: World, action: str) ->
     assert (found.verdict.level <= Level.ANNOUNCED) is (
         answer.level > Level.ANNOUNCED
     ) or answer.level < found.verdict.level
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (1_234_567.0, "count", "1234567"),
+        (86_399.0, "duration", "23h59m59s"),
+        (86_400.0, "duration", "1d"),
+        (5_400.0, "duration", "1.5h"),
+        (-90_061.0, "duration", "-1d1h1m1s"),
+        (0.4, "duration", "400ms"),
+        (0.799999, "ratio", "79.9999%"),
+        (1e20, "time", "1e+20s after 1970"),
+        (1e300, "number", "1e+300"),
+    ],
+)
+def test_values_are_shown_as_they_are(value: float, unit: str, shown: str) -> None:
+    """What a claim was tried with can be read off it: no digit that decides is rounded away, and nothing raises."""
+    assert show(value, unit) == shown

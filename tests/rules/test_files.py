@@ -154,6 +154,21 @@ def test_all_errors_are_reported_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("forbid a: retrain when rows < 5%", "compare and add values of one kind"),
+        ("forbid a: retrain when qqqqq", "declare it with `metric`, `let` or `signal`"),
+        ("limit f: retrain at most 2 per", "expected a value"),
+        ("forbid a: retrain when rows >", "expected a value"),
+    ],
+)
+def test_every_finding_says_how_to_mend_it(text: str, mend: str) -> None:
+    """Where nothing closer is known, a finding carries the mend of its code, or what kind of word is missing."""
+    (found,) = load_text(text, name="my.heal", schema=SCHEMA).errors
+    assert mend in found.help
+
+
 def test_a_broken_definition_is_reported_once() -> None:
     """A name whose definition does not parse is not reported again where it is used."""
     assert codes("let a = rows >\nforbid f: retrain when a") == ["syntax"]
@@ -170,7 +185,7 @@ def test_findings_as_json() -> None:
         "column": 9,
         "end": 16,
         "message": "unknown name `acuracy`",
-        "help": "",
+        "help": "mend the spelling, import the file that defines it, or declare it with `metric`, `let` or `signal`",
     }
 
 
@@ -192,10 +207,25 @@ def test_imports_are_found_beside_the_file(tmp_path: Path) -> None:
 
 def test_a_local_base_does_not_replace_the_shipped_one(tmp_path: Path) -> None:
     """Whatever a file calls itself, the shipped guards stay in the rule set."""
-    write(tmp_path, main='import "base"\n', base="pack base\npermit all: any action\n")
+    write(tmp_path, main='import "base"\n', base="pack mine\npermit all: any action\n")
     loaded = load(tmp_path / "main.heal", schema=SCHEMA)
     assert loaded.ruleset is not None
-    assert {"base.confidence_gate", "base.all"} <= {rule.name for rule in loaded.ruleset.rules}
+    assert {"base.confidence_gate", "mine.all"} <= {rule.name for rule in loaded.ruleset.rules}
+
+
+def test_no_file_takes_the_name_of_a_shipped_pack(tmp_path: Path) -> None:
+    """A verdict that names `base.settle` means the shipped rule: no other file may be called so."""
+    (tmp_path / "own.heal").write_text("pack base version 2.0\nforbid settle: retrain\n")
+    (found,) = load(tmp_path / "own.heal", schema=SCHEMA).errors
+    assert (found.code, found.line, found.column) == ("duplicate", 1, 6)
+
+
+@pytest.mark.parametrize("action", ["retrain", "rollback"])
+def test_s10_no_file_makes_a_heal_a_step(action: str) -> None:
+    """Cooldowns and limits never bar a step, so an action that others declared without it stays a heal."""
+    assert codes(f"action {action} step") == ["conflict"]
+    assert codes("action promote step\naction reboot step") == []
+    assert codes("action reboot\naction reboot step") == ["conflict"]
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,14 @@ def test_a_test_block_keeps_its_groups() -> None:
     )
 
 
+def test_each_step_of_a_test_has_its_line() -> None:
+    """Whatever a step begins with, it begins a line."""
+    steps = ['on pipeline "p"', "at 2026-11-23 10:00", "given rows = 5", "did retrain 5m ago", "doing retrain for 5m"]
+    steps += ["doing retrain in this incident", "advance 2 windows", "expect not allowed retrain"]
+    told = check_laws(f'test "t" {{ {" ".join(steps)} }}')
+    assert told.splitlines() == ['test "t" {', *(f"  {step}" for step in steps), "}"]
+
+
 def test_broken_statements_stand_as_they_were() -> None:
     """A statement that does not parse keeps every character, and its line is told; those around it are formatted."""
     found = format_text("let  a=rows>5\n  forbid   f : retrain when (\n\n\n   when x\nlet  b=a")

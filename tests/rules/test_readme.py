@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,7 +72,9 @@ def run(code: str) -> str:
 
 def test_the_python_example_runs() -> None:
     """The Python example runs and prints what the reference says."""
-    shown = next(text for kind, text in BLOCKS if kind == "text")
+    part = re.search(r"^## 9\..*?^```text\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    assert part is not None
+    shown = part[1]
     assert run(PYTHON[0]).strip() == shown.strip()
 
 
@@ -85,7 +89,7 @@ def test_the_counterexample_is_the_one_that_is_shown() -> None:
     """The example of `verify` gives exactly the counterexample that follows it."""
     from healerd_rules.verify import verify
 
-    part = TEXT[TEXT.index("## 4. verify and diff") :]
+    part = TEXT[TEXT.index("### 8.3 verify and diff") :]
     (text, shown), *_ = re.findall(r"```heal\n(.*?)```\n\ngives\n\n```text\n(.*?)```", part, re.DOTALL)
     ruleset = load_text(text, name="readme.heal", schema=SCHEMA).ruleset
     assert ruleset is not None
@@ -109,3 +113,41 @@ def test_the_editor_settings_are_sound() -> None:
     shipped = json.loads((README.parent / grammar["path"]).read_text(encoding="utf-8"))
     assert grammar["scopeName"] == shipped["scopeName"] == helix["language"][0]["scope"]
     assert '{ "healerd", "rules", "lsp" }' in shown["lua"]
+
+
+def shown_commands() -> Iterator[tuple[str, str, str]]:
+    """Each command with what it prints, and the rules above it, which it is about."""
+    rules = ""
+    for kind, text in BLOCKS:
+        if kind == "heal":
+            rules = text
+        elif kind == "console":
+            call, _, output = text.partition("\n")
+            yield rules, call.removeprefix("$ healerd "), output
+
+
+@pytest.mark.parametrize(("rules", "command", "output"), shown_commands(), ids=["explain", "test", "verify"])
+def test_commands_print_what_is_shown(rules: str, command: str, output: str, tmp_path: Path) -> None:
+    """A command, on the rules above it, prints what stands below it."""
+    (tmp_path / "my.heal").write_text(rules, encoding="utf-8")
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)}
+    call = [sys.executable, "-m", "healerd", *shlex.split(command)]
+    told = subprocess.run(call, capture_output=True, text=True, check=True, env=here, cwd=tmp_path).stdout
+    assert told == output
+
+
+def test_the_grammar_is_that_of_the_parser() -> None:
+    """The grammar in the reference has every word and sign of the one that is run, and no other."""
+    (shown,) = [text for kind, text in BLOCKS if kind == "ebnf"]
+    run = (README.parent / "healerd_rules" / "grammar.lark").read_text(encoding="utf-8")
+    rules = re.sub(r"^//.*", "", run.partition("OUTCOME.9")[0], flags=re.MULTILINE)
+    closed = ["deny", "defer", "fires", "skips", "asks", "<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/"]
+    assert set(re.findall(r"'([^']+)'", shown)) == set(re.findall(r'"([^"]+)"', rules)) | set(closed)
+
+
+def test_the_verbs_of_the_reference_are_those_of_the_program() -> None:
+    """Each verb of `healerd rules` has a line among the tools."""
+    from healerd.cli.rules import SECTIONS
+
+    part = TEXT[TEXT.index("### 8.1 All verbs") : TEXT.index("### 8.2 ")]
+    assert set(SECTIONS["Verbs"]) <= set(re.findall(r"`([a-z]+)`", part))

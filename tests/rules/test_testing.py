@@ -73,6 +73,22 @@ def test_at_stands_before_the_log() -> None:
     assert found.outcome.startswith("`at` stands before")
 
 
+@pytest.mark.parametrize(
+    "step",
+    ["at 9999-12-31 23:59", "at 0001-01-01 00:00", "did retrain 999999w ago", "doing retrain for 999999w"],
+)
+def test_moments_that_no_clock_reaches_are_findings(step: str) -> None:
+    """Time is bounded when a test is read, so that no step can fail for it."""
+    assert codes(f'test "t" {{ {step} }}') == ["value"]
+
+
+@pytest.mark.parametrize("year", [1970, 2199])
+def test_the_ends_of_time_can_be_tested(year: int) -> None:
+    """The first and the last year hold all that a test may do there."""
+    steps = f"at {year}-01-01 00:00\n{SURE}did retrain 5200w ago\nadvance 40d\nexpect allowed rollback"
+    assert passes("", steps)
+
+
 def test_imported_names_are_said_with_their_prefix() -> None:
     """A signal that is imported under a name is expected under it, a rule of a pack under the pack's."""
     steps = f"{SURE}given error_rate = 50%\nexpect d.collapse\nexpect allowed rollback by base.known_actions"

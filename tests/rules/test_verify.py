@@ -260,6 +260,41 @@ def test_a_false_invariant_is_refuted(text: str, about: str, shown: dict[str, st
 # honesty -------------------------------------------------------------------------
 
 
+def test_each_action_is_judged_at_its_own_confidence_inside_a_quantifier() -> None:
+    """Two actions of one invariant may have different confidences, also where members are counted by them."""
+    ruleset = rules(
+        "let odd = any feature where (psi > 0.2 and confidence < 90%)\n"
+        "forbid a: retrain when odd\nforbid b: rollback unless odd\n"
+        "invariant never_both: not (autonomous(retrain) and autonomous(rollback))"
+    )
+    assert facts(finding(ruleset, "invariant", "never_both"))["confidence(rollback)"] < "90%"
+
+
+def test_what_is_remembered_of_an_age_may_be_endless() -> None:
+    """An age that never began stays endless when it is remembered: what would follow from an end is not proved."""
+    ruleset = rules(
+        "forbid a: rollback unless max(age(retrain), 6h) == age(fallback)\n"
+        "invariant i: autonomous(rollback) implies not ((age(fallback) + 1m) is missing)"
+    )
+    assert not any(name.startswith("fallback on") for name in facts(finding(ruleset, "invariant", "i")))
+
+
+def test_s4_hiding_makes_no_remembered_age_endless() -> None:
+    """What is remembered of ages is the same for the view that sees less, or unknown to it."""
+    ruleset = rules("forbid a: rollback when max(age(retrain), 6h) < age(fallback)")
+    assert open_findings(ruleset, "missing_safe") == []
+
+
+def test_a_moment_that_no_calendar_knows_is_not_proved_away() -> None:
+    """What is calculated from now may lie beyond every calendar, and is unknown then."""
+    ruleset = rules(
+        "calendar office = mon..fri 09:00..18:00\n"
+        "forbid f: retrain unless (now + 1d * rows) in office if unknown skips\n"
+        "invariant i: autonomous(retrain) implies rows is missing or (now + 1d * rows) in office"
+    )
+    assert [check.about for check in open_findings(ruleset, "invariant")] == ["i"]
+
+
 def test_what_the_walker_does_not_confirm_is_called_assumed() -> None:
     """A product of two measured values may be anything for the solver: its finding is marked as possibly spurious."""
     text = "forbid f: retrain when rows != 5\ninvariant i: autonomous(retrain) implies rows * rows > 24"

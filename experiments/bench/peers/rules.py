@@ -1,12 +1,12 @@
 """One policy of the rules bench in three other engines, timed in a process and an environment of its own.
 
-    python rules.py NAME < question.json > answer.json
+    python rules.py < question.json > answer.json
 
-The question holds `rules` (which actions each forbids, and the pairs fact, comparison, bound of which all must hold),
-`actions`, `rows` (a fact that is absent is unknown) and `seconds` to spend at least. A rule forbids unless its
-condition is definitely false. The answer holds who may act per row and action, CPU seconds a decision, and those of
-one round of a fixed loop, measured in between, by which the two processes are made comparable. Each engine is called
-in the way that is kindest to it: policies parsed once, rows converted beforehand, one call for all that it can take.
+The question holds the `engine`, `rules` (which actions each forbids, and the triples fact, comparison, bound of which
+all must hold), `actions`, `rows` (a fact that is absent is unknown) and `seconds` to spend at least. A rule forbids
+unless its condition is definitely false. The answer holds who may act per row and action, CPU seconds a decision, and
+those of one round of a fixed loop, measured in between, by which the two processes are made comparable. Each engine is
+called in the way that is kindest to it: policies parsed once, rows converted beforehand, one call for all it can take.
 It must never need anything but the standard library and the one engine.
 """
 
@@ -105,7 +105,7 @@ def loop_s():
 def main():
     """Answer the question on standard input."""
     question = json.load(sys.stdin)
-    prepare, judge = ENGINES[sys.argv[1]](question["rules"], question["actions"])
+    prepare, judge = ENGINES[question["engine"]](question["rules"], question["actions"])
     rows = [prepare(row) for row in question["rows"]]
     answers = [judge(row) for row in rows]
     spent, loops = [], []

@@ -10,8 +10,8 @@ import click
 
 from healerd.cli.exits import Exit
 from healerd.cli.options import json_option
-from healerd.cli.rules.given import read_facts, read_log
-from healerd.cli.rules.load import cache_option, files_argument, load_rules, sound
+from healerd.cli.rules.given import read_alarms, read_facts, read_log, read_moment
+from healerd.cli.rules.load import cache_option, config_option, files_argument, load_pipeline, load_rules, sound
 from healerd.cli.show import Show
 from healerd.clock import SystemClock
 from healerd_rules import Inputs, RuleSet, SignalState, advance
@@ -24,10 +24,13 @@ WINDOW_S = 1800.0
 
 
 @click.command(
-    "explain", help="Say what the rules make of ACTION, given facts: every rule that acts, and what would change it."
+    "explain",
+    help="Say what rule files [default: the pack `default`] make of ACTION, given facts: every rule that acts, and "
+    "what would change it. Facts that are not given are unknown.",
 )
 @click.argument("action")
 @files_argument
+@config_option
 @click.option(
     "--given",
     multiple=True,
@@ -57,7 +60,12 @@ WINDOW_S = 1800.0
 @click.option("--confidence", type=click.FloatRange(0, 1), help="How sure the policy is of the action.")
 @click.option("--stage", type=click.Choice(STAGES), default="live", show_default=True, help="Of the pipeline.")
 @click.option("--no-incident", is_flag=True, help="As if nothing were wrong.")
-@click.option("--pipeline", default="example", show_default=True, help="Name of the pipeline that the rules see.")
+@click.option(
+    "--pipeline",
+    default="example",
+    show_default=True,
+    help="Name of the pipeline that the rules see; with --config, the one whose rules they are.",
+)
 @click.option("--tag", multiple=True, help="A tag of the pipeline.")
 @cache_option
 @json_option
@@ -65,6 +73,7 @@ def explain(
     action: str,
     files: tuple[Path, ...],
     *,
+    config: Path | None,
     as_json: bool,
     no_cache: bool,
     confidence: float | None,
@@ -72,7 +81,11 @@ def explain(
     **given: Any,
 ) -> int:
     """Print the verdict with its reasons; facts that are not given are unknown, and count against acting."""
-    ruleset = sound(load_rules(files, no_cache=no_cache))
+    if config is not None and not files:
+        loaded = load_pipeline(config, given["pipeline"], no_cache=no_cache)
+    else:
+        loaded = load_rules(files, no_cache=no_cache)
+    ruleset = sound(loaded)
     known = [declared.name for declared in ruleset.actions]
     if action not in known:
         raise click.UsageError(f"no action `{action}`; known: {', '.join(known)}")
@@ -99,7 +112,7 @@ def _inputs(
     pipeline: str,
     tag: Sequence[str],
 ) -> Inputs:
-    now = SystemClock().now() if at is None else at.replace(tzinfo=dt.UTC)
+    now = SystemClock().now() if at is None else read_moment(at)
     return Inputs(
         pipeline=pipeline,
         tags=tuple(tag),
@@ -108,7 +121,7 @@ def _inputs(
         stage=stage,
         incident=not no_incident,
         facts=read_facts(given, ruleset),
-        alarms=dict.fromkeys(alarm, True),
+        alarms=read_alarms(alarm),
         log=read_log(log, ruleset, pipeline, now),
     )
 

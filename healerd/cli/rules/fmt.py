@@ -13,13 +13,14 @@ import click
 
 from healerd.cli.exits import Exit
 from healerd.cli.options import default_config, json_option
-from healerd.cli.rules.load import config_option, files_argument
+from healerd.cli.rules.load import config_option, files_argument, is_pack
 from healerd.cli.show import Show
 from healerd.config import load_config
 from healerd.errors import RulesError
-from healerd_rules import Diagnostic, render
+from healerd_rules import Diagnostic, pack_file, render
 from healerd_rules.formatting import format_text
 from healerd_rules.source import Findings, Source
+from healerd_rules.sources import MAX_BYTES, read_bounded
 from healerd_rules.syntax import parse
 
 __all__ = ["fmt"]
@@ -44,7 +45,7 @@ class Text:
 
 @click.command(
     help="Put rule files [default: those of the configuration] into the one style; `-` reads stdin and writes stdout. "
-    "A statement that does not parse stays as it is."
+    "A statement that does not parse stays as it is, and so does a shipped pack."
 )
 @files_argument
 @config_option
@@ -57,7 +58,7 @@ def fmt(files: tuple[Path, ...], config: Path | None, check: bool, diff: bool, a
     for path in files or _configured(config):
         try:
             text = _read(path)
-            if text.changed and path != STDIN and not (check or diff):
+            if text.changed and path != STDIN and not (check or diff or is_pack(path)):
                 _replace(path, text.after)
         except RulesError as error:
             show.note(f"healerd: {error}")
@@ -103,7 +104,10 @@ def _configured(config: Path | None) -> Sequence[Path]:
 def _read(path: Path) -> Text:
     """Read and format one file. Raises RulesError when it is no text, or cannot be read."""
     try:
-        content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        place = pack_file(str(path)) if is_pack(path) else path
+        content = sys.stdin.buffer.read(MAX_BYTES + 1) if path == STDIN else read_bounded(place)
+        if content is None or len(content) > MAX_BYTES:
+            raise RulesError(f"`{path}` is larger than a rule text may be: split it and import the parts")
         before = content.decode("utf-8")
     except OSError as error:
         raise RulesError(f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}") from error

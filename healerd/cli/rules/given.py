@@ -9,13 +9,21 @@ import click
 
 from healerd_rules import ActionRecord, FactDecl, RuleSet
 from healerd_rules.build import BYTES, SECONDS
+from healerd_rules.testcheck import MAX_AGO_S, YEARS
 from healerd_rules.words import did_you_mean
 
-__all__ = ["read_facts", "read_log"]
+__all__ = ["read_alarms", "read_facts", "read_log", "read_moment"]
 
 _FACT = re.compile(r"(\w+|baseline\((\w+)\))(?:\[([^\]]+)\])?=(.+)")
 _ACTION = re.compile(r"(\w+) (?:ended (\S+) ago|is open)(?: on (\S+))?")
-_AMOUNT = re.compile(r"([$€£]?)(-?\d+(?:\.\d+)?)(%|pp|ms|s|m|h|d|w|KB|MB|GB)?")
+_AMOUNT = re.compile(r"([$€£]?)(-?\d{1,15}(?:\.\d{1,15})?)(%|pp|ms|s|m|h|d|w|KB|MB|GB)?")
+_UNITS: Mapping[str, tuple[str, ...]] = {
+    "ratio": ("", "%"),
+    "number": ("", "%"),
+    "duration": tuple(SECONDS),
+    "bytes": ("", *BYTES),
+}
+"""What may stand behind a number, by the type of the fact; other types take plain numbers."""
 _WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "missing": None}
 
 
@@ -68,9 +76,10 @@ def _record(text: str, ruleset: RuleSet, pipeline: str, now: dt.datetime) -> Act
 
 def _seconds(text: str) -> float:
     found = _AMOUNT.fullmatch(text)
-    if not found or found[3] not in SECONDS:
-        raise _wrong("--log", f"expected a time such as 20m, got `{text}`")
-    return float(found[2]) * SECONDS[found[3]]
+    seconds = float(found[2]) * SECONDS[found[3]] if found and found[3] in SECONDS else -1.0
+    if not 0 <= seconds <= MAX_AGO_S:
+        raise _wrong("--log", f"expected a time such as 20m, up to 100 years, got `{text}`")
+    return seconds
 
 
 def _value(text: str, fact: FactDecl) -> float | bool | str | None:
@@ -80,11 +89,34 @@ def _value(text: str, fact: FactDecl) -> float | bool | str | None:
     if fact.type == "text":
         return text.strip('"')
     found = _AMOUNT.fullmatch(text)
-    if not found or fact.type == "bool":
-        raise _wrong("--given", f"`{fact.name}` is {fact.type}, not `{text}`")
-    _, number, unit = found.groups()
-    scale = {"%": 0.01, "pp": 0.01, **SECONDS, **BYTES}
-    return float(number) * scale[unit] if unit not in ("%", "pp", None) else float(number) / (100 if unit else 1)
+    units, unit = _UNITS.get(fact.type, ("",)), (found[3] or "") if found else ""
+    if not found or fact.type == "bool" or unit not in units or (found[1] and fact.type != "money"):
+        mend = ", ".join(f"`{each}`" for each in units if each and each != unit)
+        raise _wrong(
+            "--given", f"`{fact.name}` is {fact.type}, not `{text}`" + (f"; its units: {mend}" if mend else "")
+        )
+    number = float(found[2])
+    return number / 100 if unit == "%" else number * {**SECONDS, **BYTES}.get(unit, 1.0)
+
+
+def read_moment(at: dt.datetime) -> dt.datetime:
+    """Take a moment in UTC; one so far away that no time can be added to it is refused."""
+    if at.year not in YEARS:
+        raise _wrong("--at", f"choose a year from {YEARS[0]} to {YEARS[-1]}, not {at.year}")
+    return at.replace(tzinfo=dt.UTC)
+
+
+def read_alarms(said: Sequence[str]) -> Mapping[str, bool]:
+    """Take the names of alarms that stand; one that does not exist is refused."""
+    if not said:
+        return {}
+    from healerd.decision import SCHEMA  # the whole of deciding comes with it
+
+    known = SCHEMA.alarms
+    for name in said:
+        if name not in known:
+            raise _wrong("--alarm", f"no alarm `{name}`; {did_you_mean(name, known) or 'known: ' + ', '.join(known)}")
+    return dict.fromkeys(said, True)
 
 
 def _wrong(option: str, message: str) -> click.BadParameter:

@@ -21,6 +21,7 @@ __all__ = [
     "files_argument",
     "is_pack",
     "load_for",
+    "load_pipeline",
     "load_rules",
     "load_sets",
     "require_solver",
@@ -103,6 +104,19 @@ def load_sets(files: Sequence[Path], config: Path | None, *, no_cache: bool = Fa
 
     settings = load_config(config or default_config())
     return {name: load_for(settings, pipeline, no_cache=no_cache) for name, pipeline in settings.pipeline.items()}
+
+
+def load_pipeline(config: Path, name: str, *, no_cache: bool = False) -> Loaded:
+    """Load the rules of one pipeline of a configuration. Raises UsageError for a name that is not in it."""
+    from healerd.config import load_config  # read only where it is named
+
+    settings = load_config(config)
+    if name not in settings.pipeline:
+        raise click.UsageError(
+            f"`{config}` has no pipeline `{name}`: name one with --pipeline; it has "
+            + ", ".join(f"`{each}`" for each in settings.pipeline)
+        )
+    return load_for(settings, settings.pipeline[name], no_cache=no_cache)
 
 
 def sound(loaded: Loaded) -> RuleSet:

@@ -114,6 +114,17 @@ def test_the_files_of_a_configuration_are_tested(call: Call, rules: Callable[...
     assert "b: no rule files of its own, so no tests" in called.err
 
 
+def test_explain_takes_the_rules_of_a_configuration(call: Call, rules: Callable[..., Path], tmp_path: Path) -> None:
+    """With --config the rules are those of the pipeline that is named, which must be one of it."""
+    rules("forbid mine: retrain")
+    config = tmp_path / "healerd.toml"
+    config.write_text('[pipeline.churn]\nsource = { kind = "memory" }\nwindow = "30m"\nrules = ["my.heal"]\n')
+    called = call("rules", "explain", "retrain", "--config", config, "--pipeline", "churn")
+    assert "forbid mine acts" in called.out
+    called = call("rules", "explain", "retrain", "--config", config)
+    assert (called.code, "it has `churn`" in called.err) == (Exit.USAGE, True)
+
+
 def test_the_shipped_packs_pass_with_healerds_own_vocabulary(call: Call) -> None:
     """Each pack, by its name, passes its tests, all of its rules covered."""
     packs = [row[0] for row in call("rules", "packs").rows[1:]]
@@ -196,6 +207,14 @@ def test_explain_carries_the_nearest_change(call: Call, rules: Callable[..., Pat
         ("--log", "rollbak ended 5m ago", "did you mean `rollback`?"),
         ("--log", "rollback ended", "expected `ACTION ended 20m ago`"),
         ("--log", "rollback ended 5% ago", "expected a time such as 20m"),
+        ("--log", "rollback ended 99999999999999w ago", "up to 100 years"),
+        ("--log", "rollback ended -5m ago", "expected a time such as 20m"),
+        ("--given", "rows=5%", "`rows` is count, not `5%`"),
+        ("--given", "rows=$5", "`rows` is count, not `$5`"),
+        ("--given", "error_rate=5m", "`error_rate` is ratio, not `5m`; its units: `%`"),
+        ("--given", "model_age=5", "`model_age` is duration, not `5`; its units: `ms`, `s`"),
+        ("--alarm", "hram", "did you mean `harm`?"),
+        ("--at", "9999-12-31 23:59", "choose a year from 1970 to 2199"),
     ],
 )
 def test_explain_refuses_what_it_cannot_read(call: Call, option: str, value: str, said: str) -> None:

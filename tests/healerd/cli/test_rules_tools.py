@@ -68,6 +68,12 @@ def test_fmt_from_stdin_to_stdout(call: Call, monkeypatch: pytest.MonkeyPatch) -
     assert (called.code, called.out) == (0, NICE)
 
 
+def test_fmt_takes_a_shipped_pack(call: Call) -> None:
+    """A pack is looked at by its name, as with every verb, and is never written."""
+    done = call("rules", "fmt", "base", "--check")
+    assert (done.code, done.out) == (0, "")
+
+
 def test_fmt_leaves_what_is_broken(call: Call, ugly: Path) -> None:
     """A broken statement stays, the rest is formatted, the finding is on stderr, and the end is 7."""
     broken = "let  x   = rows >\n"

@@ -62,6 +62,7 @@ def test_status_tells_a_script_that_something_waits(ask: Call, daemon: Served) -
         ["pause", "churn", *WHY],
         ["resume", "churn", *WHY],
         ["resume", "--all", *WHY],
+        ["reference", "accept", "churn", *WHY],
         ["stop-all", *WHY],
         ["propose", "churn", "rollback", "--to", "v12", *WHY],
     ],

@@ -179,13 +179,28 @@ class Loop:
     def active(self) -> str:
         return self.core.pipelines[NAME].registry.active
 
-    def serve(self, *, turned: bool = False, broken: bool = False, labelled: bool = True, rows: int = ROWS) -> None:
-        """Serve one window by the active version; its labels are known at its end."""
+    def serve(
+        self,
+        *,
+        turned: bool = False,
+        broken: bool = False,
+        labelled: bool = True,
+        rows: int = ROWS,
+        moved: float = 0.0,
+    ) -> None:
+        """Serve one window by the active version; its labels are known at its end. `moved` shifts the input."""
         self._number += 1
         version = self.active
         model = self.core.pipelines[NAME].registry.load(version)
         served = self._rows(
-            self.clock.now(), rows, seed=self._number, turned=turned, version=version, broken=broken, model=model
+            self.clock.now(),
+            rows,
+            seed=self._number,
+            turned=turned,
+            version=version,
+            broken=broken,
+            model=model,
+            moved=moved,
         )
         end = self.window_end
         self.source.push(
@@ -203,7 +218,7 @@ class Loop:
             self.source.push_labels(Labels(ids=served.ids, label=served.label, at=known))
         self.clock.advance_to(end)
 
-    def play(self, windows: int = 1, *, look: bool = True, **serving: bool | int) -> None:
+    def play(self, windows: int = 1, *, look: bool = True, **serving: float) -> None:
         for _ in range(windows):
             self.serve(**serving)
             self.run(look=look)
@@ -254,9 +269,10 @@ class Loop:
         sign: float = 1.0,
         broken: bool = False,
         model: object | None = None,
+        moved: float = 0.0,
     ) -> Predictions:
         rng = np.random.Generator(np.random.PCG64([self.seed, seed]))
-        x = rng.normal(size=count)
+        x = rng.normal(size=count) + moved
         label = ((x > 0) ^ turned ^ (rng.random(count) < 0.05)).astype(np.float64)
         seen = np.where(broken, np.nan, x)
         spread_s = (self.window_end - start).total_seconds() if model is not None else 40 * HOUR_S

@@ -142,13 +142,14 @@ ASKS: dict[str, tuple[str, dict[str, str]]] = {
     "propose": ("/v1/pipelines/churn/propose", {"action": "rollback", "to": "v12"}),
     "promote": ("/v1/pipelines/churn/stage", {"stage": "live", "if_rev": "suggest:running"}),
     "demote": ("/v1/pipelines/churn/stage", {"stage": "observe"}),
+    "accept": ("/v1/pipelines/churn/accept", {"since": "2026-05-01", "if_rev": "suggest:running"}),
     "stop-all": ("/v1/stop-all", {}),
     "resume-all": ("/v1/resume-all", {"if_rev": "all:running"}),
     "reload": ("/v1/rules/reload", {}),
 }
 NEEDS = {
     "operator": {"veto", "deny", "pause", "propose", "demote", "stop-all"},
-    "approver": {"approve", "lift", "resume", "resume-all"},
+    "approver": {"approve", "lift", "resume", "accept", "resume-all"},
     "admin": {"promote", "reload"},
 }
 

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,16 @@ def test_a_map_keeps_the_order(reference, window):
     assert (np.diff(cells) >= 0).all()
     assert cells.min() >= 0
     assert cells.max() < one.size
+
+
+@law
+@given(FLOATS, FLOATS)
+def test_a_value_has_its_cell_whatever_comes_with_it(reference, window):
+    """The cell of a value is the same alone, among others, and beside an infinity."""
+    one = fit({"x": np.array(reference)}).features["x"]
+    together = one.cells(np.array([*window, math.inf]))[:-1]
+    assert one.cells(np.array(window)).tolist() == together.tolist()
+    assert [int(one.cells(np.array([value]))[0]) for value in window] == together.tolist()
 
 
 @law

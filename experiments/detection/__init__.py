@@ -1,0 +1,1 @@
+"""What the detectors promise, measured: `python -m experiments.detection`. Must never repeat what they compute."""

@@ -1,0 +1,65 @@
+"""`healerd replay`: the record reproduces, decision by decision. Must never take one on trust."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from healerd.cli.exits import Exit
+from healerd.cli.options import Moment, json_option, locate, place_options
+from healerd.cli.show import Show
+
+if TYPE_CHECKING:
+    from healerd.client.reproduce import Reproduced
+
+__all__ = ["replay"]
+
+COLUMNS = ("id", "at", "pipeline", "problem", "field", "was", "now")
+SHOWN = 20
+
+
+@click.command(help="Decide every recorded decision again: ends with 7 when one comes out otherwise.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Only decisions from then on.")
+@click.option("--pipeline", metavar="NAME", help="Only those about this pipeline.")
+@place_options
+@json_option
+def replay(
+    *, since: datetime | None, pipeline: str | None, state: Path | None, config: Path | None, as_json: bool
+) -> int:
+    """Print how many decisions came out the same, and of the others the first field that did not."""
+    from healerd.client.reproduce import decisions, reproduce  # deciding, and the store, which no other look needs
+    from healerd.client.stored import open_state
+
+    with open_state(locate(state, config)[0]) as reader:
+        wanted = decisions(reader, since=since, pipeline=pipeline)
+        failed = [one for one in _with_progress(reproduce(reader, wanted), len(wanted)) if one.problem]
+    _print(Show(as_json=as_json), [_row(one) for one in failed], len(wanted))
+    return Exit.CHECK_FAILED if failed else Exit.OK
+
+
+def _with_progress(checked: "Iterator[Reproduced]", count: int) -> "Iterator[Reproduced]":
+    with click.progressbar(
+        checked, length=count, label="deciding again", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        yield from bar
+
+
+def _row(one: "Reproduced") -> Mapping[str, Any]:
+    decision = one.decision
+    told = (decision.id, decision.at.isoformat(), decision.pipeline, one.problem, one.field, one.was, one.now)
+    return dict(zip(COLUMNS, told, strict=True))
+
+
+def _print(show: Show, others: Sequence[Mapping[str, Any]], count: int) -> None:
+    reproduced = count - len(others)
+    if show.as_json:
+        show.json({"decisions": count, "reproduced": reproduced, "others": others})
+        return
+    if others:
+        show.table(COLUMNS, [list(row.values()) for row in others[:SHOWN]])
+    show.text(f"{reproduced:,}/{count:,} reproduced")
+    if not count:
+        show.note("there is no such decision")

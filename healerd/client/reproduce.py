@@ -1,0 +1,89 @@
+"""Decides again what a database recorded: proof that the log reproduces. Must never write, nor mend a difference.
+
+A decision is decided anew from its own trace and from the rule texts that were kept when they came in force. It is
+reproduced when every field comes out the same, bit for bit.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from healerd.client.firing import sources_of
+from healerd.decision import SCHEMA, replay
+from healerd.model import Decision
+from healerd.store import Range, Reader
+from healerd_rules import RuleSet, load
+
+__all__ = ["Reproduced", "decisions", "reproduce"]
+
+SHIPPED = "healerd_rules/packs/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduced:
+    """One decision, and what came out otherwise: empty when nothing did. `field` is where, `was` and `now` are JSON."""
+
+    decision: Decision
+    problem: str = ""
+    field: str = ""
+    was: Any = None
+    now: Any = None
+
+
+def decisions(reader: Reader, *, since: datetime | None = None, pipeline: str | None = None) -> Sequence[Decision]:
+    """Read the decisions to check, oldest first."""
+    wanted: dict[str, Any] = {
+        **({"pipeline": pipeline} if pipeline else {}),
+        **({"at": Range(low=since)} if since else {}),
+    }
+    return reader.find(Decision, **wanted)
+
+
+def reproduce(reader: Reader, found: Sequence[Decision]) -> Iterator[Reproduced]:
+    """Decide each decision again."""
+
+    @cache
+    def rules_of(rules_id: str) -> RuleSet | None:
+        return _rules(sources_of(reader, rules_id)["sources"], rules_id)
+
+    return (_again(decision, rules_of(decision.rules_id)) for decision in found)
+
+
+def _again(decision: Decision, ruleset: RuleSet | None) -> Reproduced:
+    if ruleset is None:
+        lost = f"the texts of the rule set {decision.rules_id[:12]} are not kept, or load otherwise"
+        return Reproduced(decision=decision, problem=lost)
+    try:
+        fresh = replay(decision, ruleset)
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        return Reproduced(decision=decision, problem=f"its trace cannot be decided again: {error!r}")
+    if fresh == decision:
+        return Reproduced(decision=decision)
+    was, now = msgspec.to_builtins(decision), msgspec.to_builtins(fresh)
+    field, old, new = first_difference(was, now) or ("", was, now)
+    return Reproduced(decision=decision, problem="it comes out otherwise", field=field, was=old, now=new)
+
+
+def _rules(sources: Sequence[Mapping[str, str]], rules_id: str) -> RuleSet | None:
+    """Load the rule set that these texts were; None when they make another one, as after an upgrade of a pack."""
+    own = {str(Path(one["path"]).absolute()): one["text"] for one in sources if not one["path"].startswith(SHIPPED)}
+    named = [one["path"] for one in sources if not one["path"].startswith(SHIPPED)]
+    loaded = load(named, schema=SCHEMA, drafts=own)
+    return loaded.ruleset if sources and loaded.ruleset is not None and loaded.ruleset.id == rules_id else None
+
+
+def first_difference(was: Any, now: Any, at: str = "") -> tuple[str, Any, Any] | None:
+    """Find the first place, in the order of the keys, where two JSON values part; None when they are one."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        keys = [*was, *(key for key in now if key not in was)]
+        parts = (first_difference(was.get(key), now.get(key), f"{at}.{key}" if at else str(key)) for key in keys)
+        return next((found for found in parts if found), None)
+    if isinstance(was, list | tuple) and isinstance(now, list | tuple) and len(was) == len(now):
+        pairs = enumerate(zip(was, now, strict=True))
+        return next((found for n, (a, b) in pairs if (found := first_difference(a, b, f"{at}[{n}]"))), None)
+    return None if was == now else (at, was, now)

@@ -1,0 +1,80 @@
+"""The record reproduces: every decision comes out of its own trace and its own rules, and one altered bit is found."""
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from healerd.cli.exits import Exit
+from healerd.cli.group import invoke
+from healerd.client.reproduce import decisions, reproduce
+from healerd.store import ReadStore
+from tests.healerd.client.conftest import Past
+from tests.healerd.daemon.loop import RULES, Loop
+
+
+def altered(past: Past, folder: Path, change: str) -> Path:
+    """A copy of the state in which one decision was changed by SQL; gives the folder."""
+    copy = folder / "state"
+    shutil.copytree(past.state, copy)
+    with sqlite3.connect(copy / "healerd.db") as db:
+        ((seq,),) = db.execute("SELECT max(seq) FROM decision WHERE json_extract(body, '$.confidence') > 0")
+        db.execute(f"UPDATE decision SET body = json_set(body, {change}) WHERE seq = ?", (seq,))
+    return copy
+
+
+def test_every_decision_of_a_life_reproduces(past: Past, capsys: pytest.CaptureFixture[str]) -> None:
+    """Healthy windows, a heal, its steps and a person's answers: all come out the same, and the verb says how many."""
+    with past.store() as reader:
+        found = decisions(reader)
+        assert len(found) > 10
+        assert [one.problem for one in reproduce(reader, found)] == [""] * len(found)
+    assert invoke(["replay", "--state", str(past.state)]) == Exit.OK
+    assert f"{len(found)}/{len(found)} reproduced" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ("'$.confidence', 0.123", "confidence"),
+        ("'$.chosen', 'rollback'", "chosen"),
+        ("'$.trace.situation.measurements[0].value', 0.5", ""),
+    ],
+    ids=["a number", "a choice", "what it stood on"],
+)
+def test_an_altered_decision_is_found(
+    past: Past, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, field: str
+) -> None:
+    """Whatever is changed in a decision, it comes out otherwise, with the first field that differs."""
+    state = altered(past, tmp_path, change)
+    assert invoke(["replay", "--state", str(state), "--json"]) == Exit.CHECK_FAILED
+    told = json.loads(capsys.readouterr().out)
+    assert told["decisions"] - told["reproduced"] == 1
+    (other,) = told["others"]
+    assert field in other["field"]
+
+
+def test_rules_that_are_gone_from_the_disk_are_read_from_the_record(tmp_path: Path) -> None:
+    """What was in force is loaded from the texts that were kept, imports included, wherever the files are now."""
+    (tmp_path / "01_own.heal").write_text('import "base"\nforbid never: rollback when error_rate > 99%\n')
+    loop = Loop(tmp_path, rules='import "own"\n' + RULES.replace('import "base"\n', ""))
+    for _ in range(3):
+        loop.play()
+    loop.core.close()
+    for file in tmp_path.glob("*.heal"):
+        file.unlink()
+    with ReadStore.open(tmp_path / "state") as reader:
+        found = decisions(reader)
+        assert found
+        assert [one.problem for one in reproduce(reader, found)] == [""] * len(found)
+
+
+def test_since_and_pipeline_choose(past: Past, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the decisions that were asked for are decided again; none is said to be none."""
+    assert invoke(["replay", "--state", str(past.state), "--pipeline", "nosuch"]) == Exit.OK
+    said = capsys.readouterr()
+    assert said.out == "0/0 reproduced\n"
+    assert "no such decision" in said.err
+    assert invoke(["replay", "--state", str(past.state), "--since", "2999-01-01"]) == Exit.OK
