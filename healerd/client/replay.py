@@ -5,13 +5,10 @@ The same looks as through `Client`, made from what the audit log holds up to a l
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from healerd.client.access import Json, Looking
 from healerd.errors import ConfigError, ControlError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Replay"]
 

@@ -18,6 +18,7 @@ from healerd.decision import SCHEMA, replay
 from healerd.model import Decision
 from healerd.store import Range, Reader
 from healerd_rules import RuleSet, load
+from healerd_rules.sources import absolute
 
 __all__ = ["Reproduced", "decisions", "reproduce"]
 
@@ -71,9 +72,9 @@ def _again(decision: Decision, ruleset: RuleSet | None) -> Reproduced:
 
 def _rules(sources: Sequence[Mapping[str, str]], rules_id: str) -> RuleSet | None:
     """Load the rule set that these texts were; None when they make another one, as after an upgrade of a pack."""
-    own = {str(Path(one["path"]).absolute()): one["text"] for one in sources if not one["path"].startswith(SHIPPED)}
-    named = [one["path"] for one in sources if not one["path"].startswith(SHIPPED)]
-    loaded = load(named, schema=SCHEMA, drafts=own)
+    own = {one["path"]: one["text"] for one in sources if not one["path"].startswith(SHIPPED)}
+    drafts = {str(absolute(Path(path))): text for path, text in own.items()}
+    loaded = load(own, schema=SCHEMA, drafts=drafts)
     return loaded.ruleset if sources and loaded.ruleset is not None and loaded.ruleset.id == rules_id else None
 
 

@@ -28,13 +28,15 @@ __all__ = ["detect_quality", "quality"]
 CHECKS_PER_FEATURE = 6
 CHECKS_PER_WINDOW = 2
 LEAST_P = 1e-300
+WANDERS = 0.5
+"""A feature of which some healthy window had this share outside the range so far is used to leaving it."""
 
 SAID = {
     "missing": "{subject}: {value:.0%} of the values are missing",
     "wrong_type": "{subject}: {value:.0%} of the values are of the wrong type",
     "unseen": "{subject}: {value:.0%} of the values are unlike any in the reference",
     "out_of_range": "{subject}: {value:.0%} of the values lie far outside the reference's range",
-    "stuck": "{subject}: {value:.0%} of the values are one and the same",
+    "stuck": "{subject}: {value:.0%} of the values are one and the same, or lie together just beyond the range",
     "scaled": "{subject}: all quartiles are scaled by about {value:.2f}",
     "rows": "{value:.0f} rows, far from the usual number",
     "duplicates": "{value:.0%} of the rows came more than once",
@@ -76,12 +78,21 @@ def _check_feature(seen: Observation, one: FeatureYardstick) -> Iterator[Measure
         unseen = int(counts.cells[one.unseen].sum())
         yield _rate(seen, "unseen", one.name, count=unseen, n=n, limit=habit.unseen + spare)
     stuck = (1 + habit.stuck) / 2
-    within = counts.cells[OUTER:-OUTER] if isinstance(one.cell_map, NumberMap) else counts.cells[~one.unseen]
-    yield _rate(seen, "stuck", one.name, count=int(within.max()), n=n, limit=stuck, tries=1 / stuck)
+    yield _rate(seen, "stuck", one.name, count=_commonest(one, counts), n=n, limit=stuck, tries=1 / stuck)
     if varied and isinstance(one.cell_map, NumberMap):
         outside = int(counts.cells[0] + counts.cells[-1])
         yield _rate(seen, "out_of_range", one.name, count=outside, n=n, limit=habit.out_of_range + spare)
         yield _scaled(seen, one, one.cell_map, counts)
+
+
+def _commonest(one: FeatureYardstick, counts: Counts) -> int:
+    """Rows of the commonest known value. Just beyond the range nobody can tell values apart: there they count as one,
+    unless the feature is used to leaving its range, as a clock is.
+    """
+    if not isinstance(one.cell_map, NumberMap):
+        return int(counts.cells[~one.unseen].max())
+    beyond = 0 if one.habit.out_of_range >= WANDERS else 1
+    return int(counts.cells[OUTER - beyond : len(counts.cells) - OUTER + beyond].max())
 
 
 def _rate(

@@ -57,7 +57,10 @@ def test_an_altered_decision_is_found(
 
 
 def test_rules_that_are_gone_from_the_disk_are_read_from_the_record(tmp_path: Path) -> None:
-    """What was in force is loaded from the texts that were kept, imports included, wherever the files are now."""
+    """What was in force is loaded from the texts that were kept, imports included, behind a link as well."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "real")
+    tmp_path /= "linked"
     (tmp_path / "01_own.heal").write_text('import "base"\nforbid never: rollback when error_rate > 99%\n')
     loop = Loop(tmp_path, rules='import "own"\n' + RULES.replace('import "base"\n', ""))
     for _ in range(3):

@@ -83,11 +83,20 @@ def test_finer_steps_and_a_hard_winter_are_not_bad_data():
     assert quality(finer) == quality(winter) == (Quality.GOOD, ())
 
 
+def test_s13_a_sensor_stuck_just_beyond_the_range_is_bad():
+    """What cannot be told from a stuck sensor counts as one: all rows together, near the range but outside it."""
+    usual = a_yardstick({"x": seeded(58).uniform(100, 200, 6000)}, windows=20)
+    found, _ = detect_quality(an_observation(usual, {"x": np.full(N, 210.0)}), {})
+    assert quality(found)[0] == Quality.BAD
+
+
 def test_a_code_that_nobody_knows_is_bad():
     """A number of which no new value comes is a code, like a name: the hour 27 lies near the range, and is bad."""
     hours = a_yardstick({"x": seeded(56).integers(0, 24, 6000).astype(float)}, windows=20)
     found, _ = detect_quality(an_observation(hours, {"x": np.full(N, 27.0)}), {})
-    assert quality(found) == (Quality.BAD, ("`x`: 100% of the values are unlike any in the reference",))
+    verdict, reasons = quality(found)
+    assert verdict == Quality.BAD
+    assert reasons[0] == "`x`: 100% of the values are unlike any in the reference"
 
 
 def test_a_constant_that_begins_to_move_is_drift_and_not_bad_data():
