@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+DEV    := $(VENV)/.ready-dev
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .PHONY: demo test check bench format lock setup clean help
@@ -13,31 +14,33 @@ help:  ## say what the targets do
 demo: setup  ## the whole loop on a year of real flights; in a terminal it asks, elsewhere it tells
 	@$(BIN)/healerd demo
 
-test: setup  ## every test
+test: $(DEV)  ## every test
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup  ## format, lint, types, import contracts, documentation
+check: $(DEV)  ## format, lint, types, import contracts, documentation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/house
 
-bench: setup  ## every speed claim, as a ratio against a named peer
+bench: $(DEV)  ## every speed claim, as a ratio against a named peer
 	@$(BIN)/python -m experiments.bench $(ARGS)
 
-format: setup  ## format and mend what ruff can mend
+format: $(DEV)  ## format and mend what ruff can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 lock:  ## pin the dependencies anew (needs uv)
-	uv pip compile pyproject.toml build.in --all-extras --group dev --generate-hashes --universal \
-	  --python-version 3.11 --no-header --no-annotate -o requirements.lock
+	uv pip compile pyproject.toml build.in $(PINS) -o requirements.lock
+	uv pip compile pyproject.toml build.in --all-extras --group dev -c requirements.lock $(PINS) -o requirements-dev.lock
+
+PINS := --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 
 setup: $(READY)
 
-# Made without ensurepip, so that a bare distribution Python is enough. The lock has hashes, so what
-# is installed is what was tested.
+# Made without ensurepip, so that a bare distribution Python is enough. The locks have hashes, so what is
+# installed is what was tested. The program alone is a smaller download than what its tests need besides.
 $(READY): requirements.lock pyproject.toml
 	@echo "setting up $(VENV) (once; under a minute on a warm cache)"
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "healerd needs Python 3.11 or newer; name one with `make PYTHON=python3.12`")'
@@ -45,6 +48,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(PIP) install -qq --require-hashes -r requirements.lock
 	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+$(DEV): $(READY) requirements-dev.lock
+	@echo "adding what the tests need to $(VENV) (once)"
+	@$(PIP) install -qq --require-hashes -r requirements-dev.lock
+	@touch $(DEV)
 
 clean:  ## remove what was set up and made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
