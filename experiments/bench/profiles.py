@@ -17,7 +17,7 @@ from healerd.columns import Column
 from healerd.detectors import DetectionSettings, Yardstick, make_yardstick, measure
 from healerd.model import Reference, Window
 from healerd.profiles import Maps, fit, ks, make_reference, profile
-from healerd.profiles.ranks import cumulative
+from healerd.profiles.counts import Tally
 
 REPETITIONS = 5
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -44,10 +44,10 @@ def _ks_against_scipy(
     reference, window = _normal(1, features, reference_rows), _normal(2, features, window_rows)
     presorted = {name: np.sort(column) for name, column in reference.items()}
     maps = fit(reference)
-    shares = {name: cumulative(one.cells) for name, one in profile(reference, maps).features.items()}
-    _ks_by_cells(window, maps, shares)
+    upto = {name: np.cumsum(one.cells) for name, one in profile(reference, maps).features.items()}
+    _ks_by_cells(window, maps, upto)
     ours, theirs = _interleaved(
-        lambda: _ks_by_cells(window, maps, shares),
+        lambda: _ks_by_cells(window, maps, upto),
         lambda: [ks_2samp(presorted[name], window[name], method="asymp").statistic for name in window],
     )
     return {
@@ -65,9 +65,9 @@ def _ks_against_sort(*, features: int, window_rows: int) -> dict[str, str | floa
     """Sorting the window is what any exact distance begins with."""
     window = _normal(2, features, window_rows)
     maps = fit(_normal(1, features, window_rows))
-    shares = {name: cumulative(one.cells) for name, one in profile(window, maps).features.items()}
+    upto = {name: np.cumsum(one.cells) for name, one in profile(window, maps).features.items()}
     ours, theirs = _interleaved(
-        lambda: _ks_by_cells(window, maps, shares),
+        lambda: _ks_by_cells(window, maps, upto),
         lambda: [np.sort(column) for column in window.values()],
         repetitions=5 * REPETITIONS,
     )
@@ -82,9 +82,9 @@ def _ks_against_sort(*, features: int, window_rows: int) -> dict[str, str | floa
     }
 
 
-def _ks_by_cells(window: dict[str, Column], maps: Maps, shares: dict[str, Column]) -> list[float]:
+def _ks_by_cells(window: dict[str, Column], maps: Maps, upto: dict[str, Tally]) -> list[float]:
     counted = profile(window, maps).features
-    return [ks(shares[name], cumulative(one.cells)) for name, one in counted.items()]
+    return [ks(upto[name], np.cumsum(one.cells)) for name, one in counted.items()]
 
 
 def _measure_one_window(*, features: int, window_rows: int, at_most_ms: float) -> dict[str, str | float | bool]:
