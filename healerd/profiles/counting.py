@@ -17,6 +17,10 @@ __all__ = ["Room", "count_numbers", "make_room"]
 
 BLOCK = 32_768
 """Rows at a time: what they need stays in a processor's second cache, and memory does not grow with the rows."""
+HEIGHT = CELLS + 2 * SPARE
+FAR_BELOW, MISSING, FAR_ABOVE = 0, 1, HEIGHT - 1
+"""Rows of the table that no value near the range has as its position."""
+TOP = SPARE + CELLS
 ONE = np.ones(1, np.int64)
 
 
@@ -38,42 +42,39 @@ def make_room(rows: int) -> Room:
 
     size = min(rows, BLOCK)
     entries = (np.ones(size, np.int64), np.zeros(size, np.int32), np.array([0, size], np.int32))
-    return Room(positions=np.empty(size), onehot=csc_array(entries, shape=(CELLS + 2 * SPARE, 1)))
+    return Room(positions=np.empty(size), onehot=csc_array(entries, shape=(HEIGHT, 1)))
 
 
 def count_numbers(column: Column, number_map: NumberMap, into: npt.NDArray[np.int64], room: Room) -> int:
-    """Count a numeric column into the map's cells, and tell how many of its values are NaN."""
-    into[:] = 0
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return sum(
-            _count_block(column[at : at + BLOCK].astype(np.float64, copy=False), number_map, into, room)
-            for at in range(0, len(column), BLOCK)
-        )
+    """Count a numeric column into the map's cells, and tell how many of its values are NaN.
+
+    Numpy's warnings of floating point must be off.
+    """
+    table = _count_block(column[:BLOCK], number_map, room)
+    for at in range(BLOCK, len(column), BLOCK):
+        table += _count_block(column[at : at + BLOCK], number_map, room)
+    into[OUTER:-OUTER] = table[SPARE:TOP]
+    into[:OUTER] = table[FAR_BELOW], np.add.reduce(table[MISSING + 1 : SPARE])
+    into[-OUTER:] = np.add.reduce(table[TOP:FAR_ABOVE]), table[FAR_ABOVE]
+    return int(table[MISSING])
 
 
-def _count_block(values: Values, number_map: NumberMap, into: npt.NDArray[np.int64], room: Room) -> int:
-    n, reach = len(values), min(SPARE - 1, int(number_map.far))
+def _count_block(column: Column, number_map: NumberMap, room: Room) -> npt.NDArray[np.int64]:
+    n = len(column)
     positions, indices = room.positions[:n], room.onehot.indices[:n]
-    number_map.positions(values, out=positions)
+    number_map.positions(column.astype(np.float64, copy=False), out=positions)
     np.copyto(indices, positions, casting="unsafe")
-    low, high = np.minimum.reduce(indices), np.maximum.reduce(indices)
-    if low <= SPARE - reach or high >= SPARE + CELLS + reach:
+    reach = min(SPARE - 2, int(number_map.far))
+    if n and not (SPARE - reach < np.minimum.reduce(indices) and np.maximum.reduce(indices) < TOP + reach):
         # Something is far off, infinite or NaN, which as an integer is 0 or the least one.
-        return _count_with_care(values, number_map, into, room)
+        _index_with_care(positions, number_map.far, indices)
     room.onehot.indptr[1] = n
-    counts = room.onehot @ ONE
-    into[OUTER:-OUTER] += counts[SPARE:-SPARE]
-    if low < SPARE:
-        into[OUTER - 1] += counts[:SPARE].sum()
-    if high >= SPARE + CELLS:
-        into[-OUTER] += counts[-SPARE:].sum()
-    return 0
+    counts: npt.NDArray[np.int64] = room.onehot @ ONE
+    return counts
 
 
-def _count_with_care(values: Values, number_map: NumberMap, into: npt.NDArray[np.int64], room: Room) -> int:
-    missing = np.isnan(values)
-    if missing.any():
-        known = values[~missing]
-        return len(values) - len(known) + (_count_block(known, number_map, into, room) if known.size else 0)
-    into += np.bincount(number_map.cells(values), minlength=number_map.size)
-    return 0
+def _index_with_care(positions: Values, far: float, indices: npt.NDArray[np.int32]) -> None:
+    np.copyto(indices, np.clip(positions, SPARE - 1, TOP), casting="unsafe")
+    indices[positions < SPARE - far] = FAR_BELOW
+    indices[positions > TOP + far] = FAR_ABOVE
+    indices[np.isnan(positions)] = MISSING

@@ -67,10 +67,11 @@ def profile(features: Mapping[str, Column], maps: Maps) -> Profile:
     rows = _rows(features)
     room = make_room(rows)
     lost = tuple(name for name in maps.features if name not in features)
-    counted = {
-        name: _count(features[name], one, into, room) if name in features else _all_missing(rows, into)
-        for (name, one), into in zip(maps.features.items(), _blank(maps), strict=True)
-    }
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        counted = {
+            name: _count(features[name], one, into, room) if name in features else _all_missing(rows, into)
+            for (name, one), into in zip(maps.features.items(), _blank(maps), strict=True)
+        }
     new = tuple(sorted(name for name in features if name not in maps.features))
     return Profile(maps_id=maps.id, rows=rows, features=counted, lost=lost, new=new)
 
