@@ -64,7 +64,7 @@ def _report_in_loops(*, features: int, reference_rows: int, rows: int, repetitio
 
     def report() -> list[float]:
         counted = profile(window, maps).features
-        return [ks(upto[name], np.cumsum(one.cells)) for name, one in counted.items()]
+        return [ks(upto[name], one.cells.cumsum()) for name, one in counted.items()]
 
     return _in_loops(report, repetitions=5 * repetitions)
 

@@ -84,7 +84,7 @@ def _ks_against_sort(*, features: int, window_rows: int) -> dict[str, str | floa
 
 def _ks_by_cells(window: dict[str, Column], maps: Maps, upto: dict[str, Tally]) -> list[float]:
     counted = profile(window, maps).features
-    return [ks(upto[name], np.cumsum(one.cells)) for name, one in counted.items()]
+    return [ks(upto[name], one.cells.cumsum()) for name, one in counted.items()]
 
 
 def _measure_one_window(*, features: int, window_rows: int, at_most_ms: float) -> dict[str, str | float | bool]:

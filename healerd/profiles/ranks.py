@@ -88,7 +88,7 @@ def ks(first: Tally, second: Tally) -> float:
         return float(np.abs(first / n - second / m).max())
     gap = first * m
     gap -= second * n
-    return max(int(gap.max()), -int(gap.min())) / (n * m)
+    return int(np.abs(gap, out=gap).max()) / (n * m)
 
 
 def ks_p_value(distance: float, n_first: int, n_second: int) -> float:
