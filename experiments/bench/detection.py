@@ -113,13 +113,13 @@ def _points_in_loops(name: str, requirements: tuple[str, ...]) -> tuple[dict[str
 
 
 def _label_in_loops() -> float:
-    losses = (np.random.Generator(np.random.Philox(3)).random((BATCHES, LABELS)) < 0.1).astype(np.int8)
+    losses = np.random.Generator(np.random.Philox(3)).random((BATCHES, LABELS)) < 0.1
     seen = at_labels(a_reference(0.1, 10_000), SHIPPED)
 
     def label() -> None:
         state: State = {}
         for k, batch in enumerate(losses):
-            cohort = a_cohort(k, wrong=int(batch.sum()), labels=LABELS)
+            cohort = a_cohort(k, wrong=np.count_nonzero(batch), labels=LABELS)
             _, state = detect_harm(replace(seen, cohorts=(cohort,)), state)
 
     return _in_loops(label, repetitions=REPETITIONS) / losses.size
