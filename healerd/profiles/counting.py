@@ -42,7 +42,9 @@ def make_room(rows: int) -> Room:
 
     size = min(rows, BLOCK)
     entries = (np.ones(size, np.int32), np.zeros(size, np.int32), np.array([0, size], np.int32))
-    return Room(positions=np.empty(size), onehot=csc_array(entries, shape=(HEIGHT, 1)))
+    onehot = csc_array(entries, shape=(HEIGHT, 1))
+    assert onehot.indices.dtype == np.int32, "a block is indexed with the width its rows are looked at with"
+    return Room(positions=np.empty(size), onehot=onehot)
 
 
 def count_numbers(column: Column, number_map: NumberMap, into: npt.NDArray[np.int64], room: Room) -> int:
