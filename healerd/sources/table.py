@@ -135,13 +135,13 @@ def _comparable(table: Relation, prediction: str, truth: Relation, label: str) -
     """
     kind, other = table.kind_of(prediction), truth.kind_of(label)
     if kind == "numeric" and other == "categorical":
-        number = f"try_cast({quoted(label)} AS DOUBLE)"
-        truth.refuse(label, f"{quoted(label)} IS NOT NULL AND {number} IS NULL", "is no number, as predictions are")
+        number = truth.number_sql(label)
+        truth.refuse(label, f"{quoted(label)} IS NOT NULL AND ({number}) IS NULL", "is no number, as predictions are")
         return number
     if kind == "categorical" and other == "numeric":
-        text = f"try_cast({quoted(prediction)} AS DOUBLE)"
+        text = table.number_sql(prediction)
         mend = f"is no number, as the labels in `{label}` are"
-        table.refuse(prediction, f"{quoted(prediction)} IS NOT NULL AND {text} IS NULL", mend)
+        table.refuse(prediction, f"{quoted(prediction)} IS NOT NULL AND ({text}) IS NULL", mend)
     return truth.value_sql(label, kind)
 
 
