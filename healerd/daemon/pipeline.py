@@ -10,6 +10,7 @@ from healerd.columns import Predictions
 from healerd.config import Config, PipelineSettings
 from healerd.daemon.rowcache import RowCache
 from healerd.detectors import DetectionSettings
+from healerd.detectors.segments import WHOLE_SHARE, share_of
 from healerd.errors import ActionError
 from healerd.model import Quality, Window
 from healerd.profiles import Loss, parse_loss
@@ -108,8 +109,9 @@ def make_pipeline(
 
 
 def _detection(config: Config, settings: PipelineSettings) -> DetectionSettings:
+    """The budget of the whole: all of it, or its share where segments are watched too."""
     own = settings.detection
-    return DetectionSettings(
+    whole = DetectionSettings(
         window_s=settings.window,
         false_alarms_per_year=config.daemon.false_alarms_per_year,
         tolerance=own.tolerance,
@@ -117,6 +119,7 @@ def _detection(config: Config, settings: PipelineSettings) -> DetectionSettings:
         delta=own.delta,
         label_coverage=own.label_coverage,
     )
+    return share_of(whole, WHOLE_SHARE) if settings.segments else whole
 
 
 def closed_windows(name: str, *, window_s: float, watermark: datetime, now: datetime) -> tuple[Window, ...]:

@@ -72,6 +72,7 @@ def measure(
     settings: DetectionSettings,
     state: State,
     duplicates: int | None = None,
+    detectors: Mapping[str, Detector] = DETECTORS,
 ) -> Measured:
     """Run every detector on one window, once; `state` is what the last window left, `{}` at first.
 
@@ -91,7 +92,7 @@ def measure(
         settings=settings,
         log_limits=limits(settings.false_alarms_per_year, settings.window_s, settings.weights),
     )
-    told = {name: detect(seen, state.get(name, {})) for name, detect in DETECTORS.items()}
+    told = {name: detect(seen, state.get(name, {})) for name, detect in detectors.items()}
     measurements = tuple(one for found, _ in told.values() for one in found)
     verdict, reasons = quality(measurements, rows_min=settings.rows_min)
     return Measured(measurements, verdict, reasons, {name: dict(kept) for name, (_, kept) in told.items()})

@@ -146,7 +146,7 @@ def test_text_read_as_numbers_is_null_where_it_is_none_however_it_is_selected(tm
     (tmp_path / "rows.csv").write_text("id,label\n" + lines, encoding="utf-8")
     table = open_relation("rows.csv", tmp_path, texts={"label"})
     beside = "" if bare else ", id"
-    found = table.fetch(f"SELECT {table.number_sql('label')} AS label{beside} FROM {table.sql}")  # noqa: S608 - made here
+    found = table.fetch(f"SELECT {table.number_sql('label')} AS label{beside} FROM {table.sql}")
     assert (len(found[0]), int(np.ma.count_masked(found[0]))) == (40_000, 1)
 
 
