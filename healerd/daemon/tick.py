@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from healerd.actions import Plan
 from healerd.daemon.beginning import UNKNOWN_VERSION
+from healerd.daemon.diagnosing import diagnosed
 from healerd.daemon.ingest import Arrived, ingest
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
@@ -119,6 +120,7 @@ class Ticker:
         if prepared.open_incident is not None and not options.targets:
             options = options_of(pipeline.world(moment.now))
             prepared = _with(prepared, options)
+        prepared = diagnosed(pipeline, watched, prepared)
         decision = decide(prepared, ruleset)
         with self.store.transaction() as tx:
             _record(tx, pipeline, watched)
@@ -151,7 +153,8 @@ class Ticker:
             learned=begin(model),
             standing=tuple(each["rule"] for each in proposed),
         )
-        seen = replace(seen, signals=earlier.signals) if earlier is not None else seen
+        if earlier is not None:
+            seen = replace(seen, signals=earlier.signals, diagnosis=earlier.diagnosis)
         return now_in(seen, pipeline, self.store, moment, model)
 
 
