@@ -182,11 +182,20 @@ def _record(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
     if watched.profile is not None:
         version = watched.held.reference.version if watched.held else "none"
         tx.put_profile(watched.window, version, to_bytes(watched.profile))
+        _note_resets(tx, pipeline, watched)
         tx.save_state(pipeline.name, STATE, watched.state)
     for cohort in watched.cohorts:
         tx.put(cohort)
     tx.put_measurements(watched.window, watched.measurements)
     tx.save_state(pipeline.name, ALIAS, {"generation": pipeline.registry.alias().generation})
+
+
+def _note_resets(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
+    """Write down that evidence starts afresh: another version serves, or what it is held against has moved."""
+    if watched.resets and watched.held is not None:
+        held, why = watched.held.reference, dict(watched.resets)
+        said = {"window_end_at": watched.window.end_at, "reference": held.id, "version": held.version, "reset": why}
+        tx.note("evidence reset", said, pipeline=pipeline.name)
 
 
 def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, options: Options, *, actor: str) -> None:

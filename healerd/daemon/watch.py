@@ -6,7 +6,7 @@ same rows.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import Held, inputs_of
 from healerd.daemon.rivals import rivals_of
 from healerd.daemon.segment_watch import look_at_segments
-from healerd.detectors import is_known, measure, p_error_high, usual_error
+from healerd.detectors import is_known, measure, p_error_high, resets, usual_error
 from healerd.model import Cohort, Layer, Measurement, Quality, Window
 from healerd.profiles import Profile, losses, profile
 
@@ -34,7 +34,10 @@ QUALITY = "data_quality"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Watched:
-    """What one window amounted to. `cohorts` are those whose labels matured in it; `held` is None at first."""
+    """What one window amounted to. `cohorts` are those whose labels matured in it; `held` is None at first.
+
+    `resets` names the detectors whose evidence began afresh in it, and why.
+    """
 
     window: Window
     rows: int
@@ -46,6 +49,7 @@ class Watched:
     state: Mapping[str, Any]
     held: Held | None
     p_error_high: float | None
+    resets: Mapping[str, str] = field(default_factory=dict)
 
     def alarm(self, layer: Layer) -> bool | None:
         """Whether a layer's evidence stands above its line; None when nothing could be measured."""
@@ -107,6 +111,7 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: in
         state={**found.state, SEGMENTS: parts.state} if parts.state else found.state,
         held=held,
         p_error_high=_p_error_high(pipeline, cohorts, held),
+        resets=resets(state, found.state),
     )
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from healerd.client.fleet import pipeline_view
 from healerd.client.reproduce import decisions, reproduce
+from healerd.client.review import intent
+from healerd.client.words import say_intent
 from healerd.columns import Predictions
 from healerd.config import Config, parse_config
 from healerd.decision import page, sentences
@@ -185,6 +188,19 @@ def test_s12_the_error_of_a_segment_is_capped_at_its_first(make: Make) -> None:
     assert after.reference_id == f"{accepted.id}/lane=left"
     assert first.value is not None and after.value is not None  # noqa: PT018 - one fact: both are known
     assert np.isclose(first.value - (first.effect or 0), after.value - (after.effect or 0))
+
+
+def test_status_and_the_question_to_people_name_the_segments(make: Make) -> None:
+    """The look at a pipeline lists its segments with their alarms; the question tells those in which one stands."""
+    loop = make(wrong_in="right", rules=RULES_OF_A_SEGMENT)
+    loop.play(4)
+    row = pipeline_view(loop.core.store, NAME, at=loop.clock.now())
+    assert {one["name"]: one["alarms"] for one in row["segments"]}["lane=right"][0] == "harm"
+    assert len(row["segments"]) == 3
+    asked = loop.intents(action="retrain")[0]
+    view = intent(loop.core.store, [NAME], loop.clock.now(), {"id": asked.id})
+    assert any(line.startswith("`lane=right`: it errs more") for line in view["review"]["segments"])
+    assert any("lane=right" in line for line in say_intent({**view, "answers": []}))
 
 
 def test_a_segment_configured_late_says_that_it_waits_for_a_reference(make: Make) -> None:
