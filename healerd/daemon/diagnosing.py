@@ -5,6 +5,7 @@ loaded here alone. What is found goes into the situation and so into the trace; 
 The part that costs nothing (kind of change, course, best stored version) is brought up to date at each window after.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,11 +25,14 @@ from healerd.detectors.diagnosis import FeatureChange, diagnose, shift_kind
 from healerd.detectors.laws import law_said
 from healerd.detectors.segments import segment_of
 from healerd.detectors.yardstick import FeatureYardstick
+from healerd.errors import StoreError
 from healerd.model import Incident, Layer, Measurement, Reference
 from healerd.profiles import ReferenceProfile, ks, profile, reference_from_bytes
 from healerd.profiles.ranks import cumulative
 
 __all__ = ["diagnosed"]
+
+log = logging.getLogger("healerd")
 
 WINDOWS_MAX, READ_MAX = 48, 200_000
 """Windows looked back at, since the evidence began and before it; fewer where they hold more rows than this."""
@@ -53,7 +57,11 @@ def diagnosed(pipeline: Pipeline, watched: Watched, situation: Situation) -> Sit
     seen = set(before.layers) if before is not None and of_this else set()
     layers = tuple(layer for layer in Layer if layer in seen or layer in standing)
     fresh = not of_this or len(layers) > len(seen)
-    found = _look_into(pipeline, watched, situation, incident, layers) if fresh else before
+    try:
+        found = _look_into(pipeline, watched, situation, incident, layers) if fresh else before
+    except StoreError as error:  # windows that cannot be read together: the incident stands without a diagnosis
+        log.warning("`%s`: the incident could not be looked into: %s", pipeline.name, error)
+        return replace(situation, diagnosis=None)
     assert found is not None, "what is not fresh was there before"
     return replace(situation, diagnosis=_up_to_date(found, pipeline, situation))
 

@@ -104,7 +104,7 @@ class Ticker:
         with self.store.transaction() as tx:
             for segment in arrived.segments:
                 tx.add_segment(segment)
-            if arrived.late or arrived.repeated:
+            if arrived.late or arrived.repeated or arrived.early:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         pipeline.cache.forget(settled=arrived.late > 0)
 
@@ -255,7 +255,10 @@ def _alias_moved(reader: Reader, pipeline: Pipeline) -> bool | None:
 
 
 def _irregular(window: Window, arrived: Arrived) -> dict[str, object]:
-    return {"window_end_at": window.end_at, "late": arrived.late, "repeated": arrived.repeated}
+    told: dict[str, object] = {"window_end_at": window.end_at, "late": arrived.late, "repeated": arrived.repeated}
+    if arrived.early:
+        told["early_labels"] = {"count": len(arrived.early), "first": arrived.early[0], "last": arrived.early[-1]}
+    return told
 
 
 def _id(pipeline: str, moment: Moment, about: object) -> str:

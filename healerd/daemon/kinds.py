@@ -1,0 +1,72 @@
+"""Hold columns to the kind they are stored as: whether a file's column is text changes with what else is in it.
+
+Must never lose a value without saying so: text among numbers is an error that names column and rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from healerd.columns import Column, Kind, Predictions, is_missing, kind_of
+from healerd.errors import SourceError
+from healerd.segments import Content, Segment
+from healerd.store import Reader
+
+__all__ = ["aligned"]
+
+OUTPUT = "prediction"
+
+
+def aligned(reader: Reader, pipeline: str, rows: Predictions) -> Predictions:
+    """Give rows whose columns have the kinds of the newest stored ones: numbers read out of text, or written as names.
+
+    Raises SourceError where a column of numbers holds text: with the column, the first and the last row, and the mend.
+    """
+    newest = reader.find(Segment, pipeline=pipeline, content=Content.PREDICTIONS, order="-seq", limit=1)
+    if not newest or not len(rows):
+        return rows
+    output, *features = newest[0].columns
+    kinds: Mapping[str, Kind] = {spec.name: spec.kind for spec in features}
+    changed = {
+        name: _as_kind(name, column, kinds[name], rows)
+        for name, column in rows.features.items()
+        if name in kinds and kind_of(column) != kinds[name]
+    }
+    if kind_of(rows.output) != output.kind:
+        rows = replace(
+            rows,
+            output=_as_kind(OUTPUT, rows.output, output.kind, rows),
+            label=_as_kind("label", rows.label, output.kind, rows),
+        )
+    return replace(rows, features={**rows.features, **changed}) if changed else rows
+
+
+def _as_kind(name: str, column: Column, kind: Kind, rows: Predictions) -> Column:
+    if kind == "categorical":
+        texts = [None if gone else f"{value:.17g}" for value, gone in zip(column, is_missing(column), strict=True)]
+        return np.array(texts, np.object_)
+    numbers = [_number(value) for value in column]
+    bad = [place for place, number in enumerate(numbers) if number is None]
+    if bad:
+        raise SourceError(f"column `{name}`, {_where(rows, bad)}: `{column[bad[0]]}` is no number, {_MEND}")
+    return np.array(numbers, np.float64)
+
+
+_MEND = "but the column held numbers so far; mend or empty the value, or give the column another name"
+
+
+def _number(value: object) -> float | None:
+    """Read a number, NaN where there is nothing; None where it is none. `1_000` is text here, as in any other table."""
+    if value is None:
+        return float("nan")
+    try:
+        return None if "_" in str(value) else float(str(value))
+    except ValueError:
+        return None
+
+
+def _where(rows: Predictions, bad: list[int]) -> str:
+    """Name rows by their ids and times: of a window nobody knows the number in the file."""
+    first, last = (f"`{rows.ids[place]}` at {str(rows.at[place])[:19]}Z" for place in (bad[0], bad[-1]))
+    return f"row {first}" if len(bad) == 1 else f"{len(bad):,} rows, from {first} to {last}"
