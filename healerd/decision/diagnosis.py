@@ -92,7 +92,7 @@ def diagnosis_said(one: Diagnosis) -> tuple[str, ...]:
 
 def _said(one: Diagnosis) -> Iterator[str]:
     part = "" if one.looked == one.rows else f" ({one.looked:,} of them looked at)"
-    yield f"Looked at {one.rows:,} rows{part} since {_at(one.from_at)}, when the evidence began."
+    yield f"Looked at {one.rows:,} rows{part} from {_at(one.from_at)}, when the evidence began, to {_at(one.to_at)}."
     if one.change is not Change.NONE:
         yield _kind(one) + _explained(one)
     yield from _course(one)

@@ -45,7 +45,7 @@ def test_a_turned_relation_is_called_a_concept_shift_with_its_features_and_rows(
     assert "looks like a concept shift" in said
     assert "None of 3 inputs and outputs moved by more than chance" in said
     assert "cannot be told from the rows before" in said
-    assert f"since {START:%Y-%m-%d} 03:00" in said
+    assert f"from {START:%Y-%m-%d} 03:00, when the evidence began" in said
 
 
 def test_moved_inputs_are_named_with_distances_since_when_and_told_apart(loop: Loop) -> None:

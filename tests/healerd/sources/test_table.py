@@ -160,6 +160,16 @@ def test_labels_that_turn_to_text_late_are_named_with_their_row(tmp_path: Path) 
             source.labels(START, START + HOUR, START + HOUR)
 
 
+def test_a_score_is_kept_apart_from_the_features(tmp_path: Path) -> None:
+    """The column that says how sure the model was is no feature; one that holds text is an error that names it."""
+    text = "id,time,x,p,prediction,label\na,2026-01-01T00:00:00Z,3,0.75,1,1\nb,2026-01-01T00:01:00Z,4,,0,1\n"
+    rows = a_source(tmp_path, text, score="p").fetch(START, START + HOUR)
+    assert (set(rows.features), rows.score is not None) == ({"x"}, True)
+    assert np.array_equal(rows.score, [0.75, np.nan], equal_nan=True)
+    with pytest.raises(SourceError, match=r"column `p` is a VARCHAR, but a score is a number"):
+        a_source(tmp_path, text.replace("0.75", "sure"), score="p").fetch(START, START + HOUR)
+
+
 def test_an_id_is_text_whatever_it_looks_like(tmp_path: Path) -> None:
     """Ids of digits keep their zeros and their length."""
     text = "id,time,prediction,label\n007,2026-01-01T00:00:00Z,1,\n1e3,2026-01-01T00:00:00Z,1,\n"
