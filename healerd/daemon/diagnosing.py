@@ -59,7 +59,7 @@ def diagnosed(pipeline: Pipeline, watched: Watched, situation: Situation) -> Sit
     fresh = not of_this or len(layers) > len(seen)
     try:
         found = _look_into(pipeline, watched, situation, incident, layers) if fresh else before
-    except StoreError as error:  # windows that cannot be read together: the incident stands without a diagnosis
+    except (StoreError, ImportError, ValueError, ArithmeticError) as error:  # what is for people alone holds no heal up
         log.warning("`%s`: the incident could not be looked into: %s", pipeline.name, error)
         return replace(situation, diagnosis=None)
     assert found is not None, "what is not fresh was there before"
