@@ -46,7 +46,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     reader, source, settings = pipeline.store, pipeline.source, pipeline.settings
     folder = reader.folder / FOLDER
     fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late), window.end_at)
-    fetched = aligned(reader, window.pipeline, fetched)
+    fetched = aligned(pipeline, fetched)
     fresh = _unknown(reader, window, fetched)
     own = fresh.at >= naive(window.start_at)
     segments = [write(folder, window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]

@@ -5,41 +5,56 @@ Must never lose a value without saying so: text among numbers is an error that n
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from healerd.columns import Column, Kind, Predictions, is_missing, kind_of
+from healerd.daemon.pipeline import Pipeline
 from healerd.errors import SourceError
 from healerd.segments import Content, Segment
-from healerd.store import Reader
 
 __all__ = ["aligned"]
 
-OUTPUT = "prediction"
+OUTPUT = "(output)"
+"""The name under which the kind of the output is kept, beside those of the features."""
 
 
-def aligned(reader: Reader, pipeline: str, rows: Predictions) -> Predictions:
+def aligned(pipeline: Pipeline, rows: Predictions) -> Predictions:
     """Give rows whose columns have the kinds of the newest stored ones: numbers read out of text, or written as names.
 
     Raises SourceError where a column of numbers holds text: with the column, the first and the last row, and the mend.
     """
-    newest = reader.find(Segment, pipeline=pipeline, content=Content.PREDICTIONS, order="-seq", limit=1)
-    if not newest or not len(rows):
+    if not len(rows):
         return rows
-    output, *features = newest[0].columns
-    kinds: Mapping[str, Kind] = {spec.name: spec.kind for spec in features}
+    found = {OUTPUT: kind_of(rows.output), **{name: kind_of(column) for name, column in rows.features.items()}}
+    if pipeline.kinds.items() >= found.items():
+        return rows
+    kinds = {**found, **_stored(pipeline)}
     changed = {
         name: _as_kind(name, column, kinds[name], rows)
         for name, column in rows.features.items()
-        if name in kinds and kind_of(column) != kinds[name]
+        if found[name] != kinds[name]
     }
-    if kind_of(rows.output) != output.kind:
-        rows = replace(
-            rows,
-            output=_as_kind(OUTPUT, rows.output, output.kind, rows),
-            label=_as_kind("label", rows.label, output.kind, rows),
-        )
+    if found[OUTPUT] != kinds[OUTPUT]:
+        output, label = (_as_kind(name, of, kinds[OUTPUT], rows) for name, of in _answers(rows))
+        rows = replace(rows, output=output, label=label)
+    pipeline.kinds.update(kinds)
     return replace(rows, features={**rows.features, **changed}) if changed else rows
+
+
+def _stored(pipeline: Pipeline) -> Mapping[str, Kind]:
+    """The kinds of the columns of the newest stored rows; none before the first."""
+    of_rows: dict[str, Any] = {"pipeline": pipeline.name, "content": Content.PREDICTIONS}
+    newest = pipeline.store.find(Segment, order="-seq", limit=1, **of_rows)
+    if not newest:
+        return {}
+    output, *features = newest[0].columns
+    return {OUTPUT: output.kind, **{spec.name: spec.kind for spec in features}}
+
+
+def _answers(rows: Predictions) -> tuple[tuple[str, Column], ...]:
+    return ("prediction", rows.output), ("label", rows.label)
 
 
 def _as_kind(name: str, column: Column, kind: Kind, rows: Predictions) -> Column:

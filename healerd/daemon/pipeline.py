@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from healerd.actions import Registry, Worker, World
 from healerd.actions.shadows import Shadows
-from healerd.columns import Predictions
+from healerd.columns import Kind, Predictions
 from healerd.config import Config, PipelineSettings
 from healerd.daemon.rowcache import RowCache
 from healerd.detectors import DetectionSettings
@@ -25,7 +25,10 @@ BACKLOG_MAX = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pipeline:
-    """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start."""
+    """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start.
+
+    `kinds` remembers the kinds in which its columns are stored.
+    """
 
     name: str
     settings: PipelineSettings
@@ -38,6 +41,7 @@ class Pipeline:
     cache: RowCache
     shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
 
     @property
     def active(self) -> str | None:
