@@ -14,6 +14,7 @@ from healerd.detectors import DetectionSettings, promise
 from healerd.detectors.course import Course, course
 from healerd.detectors.diagnosis import Change, FeatureChange, diagnose, shift_kind
 from healerd.detectors.estimates import Estimate, calibrate, error_posterior, estimate_error
+from healerd.detectors.segments import share_of
 from healerd.errors import ConfigError, SourceError
 from healerd.model import Layer
 from healerd.offline.inspection.joint import Joint, absolute_error_guess, tell_apart
@@ -183,7 +184,8 @@ def inspect(options: InspectOptions) -> Inspection:
 
 
 def _settings(options: InspectOptions, window_s: float, share: float) -> DetectionSettings:
-    return DetectionSettings(window_s=window_s, false_alarms_per_year=options.false_alarms_per_year * share)
+    whole = DetectionSettings(window_s=window_s, false_alarms_per_year=options.false_alarms_per_year)
+    return share_of(whole, share)
 
 
 def _reference(options: InspectOptions) -> tuple[Fitted, Table | None]:
