@@ -22,7 +22,7 @@ from healerd.policy.prior_check import PriorCheck, check_prior
 from healerd.policy.reward import event_of, failed
 from healerd.policy.rules_only import RulesOnly
 from healerd.policy.severity import pooled_windows
-from healerd.policy.terms import SURE_ENOUGH, Terms
+from healerd.policy.terms import Terms
 from healerd.policy.uniform import Uniform
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "KEEP",
     "POLICIES",
     "PSEUDO_INCIDENTS",
-    "SURE_ENOUGH",
     "Account",
     "ActionPrior",
     "Advice",

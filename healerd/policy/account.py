@@ -3,6 +3,7 @@
 Must never be carried along by hand: the same deeds give the same account, bit for bit.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -155,7 +156,7 @@ def _extra(model: CostModel, deviation: Deviation) -> float:
 
 def _excess(model: CostModel, deviations: Iterable[Deed]) -> float:
     """Realised cost of the deviations minus the fixed cost of what the rules proposed; what is pending is open."""
-    return sum(
+    return math.fsum(
         _cost(model, deed.action) - _cost(model, deed.rule_action) + (deed.severity if deed.counted else 0.0)
         for deed in deviations
     )
