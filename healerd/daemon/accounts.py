@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 
 from healerd.config import PipelineSettings
 from healerd.daemon.pipeline import Pipeline
+from healerd.decision import cost_model
 from healerd.decision.deeds import Told, deed_of_heal, deed_of_hold, impossible, told_of
 from healerd.decision.incidents import GRAVE
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent, Outcome, Result, Stage, StageChange
 from healerd.policy import KEEP, Account, CostModel, Deed, Terms, begin_account, keep_account, pooled_windows
 from healerd.store import Reader, Transaction
 
-__all__ = ["Log", "account_of", "activated_at", "keep_hold", "log_of", "terms_of", "with_severity"]
+__all__ = ["Log", "account_of", "activated_at", "current_account", "keep_hold", "log_of", "terms_of", "with_severity"]
 
 HOLDS = "policy holds"
 """The name under which the decisions are saved that held in the place of what the rules proposed."""
@@ -66,12 +67,12 @@ def with_severity(reader: Reader, settings: PipelineSettings, name: str, model: 
 
 def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, now: datetime) -> Account:
     """Put the account together; where its numbers do not fit the cost model, one under which nothing deviates."""
-    terms, since_at = terms_of(pipeline.settings), activated_at(reader, pipeline.name)
+    terms, (since_at, newest_at) = terms_of(pipeline.settings), activated_at(reader, pipeline.name)
     refused, irregular = _refused(log)
     try:
         return keep_account(
             model,
-            _deeds(reader, pipeline, log, now=now, since_at=since_at),
+            _deeds(reader, pipeline, log, now=now, since_at=since_at, newest_at=newest_at),
             terms=terms,
             since_at=since_at,
             refused=refused,
@@ -83,12 +84,21 @@ def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, n
         )
 
 
-def activated_at(reader: Reader, name: str) -> datetime | None:
-    """Tell since when the pipeline may act alone; None while a person decides everything."""
+def current_account(reader: Reader, pipeline: Pipeline, now: datetime) -> Account:
+    """Put the account together as of now."""
+    log = log_of(reader, pipeline)
+    model = with_severity(reader, pipeline.settings, pipeline.name, cost_model(pipeline.settings), log)
+    return account_of(reader, pipeline, model, log, now)
+
+
+def activated_at(reader: Reader, name: str) -> tuple[datetime | None, datetime | None]:
+    """Tell since when the pipeline may act alone, None while it may not; and when it last was let, over or not."""
     since: datetime | None = None
+    newest: datetime | None = None
     for change in reader.find(StageChange, pipeline=name):
         since = (since or change.at) if change.stage in ACTIVE else None
-    return since
+        newest = since or newest
+    return since, newest
 
 
 def keep_hold(tx: Transaction, decision: Decision) -> None:
@@ -121,7 +131,13 @@ def _told(reader: Reader, pipeline: Pipeline, heal: Intent) -> Told | None:
 
 
 def _deeds(
-    reader: Reader, pipeline: Pipeline, log: Log, *, now: datetime, since_at: datetime | None
+    reader: Reader,
+    pipeline: Pipeline,
+    log: Log,
+    *,
+    now: datetime,
+    since_at: datetime | None,
+    newest_at: datetime | None,
 ) -> tuple[Deed, ...]:
     heals = (
         deed_of_heal(
@@ -131,6 +147,7 @@ def _deeds(
             due_at=_due_at(heal, pipeline.settings),
             now=now,
             since_at=since_at,
+            newest_at=newest_at,
         )
         for heal in log.heals
         if heal.id in log.told and log.told[heal.id].context

@@ -63,9 +63,19 @@ def impossible(intent_id: str, outcome: Outcome, told: Told | None) -> str:
 
 
 def deed_of_heal(
-    heal: Intent, told: Told, outcome: Outcome | None, *, due_at: datetime, now: datetime, since_at: datetime | None
+    heal: Intent,
+    told: Told,
+    outcome: Outcome | None,
+    *,
+    due_at: datetime,
+    now: datetime,
+    since_at: datetime | None,
+    newest_at: datetime | None,
 ) -> Deed:
-    """Make the deed of a heal that began. `due_at` is when its outcome is missing; `since_at` the activation."""
+    """Make the deed of a heal that began. `due_at` is when its outcome is missing.
+
+    `since_at` is when the pipeline was let act alone, None while it is not; `newest_at` when it was last, over or not.
+    """
     sound = outcome is not None and not impossible(heal.id, outcome, told)
     over = outcome is not None or heal.state in TERMINAL_STATES or now >= due_at
     active = since_at is not None and told.at >= since_at and told.stage in ACTIVE
@@ -83,7 +93,7 @@ def deed_of_heal(
         earns=active and not person,
         person=person,
         wished=told.wished,
-        coin=told.coin and active and not person,
+        coin=told.coin and not person and newest_at is not None and told.at >= newest_at,
         predicted=told.predicted.get(heal.action),
     )
 

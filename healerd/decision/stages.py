@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from healerd.decision.situation import Logged, Situation
 from healerd.model import Stage, StageChange
+from healerd.policy import BARS, Account
 
 __all__ = ["LADDER", "breaker", "demote", "demoted", "promote_stage", "withdraw_trust"]
 
@@ -21,9 +22,17 @@ UNDOS_MAX, UNDOS_WITHIN = 2, timedelta(hours=24)
 
 
 def promote_stage(
-    pipeline: str, *, now: Stage, to: Stage, author: str, roles: Collection[str], reason: str, at: datetime
+    pipeline: str,
+    *,
+    now: Stage,
+    to: Stage,
+    author: str,
+    roles: Collection[str],
+    reason: str,
+    at: datetime,
+    account: Account | None = None,
 ) -> StageChange | str:
-    """Trust a pipeline with more; gives the change, or why not."""
+    """Trust a pipeline with more; gives the change, or why not. `account` is the evidence that may speak against it."""
     if author == DAEMON:
         return "only people promote"
     if not MAY_PROMOTE & set(roles):
@@ -34,7 +43,24 @@ def promote_stage(
         return f"from `{now}` the next stage is `{Stage.SUGGEST}`: people see what it suggests before it acts"
     if not reason.strip():
         return "a promotion needs a reason"
+    if account is not None and to in ACTIVE and (against := _against(account, to)):
+        return against
     return StageChange(pipeline=pipeline, stage=to, at=at, author=author, reason=reason)
+
+
+def _against(account: Account, to: Stage) -> str:
+    """Say what evidence forbids to let a pipeline act alone; that none is there forbids nothing, and is told."""
+    if account.check.tripped:
+        return f"{BARS['prior check']}; correct `failure` of its actions, by what `healerd policy status` shows"
+    canary = account.canary
+    if to is Stage.LIVE and canary.verdict == "worse":
+        counts = (
+            f"{canary.policy_failures}/{canary.policy_outcomes} against {canary.rule_failures}/{canary.rule_outcomes}"
+        )
+        return (
+            f"in canary its choices failed more often than the rules' ({counts}); change its costs, then canary again"
+        )
+    return ""
 
 
 def demote(pipeline: str, *, now: Stage, to: Stage, author: str, reason: str, at: datetime) -> StageChange | str:

@@ -63,7 +63,7 @@ class Account:
 
     @property
     def turned(self) -> str:
-        """Say what has turned against the policy, so that it should act alone no longer; empty when nothing has."""
+        """Say what has turned against the policy, so that it should not act alone; empty when nothing has."""
         if self.check.tripped and self.terms.check:
             return "the prior check has tripped: " + BARS["prior check"]
         if self.canary.verdict == "worse":
@@ -108,7 +108,7 @@ def keep_account(
         since_at=since_at,
         ledger=keep_ledger(model, listed, alpha=alpha),
         check=check_prior(model, listed),
-        canary=judge_canary(active),
+        canary=judge_canary(listed),
         pending=tuple(deed.key for deed in deviations if deed.counted is None),
         excess=_excess(model, deviations),
         refused=told[-REFUSED_MAX:],
