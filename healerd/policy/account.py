@@ -85,7 +85,7 @@ class Deviation:
 
 def begin_account(model: CostModel, terms: Terms | None = None) -> Account:
     """Give the account of a pipeline on which nothing has happened."""
-    return Account(terms=terms or Terms(), ledger=begin_ledger(model))
+    return Account(terms=terms or Terms(), ledger=begin_ledger(model), check=check_prior(model, ()))
 
 
 def keep_account(
