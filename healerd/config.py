@@ -18,6 +18,7 @@ import msgspec
 from healerd.errors import ConfigError
 
 __all__ = [
+    "LIVE_POLICIES",
     "ActionSettings",
     "Config",
     "DaemonSettings",
@@ -233,6 +234,8 @@ class PolicySettings(Settings, frozen=True, kw_only=True):
     """Realised excess of deviations, in the unit of the costs, at which they stop; off by default."""
     pending_max: int = 2
     """Deviations that may wait for their outcome at one time."""
+    forget: Literal["lesson", "day"] = "lesson"
+    """When beliefs fade by 3% towards their priors: with each lesson, or with each day, where the world moves alone."""
 
     def __post_init__(self) -> None:
         _require(self.name in LIVE_POLICIES, "name", f"{' or '.join(map(repr, LIVE_POLICIES))}; {EXPERIMENTS}")

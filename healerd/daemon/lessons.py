@@ -3,6 +3,8 @@
 An outcome that cannot be teaches nothing; a log that nothing can be learned from leaves the rules alone, and says why.
 """
 
+from datetime import datetime
+
 from healerd.daemon.accounts import Log
 from healerd.decision.deeds import Told, impossible
 from healerd.model import Intent, Outcome
@@ -20,13 +22,14 @@ def events_of(log: Log, model: CostModel) -> tuple[Event, ...]:
     )
 
 
-def learned_of(log: Log, model: CostModel) -> tuple[PolicyState, str]:
+def learned_of(log: Log, model: CostModel, *, daily_to: datetime | None = None) -> tuple[PolicyState, str]:
     """Learn everything from the start: the same log gives the same state, bit for bit.
 
-    Gives the configured belief and the reason where the log cannot be learned from.
+    With `daily_to` beliefs fade by the day up to then. Gives the configured belief and the reason where nothing can be
+    learned.
     """
     try:
-        return learn_all(model, events_of(log, model)), ""
+        return learn_all(model, events_of(log, model), daily_to=daily_to), ""
     except (ValueError, ArithmeticError) as error:
         return begin(model), f"nothing can be learned from the log: {error}"
 

@@ -125,7 +125,8 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
     incident = reader.find(Incident, pipeline=pipeline.name, closed_at=None, order="-seq", limit=1)
     history = log_of(reader, pipeline)
     model = with_severity(reader, pipeline.settings, pipeline.name, model, history)
-    learned, unlearned = learned_of(history, model)
+    daily_to = moment.now if pipeline.settings.policy.forget == "day" else None
+    learned, unlearned = learned_of(history, model, daily_to=daily_to)
     return replace(
         situation,
         now=moment.now,

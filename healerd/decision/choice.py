@@ -4,7 +4,7 @@ Must never choose what the first pass has not permitted, nor let the policy repl
 of `gate` lets it. Rules say when, the policy says which: it starts nothing that no rule asks for.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from healerd.decision.context import contexts_of
@@ -78,8 +78,9 @@ def choose(view: View) -> Choice:
     rule, rule_action = _rule_action(view)
     if view.situation.open_incident is None:
         return Choice(rule=None, rule_action=HOLD, candidate=HOLD, chosen=HOLD)
-    context = contexts_of(view.situation)[0]
-    counsel, failure = consult(view, rule_action)
+    contexts = contexts_of(view.situation)
+    context = contexts[0]
+    counsel, failure = _consult(view, rule_action, contexts)
     if counsel is None:
         return Choice(
             rule=rule,
@@ -90,7 +91,7 @@ def choose(view: View) -> Choice:
             failure=failure,
         )
     sides = _sides(counsel, rule_action)
-    tried = try_deviation(view, sides, contexts_of(view.situation))
+    tried = try_deviation(view, sides, contexts)
     return Choice(
         rule=rule,
         rule_action=rule_action,
@@ -119,13 +120,17 @@ def _sides(counsel: Counsel, rule_action: str) -> Sides:
 
 def consult(view: View, rule_action: str) -> tuple[Counsel | None, str]:
     """Ask the policy; None and the reason when it fails."""
+    return _consult(view, rule_action, contexts_of(view.situation))
+
+
+def _consult(view: View, rule_action: str, contexts: Sequence[tuple[float, ...]]) -> tuple[Counsel | None, str]:
     situation, permitted = view.situation, (HOLD, *view.permitted)
     if situation.unlearned:
         return None, situation.unlearned
     policy, model = POLICIES[situation.policy], costs_of(situation)
     questions = (
         Question(context=context, permitted=permitted, rule_action=rule_action, key=situation.id)
-        for context in contexts_of(situation)
+        for context in contexts
     )
     try:
         advices = tuple(policy.advise(each, model=model, state=situation.learned) for each in questions)

@@ -17,6 +17,8 @@ __all__ = ["KEEP", "Event", "PolicyState", "begin", "learn_all", "learn_event"]
 KEEP = 0.97
 """Share of what was learned that outlives one more lesson: the last 33 incidents make the belief, the world moves."""
 
+DAY_S = 86400.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -56,8 +58,10 @@ def begin(model: CostModel, *, incidents: float = PSEUDO_INCIDENTS) -> PolicySta
     return PolicyState(events=0, beliefs=beliefs)
 
 
-def learn_event(model: CostModel, state: PolicyState, event: Event, *, start: PolicyState | None = None) -> PolicyState:
-    """Take up the next event. All beliefs fade a little towards `start`, their priors; the event's action learns.
+def learn_event(
+    model: CostModel, state: PolicyState, event: Event, *, start: PolicyState | None = None, keep: float = KEEP
+) -> PolicyState:
+    """Take up the next event. All beliefs fade towards `start`, their priors, to the share `keep`; one learns.
 
     Raises ValueError for an event out of order, or whose context has other features than the model.
     """
@@ -66,19 +70,42 @@ def learn_event(model: CostModel, state: PolicyState, event: Event, *, start: Po
         return PolicyState(events=event.number, beliefs=state.beliefs)
     beliefs = []
     for prior, belief in zip((start or begin(model)).beliefs, state.beliefs, strict=True):
-        faded = forget(belief, prior, keep=KEEP)
+        faded = forget(belief, prior, keep=keep)
         if belief.action == event.action:
             faded = learn(faded, event.context, failed=event.failed, cost=event.cost)
         beliefs.append(faded)
     return PolicyState(events=event.number, beliefs=tuple(beliefs))
 
 
-def learn_all(model: CostModel, events: Iterable[Event], *, incidents: float = PSEUDO_INCIDENTS) -> PolicyState:
-    """Take up all events from the start, from a belief with the weight of so many incidents."""
+def learn_all(
+    model: CostModel,
+    events: Iterable[Event],
+    *,
+    incidents: float = PSEUDO_INCIDENTS,
+    daily_to: datetime | None = None,
+) -> PolicyState:
+    """Take up all events from the start, from a belief with the weight of so many incidents.
+
+    Beliefs fade with each lesson; with `daily_to` they fade with each day instead, up to that moment. A clock that runs
+    backwards fades nothing.
+    """
     state = start = begin(model, incidents=incidents)
+    before: datetime | None = None
     for event in events:
-        state = learn_event(model, state, event, start=start)
-    return state
+        keep = KEEP if daily_to is None else _kept(before, event.at)
+        state = learn_event(model, state, event, start=start, keep=keep)
+        before = event.at if event.failed is not None else before
+    return state if daily_to is None else _faded(state, start, keep=_kept(before, daily_to))
+
+
+def _kept(before: datetime | None, now: datetime) -> float:
+    """Give the share that outlives the days between two moments."""
+    return 1.0 if before is None else KEEP ** max(0.0, (now - before).total_seconds() / DAY_S)
+
+
+def _faded(state: PolicyState, start: PolicyState, *, keep: float) -> PolicyState:
+    pairs = zip(state.beliefs, start.beliefs, strict=True)
+    return PolicyState(events=state.events, beliefs=tuple(forget(each, prior, keep=keep) for each, prior in pairs))
 
 
 def _check(model: CostModel, state: PolicyState, event: Event) -> None:
