@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healerd.audit import canonical
-from healerd.decision import SURE_ENOUGH, Situation, decide, replay
+from healerd.decision import SURE_ENOUGH, Situation, decide, page, replay
 from healerd.decision.choice import choose
 from healerd.decision.context import FEATURES
 from healerd.decision.stages import demoted, withdraw_trust
@@ -83,6 +83,7 @@ def test_each_test_bars_under_its_own_name(account: Account, name: str):
     assert decision.candidate == "rollback"
     assert decision.trace["gate"]["barred_by"] == name
     assert name in BARS
+    assert f"is barred by the {name}" in page(decision)
     stored = replace(decision, trace=json.loads(canonical(decision.trace)))
     assert replay(stored, ruleset) == stored
 
