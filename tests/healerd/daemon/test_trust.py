@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from healerd.client.trust import policy
-from healerd.daemon.accounts import activated_at, current_account, keep_hold, log_of
+from healerd.daemon.accounts import activated_at, current_account, keep_hold, log_of, with_severity
 from healerd.daemon.lessons import learned_of
 from healerd.decision import cost_model, replay
 from healerd.errors import Conflict
-from healerd.model import Decision, Incident, Intent, IntentState, Outcome, Result, Stage, StageChange
+from healerd.model import Decision, Incident, Intent, IntentState, Layer, Outcome, Result, Stage, StageChange
 from healerd.policy import begin
 from tests.healerd.daemon.loop import NAME, Loop
 
@@ -196,3 +196,37 @@ def test_a_hold_in_the_place_of_a_rule_is_remembered_once_an_incident(loop: Loop
     with loop.core.store.transaction() as tx:
         tx.put(replace(incident, closed_at=at + timedelta(hours=1), closed_by="3 clean windows"))
     assert account(loop).pending == ()
+
+
+def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):
+    """Closed incidents that no heal resolved pool into the windows; those that a heal resolved, and mere drift, do not."""
+    pipeline, store = loop.core.pipelines[NAME], loop.core.store
+    model = _model(loop)
+    end = loop.clock.now()
+
+    def put(number: int, **changes: object) -> None:
+        incident = Incident(
+            id=f"inc-{number}",
+            pipeline=NAME,
+            opened_at=end - timedelta(hours=23),
+            kind=Layer.HARM,
+            severity=3,
+            reason="harm",
+            opened_by="alarm",
+            clean_windows=3,
+            closed_at=end,
+            closed_by="3 clean windows",
+        )
+        with store.transaction() as tx:
+            tx.put(replace(incident, **changes))  # type: ignore[arg-type]
+
+    def severity() -> float:
+        return with_severity(store, pipeline.settings, NAME, model, log_of(store, pipeline)).severity
+
+    assert severity() == model.severity == 3.0
+    put(0, kind=Layer.DRIFT)
+    put(1, closed_at=None, closed_by=None)
+    assert severity() == 3.0
+    for number in range(2, 12):
+        put(number)
+    assert severity() == pytest.approx((10 * 3.0 + 10 * 20.0) / 20)

@@ -60,6 +60,27 @@ def test_a_policy_says_what_it_is(name: str):
     assert POLICIES[name].does
 
 
+def test_what_draws_at_random_draws_by_the_key_of_the_decision():
+    """Of 300 decisions LinTS takes each action about as often as its propensity says, and uniform a third each."""
+    model = a_model()
+    for name in ("LinTS", "uniform"):
+        advices = [POLICIES[name].advise(a_question(key=f"d-{n}"), model=model, state=begin(model)) for n in range(300)]
+        for action, propensity in advices[0].propensities.items():
+            share = sum(advice.candidate == action for advice in advices) / 300
+            assert abs(share - propensity) < 0.1
+
+
+def test_of_two_with_the_same_mean_optimism_takes_the_less_known():
+    """LinUCB prefers what might be cheap; `greedy` is the candidate of `bayesian`."""
+    model = a_model(actions=(HOLD, *(ActionPrior(action=a, cost=5.0, failure=0.3) for a in ACTIONS)))
+    events = [an_event(n, action="retrain", failed=n % 10 < 3, cost=5.0) for n in range(10, 40)]
+    state = learn_all(model, [replace(event, number=n) for n, event in enumerate(events, 1)])
+    assert POLICIES["LinUCB"].advise(a_question(), model=model, state=state).candidate == "rollback"
+    question = a_question(rule_action="hold")
+    both = [POLICIES[name].advise(question, model=model, state=state).candidate for name in ("greedy", "bayesian")]
+    assert both[0] == both[1]
+
+
 def test_the_candidate_is_the_cheapest_in_expectation():
     """With equal failures the lower fixed cost wins, and a severe incident turns cost into a side matter."""
     even = (HOLD, *(ActionPrior(action=a, cost=c, failure=0.3) for a, c in (("retrain", 40.0), ("rollback", 1.0))))
