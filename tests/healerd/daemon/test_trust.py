@@ -199,7 +199,7 @@ def test_a_hold_in_the_place_of_a_rule_is_remembered_once_an_incident(loop: Loop
 
 
 def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):
-    """Closed incidents that no heal resolved pool into the windows; those that a heal resolved, and mere drift, do not."""
+    """Closed incidents that no heal resolved pool into the windows; open ones and mere drift do not."""
     pipeline, store = loop.core.pipelines[NAME], loop.core.store
     model = _model(loop)
     end = loop.clock.now()
