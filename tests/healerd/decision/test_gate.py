@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from healerd.audit import canonical
 from healerd.decision import SURE_ENOUGH, Situation, decide, page, replay
 from healerd.decision.choice import choose
-from healerd.decision.context import FEATURES
+from healerd.decision.context import FEATURES, contexts_of, recorded_context
 from healerd.decision.stages import demoted, withdraw_trust
 from healerd.decision.view import look
 from healerd.model import HOLD, Stage
@@ -241,3 +241,13 @@ def test_what_an_incident_costs_depends_on_its_severity():
     plain, grave = (decide(disagreeing(costs=model), rules(PROPOSE_BOTH)) for model in (MODEL, dear))
     assert grave.trace["gate"]["severity"] == 10 * plain.trace["gate"]["severity"]
     assert begin(dear) == begin(MODEL)
+
+
+@given(situation=situations())
+@settings(max_examples=40, deadline=None)
+def test_a_stored_decision_teaches_the_context_it_stood_on(situation: Situation):
+    """After the audit log's own JSON, which sorts keys, each number of the context is still where it belongs."""
+    decision = decide(situation, rules(PROPOSE_BOTH))
+    stored = replace(decision, trace=json.loads(canonical(decision.trace)))
+    wanted = contexts_of(situation)[0] if situation.open_incident is not None else ()
+    assert recorded_context(stored) == recorded_context(decision) == wanted
