@@ -2,13 +2,14 @@
 
 import click
 
+from healerd.cli.evidence import show_evidence, verdict_of
 from healerd.cli.options import attached, pipeline_argument, reason_option, reason_or_ask
 from healerd.cli.show import Show
 from healerd.client import Client
 
 __all__ = ["policy"]
 
-LADDER = ("observe", "suggest", "live")
+LADDER = ("observe", "suggest", "canary", "live")
 """From the least to the most trusted."""
 
 
@@ -17,12 +18,19 @@ def policy() -> None:
     """Hold the verbs together."""
 
 
-@policy.command(help="Show the stage of each pipeline.")
+@policy.command(help="Show how far each pipeline is trusted; of one, on what evidence.")
 @pipeline_argument(required=False)
 @attached
 def status(client: Client, show: Show, pipeline: str | None) -> None:
-    """Print stages and what each means."""
-    views = [client.pipeline(pipeline)] if pipeline else client.status()["pipelines"]
+    """Print stages and what each means; of one pipeline everything that speaks for and against it."""
+    if pipeline is not None:
+        view = client.policy(pipeline)
+        if show.as_json:
+            show.json(view)
+        else:
+            show_evidence(show, view)
+        return
+    views = client.status()["pipelines"]
     if show.as_json:
         rows = [{"name": view["name"], "stage": view["stage"], "revision": view["revision"]} for view in views]
         show.json({"pipelines": rows})
@@ -31,12 +39,13 @@ def status(client: Client, show: Show, pipeline: str | None) -> None:
         ["pipeline", "stage", "revision", "what it means"],
         [[view["name"], view["stage"], view["revision"], MEANS[view["stage"]]] for view in views],
     )
+    show.note("`healerd policy status PIPELINE` shows the evidence")
 
 
 MEANS = {
     "observe": "sees and decides, and nothing may act",
     "suggest": "every action asks a person first",
-    "canary": "acts alone on part of the cases, as the rules say",
+    "canary": "acts alone; where policy and rules disagree, a coin decides",
     "live": "acts alone where the rules and its confidence allow",
 }
 
@@ -50,7 +59,8 @@ MEANS = {
 def promote(
     *, client: Client, show: Show, pipeline: str, to: str | None, if_rev: str | None, reason: str | None
 ) -> None:
-    """Move a pipeline up the ladder."""
+    """Move a pipeline up the ladder; what speaks for it is said first."""
+    show.note(f"evidence: {verdict_of(client.policy(pipeline))}")
     _move(client=client, show=show, pipeline=pipeline, to=to, reason=reason, step=1, if_rev=if_rev)
 
 
@@ -84,8 +94,8 @@ def _move(
 
 
 def _next(stage: str, step: int) -> str:
-    """Take one step on the ladder; canary lies between suggest and live."""
-    place = LADDER.index(stage) if stage in LADDER else LADDER.index("suggest") + (0 if step > 0 else 1)
+    """Take one step on the ladder."""
+    place = LADDER.index(stage)
     if not 0 <= place + step < len(LADDER):
         raise click.UsageError(f"`{stage}` is the {'last' if step > 0 else 'first'} stage")
     return LADDER[place + step]

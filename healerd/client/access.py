@@ -63,6 +63,10 @@ class Looking:
         """The rules in force on a pipeline, and how often each fired in the last days."""
         return self.look(f"/v1/pipelines/{segment(name)}/rules", days=days)
 
+    def policy(self, name: str) -> Json:
+        """How far a pipeline is trusted, what its policy has learned, and what bounds and speaks for it."""
+        return self.look(f"/v1/pipelines/{segment(name)}/policy")
+
     def intents(self, *, pipeline: str | None = None, all_states: bool = False, limit: int = 200) -> Json:
         """The open intents, the most pressing first; with `all_states`, the newest of any state."""
         return self.look("/v1/intents", pipeline=pipeline, all="yes" if all_states else None, limit=limit)

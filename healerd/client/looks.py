@@ -43,6 +43,7 @@ LOOKS = (
     Look(path="/v1/pipelines/{name}/timeline", view="timeline:timeline"),
     Look(path="/v1/pipelines/{name}/versions", view="versions:versions"),
     Look(path="/v1/pipelines/{name}/rules", view="firing:rules"),
+    Look(path="/v1/pipelines/{name}/policy", view="trust:policy"),
     Look(path="/v1/intents", view="views:intents", attended=True),
     Look(path="/v1/intents/{id}", view="review:intent", attended=True),
     Look(path="/v1/traces", view="traces:traces"),

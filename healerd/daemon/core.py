@@ -14,6 +14,7 @@ from healerd.actions import Draft, Model, ProcessWorker, Worker, World
 from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
+from healerd.daemon.accounts import current_account
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.beginning import Beginning, begin_pipeline
 from healerd.daemon.executor import Executor, Move
@@ -259,13 +260,16 @@ class Core:
 
     def set_stage(self, pipeline: str, stage: Stage, *, author: str, roles: Sequence[str], reason: str) -> StageChange:
         """Move a pipeline to another stage; only people promote (SAFETY S5)."""
-        self._pipeline(pipeline)
+        found = self._pipeline(pipeline)
         with self.store.transaction() as tx:
             newest = tx.find(StageChange, pipeline=pipeline, order="-seq", limit=1)
             now = newest[0].stage if newest else Stage.SUGGEST
             at = self._clock.now()
             if LADDER.index(stage) > LADDER.index(now):
-                change = promote_stage(pipeline, now=now, to=stage, author=author, roles=roles, reason=reason, at=at)
+                account = current_account(tx, found, at)
+                change = promote_stage(
+                    pipeline, now=now, to=stage, author=author, roles=roles, reason=reason, at=at, account=account
+                )
             else:
                 change = demote(pipeline, now=now, to=stage, author=author, reason=reason, at=at)
             if isinstance(change, str):

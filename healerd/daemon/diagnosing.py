@@ -28,7 +28,6 @@ from healerd.detectors.yardstick import FeatureYardstick
 from healerd.errors import StoreError
 from healerd.model import Incident, Layer, Measurement, Reference
 from healerd.profiles import ReferenceProfile, ks, profile, reference_from_bytes
-from healerd.profiles.ranks import cumulative
 
 __all__ = ["diagnosed"]
 
@@ -152,7 +151,7 @@ def _distance(reference: ReferenceProfile, rows: Predictions) -> float | None:
     known = [name for name in names if usual[name].n and counted[name].n]
     if not known:
         return None
-    return float(np.mean([ks(cumulative(usual[name].cells), cumulative(counted[name].cells)) for name in known]))
+    return float(np.mean([ks(np.cumsum(usual[name].cells), np.cumsum(counted[name].cells)) for name in known]))
 
 
 def _up_to_date(found: Diagnosis, pipeline: Pipeline, situation: Situation) -> Diagnosis:

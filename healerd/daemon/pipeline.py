@@ -9,6 +9,7 @@ from healerd.actions.shadows import Shadows
 from healerd.columns import Kind, Predictions
 from healerd.config import Config, PipelineSettings
 from healerd.daemon.rowcache import RowCache
+from healerd.decision.deeds import Told
 from healerd.detectors import DetectionSettings
 from healerd.detectors.segments import WHOLE_SHARE, share_of
 from healerd.errors import ActionError
@@ -27,7 +28,8 @@ BACKLOG_MAX = 5_000
 class Pipeline:
     """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start.
 
-    `kinds` remembers the kinds in which its columns are stored.
+    `kinds` remembers the kinds in which its columns are stored,
+    `told` what the decision behind each heal tells, which never changes.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Pipeline:
     shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
 
     @property
     def active(self) -> str | None:

@@ -96,5 +96,9 @@ def contexts_of(situation: Situation) -> tuple[tuple[float, ...], ...]:
 
 
 def recorded_context(decision: Decision) -> tuple[float, ...]:
-    """Read the context that a recorded decision stood on, for the lesson of its outcome; empty when it had none."""
-    return tuple(float(value) for value in decision.trace.get("context", {}).values())
+    """Read the context that a recorded decision stood on, for the lesson of its outcome; empty when it had none.
+
+    By name: the audit log's form of JSON sorts keys, so that their order says nothing.
+    """
+    held = decision.trace.get("context", {})
+    return tuple(float(held[name]) for name in FEATURES) if set(FEATURES) <= held.keys() else ()

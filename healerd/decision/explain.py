@@ -13,6 +13,7 @@ from healerd.decision.diagnosis import Diagnosis, diagnosis_said
 from healerd.decision.segments import measurements_of, segment_said, segments_told
 from healerd.decision.situation import to_json
 from healerd.model import HOLD, Decision, Intent, Option
+from healerd.policy import BARS
 
 __all__ = ["Prompt", "as_json", "diagnosis_of", "page", "prompt", "sentences"]
 
@@ -124,6 +125,7 @@ def _page(decision: Decision) -> Iterator[str]:
         yield f"policy {policy['name']}, after {policy['events']} outcomes, state {policy['state'][:12]}"
         if policy["failure"]:
             yield f"  no answer: {policy['failure']}"
+    yield from _gate_lines(decision)
     yield from _verdict_lines(decision.trace.get("second_pass") or {})
     yield from (f"withdraws {each['intent']}: {each['because']}" for each in decision.trace.get("withdraws", ()) or ())
 
@@ -162,6 +164,18 @@ def _estimate_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     chance = facts.get("p_error_above_limit")
     if chance is not None:
         yield f"P(error above the limit) {chance:.2f}, an estimate by the labels there are"
+
+
+def _gate_lines(decision: Decision) -> Iterator[str]:
+    """Say what kept the policy's candidate from taking the place of the rule's action, or what coin was tossed."""
+    gate = decision.trace.get("gate") or {}
+    if barred_by := gate.get("barred_by"):
+        instead = f"{decision.candidate} in the place of {decision.rule_action}"
+        yield f"  {instead} is barred by the {barred_by}: {BARS[barred_by]}"
+    if ledger := gate.get("ledger"):
+        yield f"  ledger with it: {ledger['mean']:+.1f} +- {ledger['sd']:.1f}, upper end {ledger['upper']:+.1f}"
+    if tossed := gate.get("coin"):
+        yield f"  coin between {tossed['policy']} (policy) and {tossed['rule']} (rules): {tossed['up']}"
 
 
 def _option_line(option: Option, *, chosen: str) -> str:

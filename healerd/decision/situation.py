@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -28,10 +29,13 @@ from healerd.model import (
     Version,
     Window,
 )
-from healerd.policy import CostModel, PolicyState
+from healerd.policy import Account, CostModel, PolicyState
 from healerd_rules import SignalState
 
 __all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json"]
+
+PLAIN = frozenset({str, int, bool, type(None)})
+"""Kinds of values that are JSON as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,8 @@ class Situation:
     and of any other that shares its alias: all open ones, and those that ended in the last day. `log` is
     the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident,
     `diagnosis` what was found when it was looked into: for people, no verdict hangs on it.
+    `account` bounds the policy's deviations; without one, as before there were accounts, the gate alone does.
+    `unlearned` says why nothing could be learned from the log: the policy has no answer then.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     """
 
@@ -121,6 +127,8 @@ class Situation:
     policy: str = "bayesian"
     costs: CostModel
     learned: PolicyState
+    unlearned: str = ""
+    account: Account | None = None
     signals: SignalState = field(default_factory=SignalState)
     standing: tuple[str, ...] = ()
 
@@ -141,20 +149,29 @@ class Situation:
 
 def to_json(record: object) -> Any:
     """Write a record as plain JSON values, leaving out what has its default; a number that is not finite is None."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        held = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
-        return {each.name: to_json(held[each.name]) for each in dataclasses.fields(record) if _told(each, held)}
+    # The commonest kinds come first: a situation holds thousands of values, and each decision writes them all.
+    kind: Any = type(record)
+    if kind in PLAIN:
+        return record
+    if kind is float:
+        return record if math.isfinite(record) else None  # type: ignore[arg-type]
+    if kind is datetime:
+        return record.isoformat()  # type: ignore[attr-defined]
+    if kind is tuple or kind is list:
+        return [to_json(value) for value in record]  # type: ignore[attr-defined]
+    fields = _fields_of(kind)
+    if fields is not None:
+        held = ((name, getattr(record, name), default) for name, default in fields)
+        return {name: to_json(value) for name, value, default in held if _told(value, default)}
     match record:
-        case datetime():
-            return record.isoformat()
         case Enum():
             return record.value
-        case float():
-            return record if math.isfinite(record) else None
         case Mapping():
             return {str(key): to_json(value) for key, value in record.items()}
         case list() | tuple():
             return [to_json(value) for value in record]
+        case float():
+            return record if math.isfinite(record) else None
         case _:
             return record
 
@@ -167,10 +184,24 @@ def from_json(raw: Mapping[str, Any]) -> Situation:
         raise ValueError(f"not a situation: {error}") from error
 
 
-def _told(each: "dataclasses.Field[Any]", held: Mapping[str, Any]) -> bool:
-    value = held[each.name]
+@cache
+def _fields_of(kind: Any) -> tuple[tuple[str, Any], ...] | None:
+    """List the fields of a record with their defaults; None for what is no record."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    return tuple((each.name, _default(each)) for each in dataclasses.fields(kind))
+
+
+def _default(each: "dataclasses.Field[Any]") -> Any:
     if each.default is not dataclasses.MISSING:
-        return type(value) is not type(each.default) or value != each.default
+        return each.default
     if each.default_factory is not dataclasses.MISSING:
-        return bool(value != each.default_factory())
-    return True
+        return each.default_factory()
+    return dataclasses.MISSING
+
+
+def _told(value: Any, default: Any) -> bool:
+    """Tell whether a value is written: not where it is its default, of the same type."""
+    if value is default:
+        return False
+    return default is dataclasses.MISSING or type(value) is not type(default) or bool(value != default)

@@ -14,7 +14,7 @@ from healerd.decision.situation import Situation
 from healerd.model import Intent, Stage
 from healerd_rules import Acting, Evaluation, Inputs, Level, RuleSet, Verdict, advance, evaluate, join
 
-__all__ = ["View", "Way", "inputs_of", "judge", "look", "prepare"]
+__all__ = ["View", "Way", "inputs_of", "judge", "look", "prepare", "second_pass"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class View:
     ruleset: RuleSet
     facts: Mapping[str, FactValue]
     alarms: Mapping[str, bool | None]
+    inputs: Inputs
     first: Evaluation
     verdicts: Mapping[str, Verdict]
     ignoring: frozenset[str]
@@ -63,16 +64,21 @@ def look(situation: Situation, ruleset: RuleSet, *, without: Collection[str] = (
         if intent.pipeline == situation.pipeline and intent.state in NOT_STARTED and intent.id not in without
         if intent.action not in ("undo", "return")
     ]
-    alone = _evaluate(situation, ruleset, frozenset((*without, *(intent.id for intent in waiting))))
-    gives_way = tuple(Way(intent=i, because=why) for i in waiting if (why := _gives_way(i, situation, alone)))
-    ignoring = frozenset((*without, *(way.intent.id for way in gives_way)))
-    first = alone if len(gives_way) == len(waiting) else _evaluate(situation, ruleset, ignoring)
+    ignoring = frozenset((*without, *(intent.id for intent in waiting)))
+    inputs = inputs_of(situation, without=ignoring)
+    first = evaluate(ruleset, inputs, situation.signals, confidence=None)
+    gives_way = tuple(Way(intent=i, because=why) for i in waiting if (why := _gives_way(i, situation, first)))
+    if len(gives_way) < len(waiting):
+        ignoring = frozenset((*without, *(way.intent.id for way in gives_way)))
+        inputs = inputs_of(situation, without=ignoring)
+        first = evaluate(ruleset, inputs, situation.signals, confidence=None)
     heals = [action.name for action in ruleset.actions if not action.step]
     return View(
         situation=situation,
         ruleset=ruleset,
         facts=facts(situation),
         alarms=alarms(situation),
+        inputs=inputs,
         first=first,
         verdicts={action: judge(situation, action, first, ignoring) for action in heals},
         ignoring=ignoring,
@@ -90,6 +96,13 @@ def judge(situation: Situation, action: str, evaluation: Evaluation, ignoring: f
         ignoring=ignoring,
     )
     return join(evaluation.verdicts[action], guard(HEAL_GUARDS, asked))
+
+
+def second_pass(view: View, action: str, confidence: float | None) -> Verdict:
+    """Judge a heal with its confidence known; never looser than the first pass (SAFETY S1)."""
+    situation = view.situation
+    second = evaluate(view.ruleset, view.inputs, situation.signals, confidence={action: confidence})
+    return join(view.verdicts[action], judge(situation, action, second, view.ignoring))
 
 
 def inputs_of(
@@ -110,10 +123,6 @@ def inputs_of(
         log=records(situation, without=without),
         pipelines=situation.pipelines,
     )
-
-
-def _evaluate(situation: Situation, ruleset: RuleSet, without: frozenset[str]) -> Evaluation:
-    return evaluate(ruleset, inputs_of(situation, without=without), situation.signals, confidence=None)
 
 
 def _gives_way(intent: Intent, situation: Situation, alone: Evaluation) -> str:

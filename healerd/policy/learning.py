@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from healerd.policy.belief import Belief, believe, forget, learn
-from healerd.policy.prior import CostModel
+from healerd.policy.prior import PSEUDO_INCIDENTS, CostModel
 
 __all__ = ["KEEP", "Event", "PolicyState", "begin", "learn_all", "learn_event"]
 
 KEEP = 0.97
 """Share of what was learned that outlives one more lesson: the last 33 incidents make the belief, the world moves."""
+
+DAY_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +52,16 @@ class PolicyState:
         return hashlib.sha256("\n".join((str(self.events), *map(_exactly, self.beliefs))).encode()).hexdigest()
 
 
-def begin(model: CostModel) -> PolicyState:
-    """Give the state before the first event: the configured belief."""
-    return PolicyState(events=0, beliefs=tuple(believe(prior, model.features) for prior in model.actions))
+def begin(model: CostModel, *, incidents: float = PSEUDO_INCIDENTS) -> PolicyState:
+    """Give the state before the first event: the configured belief, with the weight of so many incidents."""
+    beliefs = tuple(believe(prior, model.features, incidents=incidents) for prior in model.actions)
+    return PolicyState(events=0, beliefs=beliefs)
 
 
-def learn_event(model: CostModel, state: PolicyState, event: Event) -> PolicyState:
-    """Take up the next event. All beliefs fade a little towards their priors; the event's action learns.
+def learn_event(
+    model: CostModel, state: PolicyState, event: Event, *, start: PolicyState | None = None, keep: float = KEEP
+) -> PolicyState:
+    """Take up the next event. All beliefs fade towards `start`, their priors, to the share `keep`; one learns.
 
     Raises ValueError for an event out of order, or whose context has other features than the model.
     """
@@ -64,20 +69,43 @@ def learn_event(model: CostModel, state: PolicyState, event: Event) -> PolicySta
     if event.failed is None or model.prior(event.action) is None:
         return PolicyState(events=event.number, beliefs=state.beliefs)
     beliefs = []
-    for prior, belief in zip(model.actions, state.beliefs, strict=True):
-        faded = forget(belief, believe(prior, model.features), keep=KEEP)
+    for prior, belief in zip((start or begin(model)).beliefs, state.beliefs, strict=True):
+        faded = forget(belief, prior, keep=keep)
         if belief.action == event.action:
             faded = learn(faded, event.context, failed=event.failed, cost=event.cost)
         beliefs.append(faded)
     return PolicyState(events=event.number, beliefs=tuple(beliefs))
 
 
-def learn_all(model: CostModel, events: Iterable[Event]) -> PolicyState:
-    """Take up all events from the start."""
-    state = begin(model)
+def learn_all(
+    model: CostModel,
+    events: Iterable[Event],
+    *,
+    incidents: float = PSEUDO_INCIDENTS,
+    daily_to: datetime | None = None,
+) -> PolicyState:
+    """Take up all events from the start, from a belief with the weight of so many incidents.
+
+    Beliefs fade with each lesson; with `daily_to` they fade with each day instead, up to that moment. A clock that runs
+    backwards fades nothing.
+    """
+    state = start = begin(model, incidents=incidents)
+    before: datetime | None = None
     for event in events:
-        state = learn_event(model, state, event)
-    return state
+        keep = KEEP if daily_to is None else _kept(before, event.at)
+        state = learn_event(model, state, event, start=start, keep=keep)
+        before = event.at if event.failed is not None else before
+    return state if daily_to is None else _faded(state, start, keep=_kept(before, daily_to))
+
+
+def _kept(before: datetime | None, now: datetime) -> float:
+    """Give the share that outlives the days between two moments."""
+    return 1.0 if before is None else KEEP ** max(0.0, (now - before).total_seconds() / DAY_S)
+
+
+def _faded(state: PolicyState, start: PolicyState, *, keep: float) -> PolicyState:
+    pairs = zip(state.beliefs, start.beliefs, strict=True)
+    return PolicyState(events=state.events, beliefs=tuple(forget(each, prior, keep=keep) for each, prior in pairs))
 
 
 def _check(model: CostModel, state: PolicyState, event: Event) -> None:

@@ -5,6 +5,7 @@ Must never draw a random number: the same posteriors give the same probability, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,15 @@ def p_least(laws: Sequence[Student]) -> tuple[float, ...]:
 
 
 def _quantiles(law: Student) -> Floats:
-    return np.asarray(law.location + law.scale * stdtrit(law.df, PROBABILITIES))
+    return np.asarray(law.location + law.scale * _standard_quantiles(law.df))
+
+
+@lru_cache(maxsize=256)
+def _standard_quantiles(df: float) -> Floats:
+    """Give the quantiles of T at the nodes: they take most of the time, and few degrees of freedom are in use."""
+    found = np.asarray(stdtrit(df, PROBABILITIES))
+    found.setflags(write=False)
+    return found
 
 
 def _below(law: Student, points: Floats) -> Floats:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from healerd.config import load_config, parse_config, parse_duration
+from healerd.config import LIVE_POLICIES, load_config, parse_config, parse_duration
+from healerd.decision import cost_model
 from healerd.errors import ConfigError
+from healerd.policy import POLICIES
 
 GOOD = """
 [daemon]
@@ -92,3 +94,48 @@ def test_what_is_not_a_duration_is_refused(text: str | float) -> None:
     """Neither a sign nor an unknown unit nor a boolean is guessed at."""
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
+
+
+COSTS = "[pipeline.a]\nsource = {path='p'}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "wanted"),
+    [
+        ("degraded_cost = inf", "degraded_cost", "above 0, and at most 1e12"),
+        ("degraded_cost = nan", "degraded_cost", "above 0, and at most 1e12"),
+        ("degraded_windows = 0", "degraded_windows", "above 0, and at most 1e6"),
+        ("degraded_minute_cost = -1", "degraded_minute_cost", "above 0, and at most 1e12"),
+        ("downtime_cost = 1e30", "downtime_cost", "from 0 to 1e12"),
+        ("[pipeline.a.severity]\ncritical = 0", "critical", "above 0, and at most 1000"),
+        ("[pipeline.a.actions.retrain]\ncost = inf", "cost", "from 0 to 1e12"),
+        ("[pipeline.a.actions.retrain]\nfailure = 0.2", "cost", "given where `failure` is; 0 if it is free"),
+        ("[pipeline.a.actions.retrain]\ncost = 1\nfailure = 1.0", "failure", "between 0 and 1"),
+        ("[pipeline.a.actions.retrain]\ndowntime = '9w'", "downtime", "from 0 to a week"),
+        ("[pipeline.a.policy]\nname = 'uniform'", "name", "the other policies are for experiments"),
+        ("[pipeline.a.policy]\nalpha = 2", "alpha", "in [0, 1]"),
+        ("[pipeline.a.policy]\nbudget = -5", "budget", "from 0 to 1e12"),
+        ("[pipeline.a.policy]\npending_max = 1000", "pending_max", "from 0 to 100"),
+    ],
+)
+def test_absurd_costs_and_terms_are_refused_by_their_key(text: str, key: str, wanted: str) -> None:
+    """What no cost model can mean names its key and what it should be."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(COSTS + text, path=HERE)
+    assert f".{key}`" in str(caught.value)
+    assert wanted in str(caught.value)
+
+
+def test_costs_by_the_minute_are_costs_by_the_window() -> None:
+    """Whoever thinks in minutes gets the same window's cost, and downtime counts as part of an action's cost."""
+    text = COSTS + "window = '30m'\ndegraded_minute_cost = 2\ndowntime_cost = 3\n"
+    settings = parse_config(text + "[pipeline.a.actions.retrain]\ncost = 1\ndowntime = '10m'", path=HERE).pipeline["a"]
+    assert settings.window_cost == 60.0
+    prior = cost_model(settings).prior("retrain")
+    assert prior is not None
+    assert prior.cost == 31.0
+
+
+def test_only_policies_that_learn_within_bounds_may_run() -> None:
+    """The names that a configuration may give are those of the table that are not for experiments."""
+    assert {name for name, policy in POLICIES.items() if not policy.experimental} == set(LIVE_POLICIES)

@@ -239,10 +239,26 @@ def test_s15_stop_all_and_resume_all_with_a_daemon(ask: Call, daemon: Served) ->
 
 def test_promotion_climbs_one_stage(ask: Call) -> None:
     """A promotion goes to the next stage, a demotion to the one before, and the ends are named."""
+    assert ["stage", "canary"] in ask("policy", "promote", "churn", *WHY).rows
     assert ["stage", "live"] in ask("policy", "promote", "churn", *WHY).rows
     assert "`live` is the last stage" in ask("policy", "promote", "churn", *WHY).err
-    assert ["stage", "suggest"] in ask("policy", "demote", "churn", *WHY).rows
+    assert ["stage", "suggest"] in ask("policy", "demote", "churn", "--to", "suggest", *WHY).rows
     assert ["stage", "observe"] in ask("policy", "demote", "churn", "--to", "observe", *WHY).rows
+
+
+def test_a_promotion_says_what_evidence_there_is(ask: Call) -> None:
+    """Before a pipeline is trusted with more, the verdict of its coin decisions is said, on stderr."""
+    assert "evidence: not proven" in ask("policy", "promote", "churn", *WHY).err
+
+
+def test_policy_status_of_one_pipeline_shows_the_evidence(ask: Call) -> None:
+    """Stage, reliability, coin decisions and what people decided are shown, and the same as JSON."""
+    out = ask("policy", "status", "churn").out
+    assert "predicted against observed failure" in out
+    assert "verdict\tnot proven" in out
+    view = ask("policy", "status", "churn", "--json").json
+    assert (view["schema"], view["stage"], view["reliability"]) == (1, "suggest", [])
+    assert view["people"] == {"approved": 0, "compared": 0, "failed": 0, "vetoed": 0}
 
 
 def test_trace_show_leaves_nothing_out(ask: Call) -> None:

@@ -28,6 +28,7 @@ ASKED: dict[str, Callable[[Client, str], Any]] = {
     "/v1/pipelines/{name}/timeline": lambda client, name: client.timeline(name, windows=5),
     "/v1/pipelines/{name}/versions": lambda client, name: client.versions(name),
     "/v1/pipelines/{name}/rules": lambda client, name: client.rules(name, days=30),
+    "/v1/pipelines/{name}/policy": lambda client, name: client.policy(name),
     "/v1/intents": lambda client, name: client.intents(all_states=True),
     "/v1/intents/{id}": lambda client, name: client.intent(intent_of(client)),
     "/v1/traces": lambda client, name: client.traces(pipeline=name, limit=3),

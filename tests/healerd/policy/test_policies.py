@@ -40,14 +40,16 @@ def a_question(**changes: object) -> Question:
 @given(seed=st.integers(0, 2**32 - 1), open_=st.sets(st.sampled_from(ACTIONS)))
 @settings(max_examples=30, deadline=None)
 def test_a_policy_proposes_only_what_is_permitted(name: str, seed: int, open_: set[str]):
-    """The candidate is permitted, and alone has a propensity."""
+    """The candidate is permitted and can be drawn, nothing else is, and the same question has the same answer."""
     model, rng = a_model(), np.random.Generator(np.random.Philox(seed))
     state = learn_all(model, drawn_events(rng, 30))
     permitted = ("hold", *sorted(open_))
     question = a_question(permitted=permitted, rule_action=str(rng.choice(permitted)))
     advice = POLICIES[name].advise(question, model=model, state=state)
     assert advice.candidate in permitted
-    assert {action for action, p in advice.propensities.items() if p} == {advice.candidate}
+    assert advice.propensities[advice.candidate] > 0
+    assert {action for action, p in advice.propensities.items() if p} <= set(permitted)
+    assert sum(advice.propensities.values()) == pytest.approx(1.0)
     assert advice == POLICIES[name].advise(question, model=model, state=state)
 
 
@@ -56,6 +58,27 @@ def test_a_policy_says_what_it_is(name: str):
     """Each entry of the table carries its name and a sentence."""
     assert POLICIES[name].name == name
     assert POLICIES[name].does
+
+
+def test_what_draws_at_random_draws_by_the_key_of_the_decision():
+    """Of 300 decisions LinTS takes each action about as often as its propensity says, and uniform a third each."""
+    model = a_model()
+    for name in ("LinTS", "uniform"):
+        advices = [POLICIES[name].advise(a_question(key=f"d-{n}"), model=model, state=begin(model)) for n in range(300)]
+        for action, propensity in advices[0].propensities.items():
+            share = sum(advice.candidate == action for advice in advices) / 300
+            assert abs(share - propensity) < 0.1
+
+
+def test_of_two_with_the_same_mean_optimism_takes_the_less_known():
+    """LinUCB prefers what might be cheap; `greedy` is the candidate of `bayesian`."""
+    model = a_model(actions=(HOLD, *(ActionPrior(action=a, cost=5.0, failure=0.3) for a in ACTIONS)))
+    events = [an_event(n, action="retrain", failed=n % 10 < 3, cost=5.0) for n in range(10, 40)]
+    state = learn_all(model, [replace(event, number=n) for n, event in enumerate(events, 1)])
+    assert POLICIES["LinUCB"].advise(a_question(), model=model, state=state).candidate == "rollback"
+    question = a_question(rule_action="hold")
+    both = [POLICIES[name].advise(question, model=model, state=state).candidate for name in ("greedy", "bayesian")]
+    assert both[0] == both[1]
 
 
 def test_the_candidate_is_the_cheapest_in_expectation():

@@ -1,6 +1,7 @@
 """What is learned from outcomes, and that it is learned the same way each time."""
 
 import itertools
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -143,3 +144,17 @@ def test_the_law_is_scipys_student():
     assert belief is not None
     law = predict(belief, USUAL)
     assert law.sd == pytest.approx(float(stats.t(law.df, law.location, law.scale).std()))
+
+
+def test_beliefs_that_fade_by_the_day_fade_with_time_alone():
+    """Without lessons a month takes most of what was learned; a clock that runs backwards takes and gives nothing."""
+    model, event = a_model(), an_event(1, failed=True)
+    fresh = learn_all(model, [event], daily_to=event.at)
+    later = learn_all(model, [event], daily_to=event.at + timedelta(days=100))
+    start = begin(model)
+    for learned, kept in ((fresh, 1.0), (later, 0.97**100)):
+        belief, prior = learned.belief("retrain"), start.belief("retrain")
+        assert belief is not None
+        assert prior is not None
+        assert belief.shape - prior.shape == pytest.approx(0.5 * kept)
+    assert learn_all(model, [event], daily_to=event.at - timedelta(days=5)) == fresh

@@ -1,0 +1,232 @@
+"""The policy's account in the running core: out of the log, in every trace, and strong enough to end a trust."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from healerd.client.trust import policy
+from healerd.daemon.accounts import activated_at, current_account, keep_hold, log_of, with_severity
+from healerd.daemon.lessons import learned_of
+from healerd.decision import cost_model, replay
+from healerd.errors import Conflict
+from healerd.model import Decision, Incident, Intent, IntentState, Layer, Outcome, Result, Stage, StageChange
+from healerd.policy import begin
+from tests.healerd.daemon.loop import NAME, Loop
+
+MANY = 60
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(tmp_path / "0")
+    yield made
+    made.core.close()
+
+
+def ill(loop: Loop) -> Intent:
+    """Play until a retraining is asked for."""
+    loop.play(3)
+    for _ in range(4):
+        loop.play(turned=True)
+        if loop.intents(action="retrain"):
+            return loop.intent("retrain")
+    raise AssertionError("nothing was asked")
+
+
+def past_heals(loop: Loop, count: int, *, result: Result, **changes: object) -> None:
+    """Write heals into the store as if they had happened, each with the decision behind the one that is asked for."""
+    asked = ill(loop)
+    decision = loop.core.store.get(Decision, asked.decision_id)
+    assert decision is not None
+    with loop.core.store.transaction() as tx:
+        for number in range(count):
+            at = decision.at - timedelta(days=1, seconds=count - number)
+            heal = replace(
+                asked,
+                id=f"past-{number}",
+                key=f"past-{number}",
+                decision_id=f"decision-{number}",
+                created_at=at,
+                executed_at=at,
+                ended_at=at,
+                state=IntentState.FAILED,
+            )
+            tx.put(replace(decision, id=f"decision-{number}", at=at, window_end_at=None))
+            tx.put(replace(heal, **changes))  # type: ignore[arg-type]
+            tx.put(an_outcome(heal.id, at=at + timedelta(hours=1), result=result))
+
+
+def an_outcome(intent_id: str, **changes: object) -> Outcome:
+    held: dict[str, object] = {
+        "intent_id": intent_id,
+        "gain": -0.1,
+        "gain_low": -0.2,
+        "gain_high": -0.05,
+        "p_better": 0.01,
+        "n": 500,
+        "paired": True,
+    }
+    return Outcome(**{**held, **changes})  # type: ignore[arg-type]
+
+
+def account(loop: Loop):
+    return current_account(loop.core.store, loop.core.pipelines[NAME], loop.clock.now())
+
+
+def test_every_decision_of_a_healing_core_holds_an_account_and_replays(loop: Loop):
+    """Through a heal in live, each window's decision says what bounds the policy, and is decided again the same."""
+    loop.trust(Stage.LIVE)
+    loop.play(3)
+    for _ in range(5):
+        loop.play(turned=True)
+        loop.wait()
+        loop.approve()
+    decisions = [each for each in loop.core.store.find(Decision) if "step" not in each.trace]
+    assert len(decisions) >= 8
+    assert all(each.trace["situation"]["account"] for each in decisions)
+    assert all(each.trace["situation"]["stage"] == each.stage for each in decisions)
+    ruleset = loop.core._rules.of(NAME)
+    assert all(replay(each, ruleset) == each for each in decisions)
+
+
+def test_s5_a_refuted_prior_ends_the_trust_and_cannot_be_promoted_over(loop: Loop):
+    """The daemon demotes at the next window, with its reason; people are refused until the prior is mended."""
+    past_heals(loop, MANY, result=Result.WORSE)
+    loop.core.set_stage(NAME, Stage.OBSERVE, author="ada", roles=("admin",), reason="to begin anew")
+    with loop.core.store.transaction() as tx:  # as if it had been trusted before the outcomes came
+        tx.put(
+            StageChange(
+                pipeline=NAME, stage=Stage.LIVE, at=loop.clock.now() + timedelta(seconds=1), author="ada", reason="x"
+            )
+        )
+    loop.play(turned=True)
+    changes = loop.core.store.find(StageChange, pipeline=NAME)
+    assert (changes[-1].stage, changes[-1].author) == (Stage.SUGGEST, "daemon")
+    assert "prior check" in changes[-1].reason
+    decision = loop.core.store.find(Decision, pipeline=NAME, order="-window_end_at", limit=1)[0]
+    assert decision.stage is Stage.SUGGEST
+    for stage in (Stage.CANARY, Stage.LIVE):
+        with pytest.raises(Conflict, match="refute the configured predictions"):
+            loop.core.set_stage(NAME, stage, author="ada", roles=("admin",), reason="once more, please")
+    view = policy(loop.core.store, [NAME], loop.clock.now(), {"name": NAME})
+    assert view["account"]["prior_check"]["tripped"] is True
+    (bin_,) = view["reliability"]
+    assert (bin_["n"], bin_["failures"]) == (MANY, MANY)
+
+
+@pytest.mark.parametrize("changes", [{"decision_id": "unheard of", "created_at": None}, {"before": True}])
+def test_an_outcome_that_cannot_be_is_refused_and_told(loop: Loop, changes: dict[str, object]):
+    """One for an unknown decision, or from before it, teaches nothing, is told, and leaves the rules alone."""
+    asked = ill(loop)
+    at = asked.created_at - timedelta(days=9)
+    heal = replace(asked, id="odd", key="odd", state=IntentState.FAILED, executed_at=at, ended_at=at)
+    if "before" not in changes:
+        heal = replace(heal, decision_id="unheard of", created_at=at)
+    with loop.core.store.transaction() as tx:
+        tx.put(heal)
+        tx.put(an_outcome("odd", at=at, result=Result.WORSE))
+    found = account(loop)
+    assert found.irregular
+    assert found.refusals == 1
+    assert "odd" in found.refused[0]
+    log = log_of(loop.core.store, loop.core.pipelines[NAME])
+    loop.play(turned=True)
+    newest = loop.core.store.find(Decision, pipeline=NAME, order="-window_end_at", limit=1)[0]
+    assert newest.trace["situation"]["account"]["irregular"] is True
+    assert newest.trace["situation"]["learned"]["events"] == len(log.outcomes) == 1
+
+
+def test_a_log_of_another_cost_model_is_told_and_taught_nothing(loop: Loop):
+    """Where outcomes and cost model do not fit, the configured belief stands and the reason is given."""
+    past_heals(loop, 2, result=Result.HEALED)
+    pipeline = loop.core.pipelines[NAME]
+    model = replace(
+        _model(loop), features=("one", "other"), actions=tuple(replace(p, slopes={}) for p in _model(loop).actions)
+    )
+    learned, why = learned_of(log_of(loop.core.store, pipeline), model)
+    assert learned == begin(model)
+    assert "nothing can be learned from the log: event 1" in why
+
+
+def _model(loop: Loop):
+    return cost_model(loop.core.pipelines[NAME].settings)
+
+
+def test_the_slack_starts_at_the_activation(loop: Loop):
+    """The time of suggesting counts for nothing; a demotion ends the activation, and the next begins a new one."""
+    assert activated_at(loop.core.store, NAME) == (None, None)
+    loop.trust(Stage.CANARY)
+    began = loop.clock.now()
+    loop.wait()
+    loop.trust(Stage.LIVE)
+    assert activated_at(loop.core.store, NAME) == (began, began)
+    loop.wait()
+    loop.core.set_stage(NAME, Stage.SUGGEST, author="ada", roles=("admin",), reason="enough for now")
+    assert activated_at(loop.core.store, NAME) == (None, began)
+    assert account(loop).since_at is None
+
+
+def test_a_hold_in_the_place_of_a_rule_is_remembered_once_an_incident(loop: Loop):
+    """It is pending while the incident is open, and has not failed when the incident closes by itself."""
+    ill(loop)
+    loop.trust(Stage.LIVE)
+    decision = loop.core.store.find(Decision, pipeline=NAME, order="-window_end_at", limit=1)[0]
+    gate = {**decision.trace["gate"], "deviates": True}
+    trace = {**decision.trace, "gate": gate}
+    at = loop.clock.now() + timedelta(seconds=1)
+    held = replace(
+        decision,
+        id="held",
+        at=at,
+        chosen="hold",
+        stage=Stage.LIVE,
+        rule_action="retrain",
+        window_end_at=None,
+        trace=trace,
+    )
+    with loop.core.store.transaction() as tx:
+        tx.put(held)
+        keep_hold(tx, held)
+        keep_hold(tx, replace(held, id="again"))
+    assert account(loop).pending == (f"hold {held.incident_id}",)
+    incident = loop.core.store.get(Incident, held.incident_id)
+    with loop.core.store.transaction() as tx:
+        tx.put(replace(incident, closed_at=at + timedelta(hours=1), closed_by="3 clean windows"))
+    assert account(loop).pending == ()
+
+
+def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):
+    """Closed incidents that no heal resolved pool into the windows; open ones and mere drift do not."""
+    pipeline, store = loop.core.pipelines[NAME], loop.core.store
+    model = _model(loop)
+    end = loop.clock.now()
+
+    def put(number: int, **changes: object) -> None:
+        incident = Incident(
+            id=f"inc-{number}",
+            pipeline=NAME,
+            opened_at=end - timedelta(hours=23),
+            kind=Layer.HARM,
+            severity=3,
+            reason="harm",
+            opened_by="alarm",
+            clean_windows=3,
+            closed_at=end,
+            closed_by="3 clean windows",
+        )
+        with store.transaction() as tx:
+            tx.put(replace(incident, **changes))  # type: ignore[arg-type]
+
+    def severity() -> float:
+        return with_severity(store, pipeline.settings, NAME, model, log_of(store, pipeline)).severity
+
+    assert severity() == model.severity == 3.0
+    put(0, kind=Layer.DRIFT)
+    put(1, closed_at=None, closed_by=None)
+    assert severity() == 3.0
+    for number in range(2, 12):
+        put(number)
+    assert severity() == pytest.approx((10 * 3.0 + 10 * 20.0) / 20)
