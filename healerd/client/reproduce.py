@@ -20,7 +20,7 @@ from healerd.store import Range, Reader
 from healerd_rules import RuleSet, load
 from healerd_rules.sources import absolute
 
-__all__ = ["Reproduced", "decisions", "reproduce"]
+__all__ = ["Reproduced", "decisions", "kept_rules", "reproduce"]
 
 SHIPPED = "healerd_rules/packs/"
 
@@ -50,7 +50,7 @@ def reproduce(reader: Reader, found: Sequence[Decision]) -> Iterator[Reproduced]
 
     @cache
     def rules_of(rules_id: str) -> RuleSet | None:
-        return _rules(sources_of(reader, rules_id)["sources"], rules_id)
+        return kept_rules(reader, rules_id)
 
     return (_again(decision, rules_of(decision.rules_id)) for decision in found)
 
@@ -70,8 +70,15 @@ def _again(decision: Decision, ruleset: RuleSet | None) -> Reproduced:
     return Reproduced(decision=decision, problem="it comes out otherwise", field=field, was=old, now=new)
 
 
+def kept_rules(reader: Reader, rules_id: str) -> RuleSet | None:
+    """Load a rule set that was in force from the texts that were kept; None when they make another one by now.
+
+    That is so after an upgrade of a shipped pack.
+    """
+    return _rules(sources_of(reader, rules_id)["sources"], rules_id)
+
+
 def _rules(sources: Sequence[Mapping[str, str]], rules_id: str) -> RuleSet | None:
-    """Load the rule set that these texts were; None when they make another one, as after an upgrade of a pack."""
     own = {one["path"]: one["text"] for one in sources if not one["path"].startswith(SHIPPED)}
     drafts = {str(absolute(Path(path))): text for path, text in own.items()}
     loaded = load(own, schema=SCHEMA, drafts=drafts)

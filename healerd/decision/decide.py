@@ -17,10 +17,13 @@ from healerd_rules import Level, RuleSet, Verdict, evaluate, join
 __all__ = ["decide"]
 
 
-def decide(situation: Situation, ruleset: RuleSet) -> Decision:
-    """Decide what is done about a pipeline now. The answer `hold` is a value with its reason, never an exception."""
+def decide(situation: Situation, ruleset: RuleSet, *, gate: float = SURE_ENOUGH) -> Decision:
+    """Decide what is done about a pipeline now. The answer `hold` is a value with its reason, never an exception.
+
+    `gate` is how sure the policy must be to replace the rule's action; only a backtest asks with another one.
+    """
     view = look(situation, ruleset)
-    choice = choose(view)
+    choice = choose(view, gate=gate)
     if choice.chosen == HOLD:
         return record(view, choice, _blocked_verdict(view, choice), _why_hold(view, choice), acts=False)
     verdict = _second_pass(view, choice)
