@@ -15,7 +15,7 @@ from healerd_rules import Inputs, RuleSet, SignalState, core
 from healerd_rules.compiling import Columns, Table, compile_columns, row_of, stack
 from healerd_rules.program import BoundTerms, CompiledRule, RestTerms
 
-__all__ = ["Contrast", "contrast", "inputs_of_brief"]
+__all__ = ["Contrast", "contrast"]
 
 Bools = npt.NDArray[np.bool_]
 SPEAKS = ("propose", "last resort")
@@ -36,7 +36,8 @@ class Contrast:
     `always`: a guard differs that reads what a column does not hold here (confidence, the action log), so every window
     with an incident is decided again. `proposes`: incidents may open or close otherwise, so quiet windows count too.
     `remembers`: the new rules keep what the old ones did not, so their memory is walked along each pipeline.
-    `reads_log`: what proposes, or is remembered, reads the action log, so every window is read whole.
+    `memory` moves along what is new in it, and nothing else. `reads_log`: what proposes, or is remembered, reads the
+    action log, so every window is read whole.
     """
 
     old: RuleSet
@@ -46,6 +47,7 @@ class Contrast:
     proposes: bool
     remembers: bool
     reads_log: bool
+    memory: RuleSet
     sides: tuple[Side, ...]
 
     @property
@@ -58,6 +60,21 @@ class Contrast:
         """Whether windows without an incident have to be read."""
         return self.proposes or self.remembers
 
+    def inputs(self, row: Brief) -> Inputs:
+        """Give the rules that differ what they may know of a window, but for the action log."""
+        seen = row.trace.situation
+        return Inputs(
+            pipeline=row.pipeline,
+            tags=seen.tags,
+            now=seen.now,
+            window_s=seen.window_s,
+            stage=seen.stage.value,
+            incident=seen.open,
+            incident_id=seen.incident.id if seen.open and seen.incident else None,
+            facts=row.trace.facts,
+            alarms=row.trace.alarms,
+        )
+
     def touched(self, rows: Sequence[Brief], states: Sequence[SignalState]) -> Bools:
         """Tell for each row whether a rule that differs acts, proposals included; `states` are the new memories."""
         found = np.full(len(rows), self.reads_log, dtype=np.bool_)
@@ -66,7 +83,7 @@ class Contrast:
         busy = np.array([not row.quiet for row in rows])
         if self.always:
             found |= busy
-        inputs = [inputs_of_brief(row) for row in rows]
+        inputs = [self.inputs(row) for row in rows]
         olds = [row.trace.situation.signals for row in rows]
         for side, memories in zip(self.sides, (olds, states), strict=True):
             found |= _acts(side, inputs, memories, busy)
@@ -81,8 +98,8 @@ def contrast(old: RuleSet, new: RuleSet) -> Contrast:
     differing = [*mine, *yours]
     ranks = old.actions != new.actions
     spoken = [rule for rule in differing if rule.kind in SPEAKS]
-    fresh = memory_keys(new) - memory_keys(old)
-    heard = [node for node in _nodes(new) if isinstance(node, core.Remembered) and node.key in fresh]
+    known = memory_keys(old)
+    fresh = {n.key: n for n in _nodes(new) if isinstance(n, core.Remembered) and n.key not in known}
     return Contrast(
         old=old,
         new=new,
@@ -90,7 +107,8 @@ def contrast(old: RuleSet, new: RuleSet) -> Contrast:
         always=ranks or any(_reads_more(rule) for rule in differing),
         proposes=bool(spoken),
         remembers=bool(fresh),
-        reads_log=any(map(_asks_log, (*heard, *(rule.condition for rule in spoken)))),
+        reads_log=any(map(_asks_log, (*fresh.values(), *(rule.condition for rule in spoken)))),
+        memory=replace(new, signals=fresh, compiled=()),
         sides=(_side(old, mine), _side(new, yours)),
     )
 
@@ -98,22 +116,6 @@ def contrast(old: RuleSet, new: RuleSet) -> Contrast:
 def memory_keys(ruleset: RuleSet) -> frozenset[str]:
     """Name what a rule set remembers: a key changes exactly when its meaning does."""
     return frozenset(node.key for node in _nodes(ruleset) if isinstance(node, core.Remembered))
-
-
-def inputs_of_brief(row: Brief) -> Inputs:
-    """Give rules what they may know of a window, but for the action log."""
-    seen = row.trace.situation
-    return Inputs(
-        pipeline=row.pipeline,
-        tags=seen.tags,
-        now=seen.now,
-        window_s=seen.window_s,
-        stage=seen.stage.value,
-        incident=seen.open,
-        incident_id=seen.incident.id if seen.open and seen.incident else None,
-        facts=row.trace.facts,
-        alarms=row.trace.alarms,
-    )
 
 
 def _nodes(ruleset: RuleSet) -> Iterator[core.Core]:

@@ -157,5 +157,4 @@ def claim_of(brief: Brief) -> tuple[float, float | None] | None:
     """Read the confidence of a heal that was decided, and the failure that was predicted with it."""
     if brief.chosen == HOLD or brief.confidence is None or brief.trace.step is not None:
         return None
-    option = brief.option(brief.chosen)
-    return brief.confidence, option.p_failure if option else None
+    return brief.confidence, next((one.p_failure for one in brief.options if one.action == brief.chosen), None)

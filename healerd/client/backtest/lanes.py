@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from healerd.client.backtest.contrast import Contrast, contrast, inputs_of_brief
+from healerd.client.backtest.contrast import Contrast, contrast
 from healerd.client.backtest.instead import Instead
 from healerd.client.backtest.recorded import Brief, Whole, brief_of, whole_of
 from healerd.client.reproduce import kept_rules
@@ -150,12 +150,12 @@ class Lanes:
         if not compared.remembers:
             return seen.signals
         if _is_tick(brief):
-            inputs = inputs_of(whole_of(body).trace.situation) if compared.reads_log else inputs_of_brief(brief)
-            after = advance(compared.new, inputs, lane.memory or SignalState())
+            inputs = inputs_of(whole_of(body).trace.situation) if compared.reads_log else compared.inputs(brief)
+            after = advance(compared.memory, inputs, lane.memory or SignalState())
             # What both rule sets remember was recorded, and is known from before the period's first window on.
+            recorded = seen.signals
             lane.memory = SignalState(
-                patient={key: seen.signals.patient.get(key, held) for key, held in after.patient.items()},
-                strict={key: seen.signals.strict.get(key, held) for key, held in after.strict.items()},
+                patient={**after.patient, **recorded.patient}, strict={**after.strict, **recorded.strict}
             )
         return lane.memory or seen.signals
 
@@ -193,7 +193,7 @@ class Lanes:
     def _decide(self, whole: Whole, situation: Situation, ruleset: RuleSet) -> Decision:
         if whole.trace.step is not None:
             return redo_step(situation, ruleset, whole.trace.step)
-        return decide(situation, ruleset, gate=self._instead.deviation_gate)
+        return decide(situation, ruleset, gate=self._instead.deviation_gate, traced=False)
 
     def _situation(self, whole: Whole, state: SignalState, lane: Lane, compared: Contrast) -> tuple[Situation, bool]:
         """Put what is tried in the place of what was; and whether something had to be assumed for it."""

@@ -80,10 +80,6 @@ class Brief:
         seen = self.trace.situation
         return seen.incident is None and seen.wish is None and self.trace.step is None
 
-    def option(self, action: str) -> Option | None:
-        """Find what the decision knew of an action."""
-        return next((option for option in self.options if option.action == action), None)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeTrace:
