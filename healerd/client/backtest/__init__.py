@@ -31,11 +31,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """Which decisions: of [since, until), of one pipeline; None leaves a side open."""
+    """Which decisions: of [since, until), of one pipeline, under one rule set; None leaves a side open."""
 
     since: datetime | None = None
     until: datetime | None = None
     pipeline: str | None = None
+    rules_id: str | None = None
 
     @property
     def filters(self) -> dict[str, object]:
@@ -47,7 +48,7 @@ class Period:
     def holds(self, brief: Brief) -> bool:
         """Tell whether a decision belongs to it."""
         in_time = (self.since is None or brief.at >= self.since) and (self.until is None or brief.at < self.until)
-        return in_time and self.pipeline in (None, brief.pipeline)
+        return in_time and self.pipeline in (None, brief.pipeline) and self.rules_id in (None, brief.rules_id)
 
 
 def backtest(

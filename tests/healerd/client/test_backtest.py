@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healerd.client import Client
 from healerd.client.access import EVERYTHING
 from healerd.client.backtest import Period, backtest, instead_of
 from healerd.client.backtest.evidence import Arm, Evidence, difference, wilson
@@ -18,7 +19,7 @@ from healerd.clock import ManualClock
 from healerd.daemon.recording import MemoryStore
 from healerd.decision import SCHEMA, Situation, decide, from_json, prepare
 from healerd.decision.steps import redo_step
-from healerd.errors import ConfigError, NotFound
+from healerd.errors import ConfigError, ControlError, NotFound
 from healerd.model import HOLD, Answer, AnswerKind, Decision, IntentState, Outcome, Result, Stage, Window
 from healerd.policy import POLICIES
 from healerd.store import Range
@@ -350,3 +351,19 @@ def test_a_heal_that_only_the_trial_starts_bars_the_next() -> None:
     assert found["recorded"] == {"by itself": 0, "asked": 4}
     assert found["alone"] == {"by itself": 4, "asked": 0}
     assert found["sequence"] == {"by itself": 2, "asked": 0}
+
+
+def test_a_what_if_is_a_backtest_of_the_record(past: Past, name: str) -> None:
+    """The client tries an edited text on the stored decisions; a text that does not load gives its findings."""
+    view = past.client.rules(name, days=300)
+    source = next(each for each in view["sources"] if each["path"].endswith("flights.heal"))
+    asked = {"rules_id": view["rules_id"], "path": source["path"], "days": 300}
+    found = past.client.what_if(name, text=source["text"].replace("0.3", "1.0"), **asked)
+    assert {pair["kind"] for pair in found["changed"]["pairs"]} & {"no longer proposed", "newly forbidden"}
+    same = past.client.what_if(name, text=source["text"], **asked)
+    assert same["changed"]["count"] == 0
+    wrong = past.client.what_if(name, text=source["text"].replace("error_rate >", "eror_rate >"), **asked)
+    assert "unknown name `eror_rate`" in wrong["findings"]
+    remote = Client(past.state, remote=True)
+    with pytest.raises(ControlError, match="healerd backtest"):
+        remote.what_if(name, text="", **asked)
