@@ -195,6 +195,7 @@ def a_question(**changed: Any) -> Json:
         "silence_by": "prod.safe_retrain (rules/prod.heal:12)",
         "confidence": intent["confidence"],
         "gate": 0.8,
+        "stage": "live",
         "consulted": True,
         "decided_by": "the policy",
         "alternatives": [

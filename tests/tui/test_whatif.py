@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healerd.errors import ControlError
+from healerd.model import ACTIONS_THAT_HEAL as HEALS
+from healerd_tui.question import expected_lines
+from healerd_tui.screens.confirm import ConfirmScreen
 from healerd_tui.screens.rules import RulesScreen
 from healerd_tui.whatif import edited, found_lines, numbers_of, write_draft
 from tests.tui.canned import RULES, Canned, a_what_if
@@ -101,5 +104,28 @@ def test_only_rules_of_ones_own_can_be_edited() -> None:
             app.screen.find_rule("freeze")
             await settle(pilot)
             assert "no number" in app.screen.why_not("what_if")
+
+    asyncio.run(played())
+
+
+def test_a_proposal_shows_what_each_heal_is_expected_to_cost() -> None:
+    """Before a heal is asked for, its cost with an interval, what the rules say and the stage stand in the question."""
+    option = {"action": "retrain", "level": "approval needed", "cost_mean": 40.0, "cost_sd": 10.0}
+    decision = {"stage": "suggest", "chosen": "hold", "options": [option]}
+    lines = ["".join(words for words, _ in line) for line in expected_lines(decision, actions=HEALS, cells=70)]
+    assert lines[0] == "stage suggest: every action asks a person first"
+    assert "cost 40, 80% 27.2 to 52.8  approval needed" in lines[1]
+    assert "no estimate yet" in lines[2]
+
+    async def played() -> None:
+        app = an_app()
+        access = app.access
+        assert isinstance(access, Canned)
+        access.views["/v1/traces"] = {"schema": 1, "traces": [{"id": "dec-8f3a"}], "before": None}
+        async with app.run_test(size=(120, 36)) as pilot:
+            await scene("fleet")(pilot)
+            app.push_screen(ConfirmScreen("propose", {"pipeline": "churn-eu"}))
+            await settle(pilot)
+            assert "no estimate yet" in painted(app)
 
     asyncio.run(played())

@@ -14,7 +14,7 @@ from healerd_tui.inert import show
 from healerd_tui.places import Place
 from healerd_tui.plots import sparkline
 from healerd_tui.screens.frame import Frame, bindings
-from healerd_tui.screens.lines import Painted
+from healerd_tui.screens.lines import KeyLine, Painted
 from healerd_tui.screens.whatif import WhatIfScreen
 from healerd_tui.state import instant
 from healerd_tui.whatif import numbers_of
@@ -166,8 +166,9 @@ class RulesScreen(Frame):
         return next((rule for rule in rules if row is not None and rule["name"] == row.key), None)
 
     def on_row_table_highlighted(self, event: Highlighted) -> None:
-        """Show where the rule stands."""
+        """Show where the rule stands, and what can be done with it."""
         self._show_rule(self._highlighted())
+        self.query_one(KeyLine).refresh()
 
     def _show_rule(self, rule: Mapping[str, Any] | None) -> None:
         if self.view is None or rule is None:
