@@ -1,6 +1,7 @@
 """`healerd backtest`: what else would have been done. Must never conclude more than the record shows."""
 
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +22,7 @@ __all__ = ["backtest"]
 
 SHOWN = 20
 TENTHS = 10
+WIDTH = 110
 
 
 @click.command(
@@ -205,7 +207,7 @@ def _resimulated(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"heals by themselves: {', '.join(told)}"
     was, now = found["ledger"]["recorded"], found["ledger"]["tried"]
     yield f"ledger, modelled: {_ledger(was)} as recorded, {_ledger(now)} tried"
-    yield f"  {found['warning']}"
+    yield textwrap.fill(found["warning"], WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _ledger(one: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 Z_95 = 1.959963984540054
+EVEN = 0.5
 OBJECTIONS = (AnswerKind.VETO, AnswerKind.DENY)
 EDGES = (0.0, 0.5, 0.8, 0.85, 0.9, 0.95, 1.0)
 """Edges of the bins of claimed confidence; the last one holds 1 too."""
@@ -95,8 +96,11 @@ class Evidence:
 
 
 def is_randomised(brief: Brief) -> bool:
-    """Tell whether chance chose between the rule's action and the policy's candidate."""
-    return 0.0 < brief.propensity < 1.0 and brief.candidate != brief.rule_action
+    """Tell whether a coin chose between the rule's action and the policy's candidate.
+
+    Only at even odds do the two sides differ by chance alone; what a policy drew by itself is no such comparison.
+    """
+    return brief.propensity == EVEN and brief.candidate != brief.rule_action
 
 
 def wilson(arm: Arm) -> tuple[float, float]:
