@@ -69,7 +69,7 @@ class Choice:
         return self.chosen != self.rule_action
 
 
-def choose(view: View, *, gate: float = SURE_ENOUGH) -> Choice:
+def choose(view: View, *, gate: float | None = None) -> Choice:
     """Find the rule's action and let the policy replace it where it is sure enough. Without an incident: hold."""
     rule, rule_action = _rule_action(view)
     if view.situation.open_incident is None:
@@ -88,7 +88,7 @@ def choose(view: View, *, gate: float = SURE_ENOUGH) -> Choice:
     candidate = counsel.advices[0].candidate
     p = counsel.p_cheaper_than_rule(candidate)
     asked = view.situation.wish is None and rule_action != HOLD
-    deviates = asked and p is not None and p >= gate
+    deviates = asked and p is not None and p >= (SURE_ENOUGH if gate is None else gate)
     chosen = candidate if deviates else rule_action
     return Choice(
         rule=rule,

@@ -17,11 +17,11 @@ from healerd_rules import Level, RuleSet, Verdict, evaluate, join
 __all__ = ["decide"]
 
 
-def decide(situation: Situation, ruleset: RuleSet, *, gate: float = SURE_ENOUGH, traced: bool = True) -> Decision:
+def decide(situation: Situation, ruleset: RuleSet, *, gate: float | None = None, traced: bool = True) -> Decision:
     """Decide what is done about a pipeline now. The answer `hold` is a value with its reason, never an exception.
 
-    `gate` is how sure the policy must be to replace the rule's action. Only a backtest asks with another one, or
-    without the trace, which takes longer to write down than the decision to make.
+    `gate` is how sure the policy must be to replace the rule's action, where it is not to be the one in force. Only a
+    backtest asks with another one, or without the trace, which takes longer to write down than the decision to make.
     """
     view = look(situation, ruleset)
     choice = choose(view, gate=gate)

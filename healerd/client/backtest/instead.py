@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from healerd.decision import SURE_ENOUGH
 from healerd.errors import ConfigError
 from healerd.model import ACTIONS_THAT_HEAL, HOLD
 from healerd.policy import POLICIES, ActionPrior, CostModel
@@ -38,11 +37,6 @@ class Instead:
     def asks_policy(self) -> bool:
         """Whether the answer may change though the rules give the same one."""
         return self.policy is not None or self.gate is not None or bool(self.costs)
-
-    @property
-    def deviation_gate(self) -> float:
-        """How sure the policy must be to replace the rule's action."""
-        return SURE_ENOUGH if self.gate is None else self.gate
 
     def model(self, was: CostModel) -> CostModel:
         """Give the cost model with the other costs. Raises ConfigError for one that makes no sense."""

@@ -193,7 +193,7 @@ class Lanes:
     def _decide(self, whole: Whole, situation: Situation, ruleset: RuleSet) -> Decision:
         if whole.trace.step is not None:
             return redo_step(situation, ruleset, whole.trace.step)
-        return decide(situation, ruleset, gate=self._instead.deviation_gate, traced=False)
+        return decide(situation, ruleset, gate=self._instead.gate, traced=False)
 
     def _situation(self, whole: Whole, state: SignalState, lane: Lane, compared: Contrast) -> tuple[Situation, bool]:
         """Put what is tried in the place of what was; and whether something had to be assumed for it."""
