@@ -15,7 +15,6 @@ from healerd.cli.options import Moment, json_option, locate, place_options
 from healerd.cli.show import Show
 
 if TYPE_CHECKING:
-    from healerd.client.backtest import Instead
     from healerd.store import Reader
 
 __all__ = ["backtest"]
@@ -63,7 +62,7 @@ def backtest(
     instead = instead_of(name=", ".join(files), ruleset=ruleset, policy=policy, settings=settings)
     period, show = Period(since=since, until=until, pipeline=pipeline), Show(as_json=as_json)
     with _opened(state, config) as reader, _progress() as say:
-        view = look_back(reader, instead, period, lessons=_lessons(reader, instead), progress=say)
+        view = look_back(reader, instead, period, progress=say)
     _print(show, view)
     if view["reproduced"]["problem"]:
         return Exit.CHECK_FAILED
@@ -100,15 +99,6 @@ def _opened(state: Path | None, config: Path | None) -> "Iterator[Reader]":
         yield copied
     finally:
         copied.close()
-
-
-def _lessons(reader: "Reader", instead: "Instead") -> Callable[..., Any] | None:
-    """Teach the policy anew where its priors are others."""
-    if not instead.costs:
-        return None
-    from healerd.daemon.lessons import events_of
-
-    return lambda pipeline, model: events_of(reader, pipeline, model)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from healerd.client.access import EVERYTHING
 from healerd.client.backtest.evidence import Evidence
 from healerd.client.backtest.figures import AUTOMATIC, FORBIDDEN, Figures
 from healerd.client.backtest.instead import KEYS, Instead, instead_of
-from healerd.client.backtest.lanes import Lanes, Lessons
+from healerd.client.backtest.lanes import Lanes
 from healerd.client.backtest.recorded import Brief, brief_of
 from healerd.client.reproduce import kept_rules, reproduce
 from healerd.client.views import Json, plain
@@ -56,13 +56,12 @@ def backtest(
     instead: Instead,
     period: Period,
     *,
-    lessons: Lessons | None = None,
     checked: int = CHECKED,
     progress: Progress | None = None,
 ) -> Json:
     """Try something on the record, and give everything that came of it as plain JSON values.
 
-    `lessons` teaches the policy anew where its priors are changed. With `reproduced.problem`, nothing is concluded.
+    With `reproduced.problem`, nothing is concluded.
     Raises NotFound when there is no such decision, StoreError when one cannot be read.
     """
     count, first, last = reader.tally(Decision, **period.filters)
@@ -72,7 +71,7 @@ def backtest(
     view["reproduced"] = _reproduced(reader, period, (first, last), checked)
     if view["reproduced"]["problem"]:
         return view
-    lanes = Lanes(reader, instead, lessons=lessons)
+    lanes = Lanes(reader, instead)
     figures, reads = Figures(evidence=Evidence(reader)), _reads(reader, lanes, period, (first, last))
     for done, met in enumerate(lanes.walk(reads.bodies, period.holds), 1):
         figures.add(met)

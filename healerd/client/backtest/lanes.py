@@ -12,6 +12,7 @@ from typing import Any
 
 from healerd.client.backtest.contrast import Contrast, contrast
 from healerd.client.backtest.instead import Instead
+from healerd.client.backtest.lessons import lessons_of
 from healerd.client.backtest.recorded import Brief, Whole, brief_of, whole_of
 from healerd.client.reproduce import kept_rules
 from healerd.decision import Logged, Situation, Target, decide, follow, inputs_of
@@ -23,15 +24,13 @@ from healerd.store import Reader
 from healerd_rules import RuleSet, SignalState, evaluate
 from healerd_rules.evaluation import advance
 
-__all__ = ["BY_ITSELF", "Lanes", "Lessons", "Met", "Said"]
+__all__ = ["BY_ITSELF", "Lanes", "Met", "Said"]
 
 PAGE = 256
 LOG_KEPT = timedelta(days=31)
 """How long a heal that only the trial started stays in its action log."""
 BY_ITSELF = frozenset({"allowed", "announced"})
 """Levels at which an action runs without a person's word."""
-Lessons = Callable[[str, CostModel], Sequence[Event]]
-"""Lists the lessons of a pipeline under a cost model, in the order of their arrival."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +93,8 @@ class Lane:
 class Lanes:
     """One trial over one record. Raises StoreError for a rule set whose texts are not kept."""
 
-    def __init__(self, reader: Reader, instead: Instead, *, lessons: Lessons | None = None) -> None:
-        self._reader, self._instead, self._lessons = reader, instead, lessons
+    def __init__(self, reader: Reader, instead: Instead) -> None:
+        self._reader, self._instead = reader, instead
         self._contrasts: dict[str, Contrast] = {}
         self._lanes: dict[str, Lane] = {}
         self._taught: dict[tuple[str, str], tuple[list[PolicyState], Sequence[Event]]] = {}
@@ -227,11 +226,10 @@ class Lanes:
         return replace(before, incident=mine, targets=targets), assumed
 
     def _learned(self, situation: Situation, model: CostModel) -> PolicyState:
-        """Learn the same lessons from other priors; without lessons at hand, what the priors say."""
+        """Learn the same lessons, as many as the recorded decision had, from other priors."""
         key = situation.pipeline, repr(model)
         if key not in self._taught:
-            lessons = self._lessons(situation.pipeline, model) if self._lessons is not None else ()
-            self._taught[key] = [begin(model)], lessons
+            self._taught[key] = [begin(model)], lessons_of(self._reader, situation.pipeline, model)
         states, lessons = self._taught[key]
         while len(states) <= situation.learned.events and len(states) <= len(lessons):
             states.append(learn_event(model, states[-1], lessons[len(states) - 1]))
