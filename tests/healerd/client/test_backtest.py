@@ -21,12 +21,12 @@ from healerd.decision import SCHEMA, Situation, decide, from_json, prepare
 from healerd.decision.steps import redo_step
 from healerd.errors import ConfigError, ControlError, NotFound
 from healerd.model import HOLD, Answer, AnswerKind, Decision, IntentState, Outcome, Result, Stage, Window
-from healerd.policy import POLICIES
+from healerd.policy import POLICIES, begin
 from healerd.store import Range
 from healerd_rules import RuleSet, SignalState, load_text
 from tests.healerd.client.conftest import Past
 from tests.healerd.daemon.loop import RULES
-from tests.healerd.decision.situations import NOW, a_calm_situation, a_situation, an_intent, harm
+from tests.healerd.decision.situations import NOW, a_calm_situation, a_situation, an_intent, costs, harm
 from tests.healerd.decision.strategies import rule_texts, situations
 
 BUSY = Range("")
@@ -367,3 +367,14 @@ def test_a_what_if_is_a_backtest_of_the_record(past: Past, name: str) -> None:
     remote = Client(past.state, remote=True)
     with pytest.raises(ControlError, match="healerd backtest"):
         remote.what_if(name, text="", **asked)
+
+
+def test_a_higher_gate_takes_a_deviation_back() -> None:
+    """A policy that was sure enough for the recorded gate is not for a higher one: the rule's action stands again."""
+    log = Log()
+    decision = log.add(a_situation(costs=costs(retrain=0.9), learned=begin(costs(retrain=0.9))))
+    assert decision.chosen != decision.rule_action == "retrain"
+    assert decision.p_cheaper_than_rule is not None
+    assert 0.8 <= decision.p_cheaper_than_rule < 0.999999
+    (pair,) = log.view(settings=["gate=0.999999"])["changed"]["pairs"]
+    assert (pair["rule"], pair["to"]) == ("the policy", "asks for retrain")
