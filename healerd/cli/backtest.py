@@ -25,8 +25,8 @@ WIDTH = 110
 
 
 @click.command(
-    help="Show what other rules, another policy, gate or costs would have done on the recorded decisions. Nothing is "
-    "changed. First some decisions are decided again as they were: ends with 7 when one comes out otherwise.",
+    help="Show what other rules, another policy, gate or costs would have done: on the recorded decisions, without "
+    "changing anything. Ends with 7 when the record does not reproduce.",
 )
 @click.option("--rules", "files", multiple=True, metavar="FILE", help="A rule file or a shipped pack; again for more.")
 @click.option("--policy", metavar="NAME", help="Another policy, such as `rules only`.")
