@@ -24,6 +24,6 @@ class Exit(IntEnum):
     CHECK_FAILED = 7
     """The audit log, the rules or the installation did not pass."""
     CONDITION_TRUE = 8
-    """With --exit-status: something waits for a person or is wrong."""
+    """With --exit-status: something waits for a person, is wrong, or is not proven better."""
     TIMED_OUT = 124
     INTERRUPTED = 130

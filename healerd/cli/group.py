@@ -41,6 +41,7 @@ SECTIONS: Sections = {
             "replay:replay",
             "Decide every recorded decision again.",
         ),
+        "backtest": ("backtest:backtest", "Show what other rules, another policy, gate or costs would have done."),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
     "Try": {

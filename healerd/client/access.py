@@ -136,6 +136,13 @@ class Looking:
         """How the process, its jobs and its store do, what should be mended, and the end of the log."""
         return self.look("/v1/health")
 
+    def what_if(self, name: str, *, rules_id: str, path: str, text: str, days: int = 7) -> Json:
+        """What the last days' decisions would have been with another text of one rule file; nothing is changed.
+
+        It reads the record itself, in this process. `findings` are what keeps the text from loading.
+        """
+        raise NotImplementedError
+
 
 class Client(Looking):
     """Access to the healerd of one state folder. `attended` says that a person sees what is fetched (SAFETY S9).
@@ -199,6 +206,17 @@ class Client(Looking):
 
         with self.open_store() as reader:
             return verified(reader, at=(self._clock or SystemClock()).now())
+
+    def what_if(self, name: str, *, rules_id: str, path: str, text: str, days: int = 7) -> Json:
+        """What the last days' decisions would have been with another text of one rule file. Raises ControlError."""
+        if self.remote:
+            raise ControlError("the record lies on the other machine: run `healerd backtest --rules FILE` there")
+        from healerd.client.backtest.whatif import what_if  # as above
+        from healerd.clock import SystemClock
+
+        with self.open_store() as reader:
+            at = (self._clock or SystemClock()).now()
+            return what_if(reader, name, rules_id=rules_id, path=path, text=text, days=days, at=at)
 
     def events(self, *, after: int | None = None) -> Iterator[Json]:
         """Follow the audit log as it grows; needs the daemon."""

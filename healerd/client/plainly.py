@@ -6,7 +6,7 @@ Pure. Must never put two facts on one line, use a sign for a word, or leave out 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from healerd.client.words import duration, say_outcome
+from healerd.client.words import duration, say_outcome, say_stage
 
 __all__ = ["say_plainly"]
 
@@ -64,6 +64,7 @@ def _confidence(question: Json) -> Iterator[str]:
     else:
         side = "below" if confidence < gate else "at or above"
         yield f"Confidence: {confidence:.2f}, {side} the {gate:.2f} that is needed to act without a person."
+    yield f"Stage {say_stage(question['stage'])}."
     yield f"Decided by: {question['decided_by']}."
     if not question["consulted"]:
         yield "The policy was not consulted."

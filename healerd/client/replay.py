@@ -81,6 +81,13 @@ class Replay(Looking):
 
         return verified(self._store, at=datetime.fromisoformat(self.now))
 
+    def what_if(self, name: str, *, rules_id: str, path: str, text: str, days: int = 7) -> Json:
+        """What the decisions of the days before this moment would have been with another text of one rule file."""
+        from healerd.client.backtest.whatif import what_if  # as above
+
+        at = datetime.fromisoformat(self.now)
+        return what_if(self._store, name, rules_id=rules_id, path=path, text=text, days=days, at=at)
+
     def close(self) -> None:
         """Let go of the file."""
         self._store.close()

@@ -11,6 +11,7 @@ from typing import Any
 from healerd.client.asked import Asked
 from healerd.client.firing import sources_of
 from healerd.client.views import Json, Reader, intent_view, plain
+from healerd.client.words import Z_80
 from healerd.decision.explain import diagnosis_of
 from healerd.decision.segments import measurements_of, segment_said, segments_told
 from healerd.model import HOLD, STEPS, Answer, Decision, Intent, IntentState, Outcome, Result
@@ -19,8 +20,6 @@ __all__ = ["GATE", "intent", "review_view"]
 
 GATE = 0.8
 """Below this confidence nothing runs without a person's word (SAFETY S2)."""
-Z_80 = 1.2816
-"""Half of an 80% interval of a normal law, in standard deviations."""
 PAST_MAX = 500
 """Newest intents that count as past experience."""
 WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL})
@@ -48,6 +47,7 @@ def review_view(reader: Reader, found: Intent, decision: Decision, *, at: dateti
         **_clock(found, decision, at),
         "confidence": found.confidence,
         "gate": GATE,
+        "stage": decision.stage.value,
         "consulted": bool(trace.get("policy")) and not (trace.get("policy") or {}).get("failure"),
         "decided_by": _decided_by(found, decision),
         "alternatives": list(_alternatives(reader, found, decision)),

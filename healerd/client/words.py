@@ -5,7 +5,17 @@ of a sentence that depends on it, and never say that something worked before it 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["GLYPHS", "duration", "is_news", "say_event", "say_intent", "say_outcome"]
+__all__ = [
+    "GLYPHS",
+    "STAGES",
+    "Z_80",
+    "duration",
+    "is_news",
+    "say_event",
+    "say_intent",
+    "say_outcome",
+    "say_stage",
+]
 
 Json = Mapping[str, Any]
 
@@ -22,6 +32,22 @@ GLYPHS: Mapping[str, tuple[str, str]] = {
     "ok": ("●", "[ok]"),
 }
 """State of a pipeline -> sign, and the same in ASCII. A sign never stands without its word."""
+
+
+STAGES: Mapping[str, str] = {
+    "observe": "nothing may act",
+    "suggest": "every action asks a person first",
+    "canary": "acts alone where the rules and its confidence allow",
+    "live": "acts alone where the rules and its confidence allow",
+}
+"""What each stage of trust means for an action."""
+Z_80 = 1.2816
+"""Half of an 80% interval of a normal law, in standard deviations."""
+
+
+def say_stage(stage: str) -> str:
+    """Say a stage with what it means."""
+    return f"{stage}: {STAGES[stage]}" if stage in STAGES else stage
 
 
 def is_news(event: Json) -> bool:
@@ -49,6 +75,7 @@ def say_intent(view: Json) -> Iterator[str]:
     if decision is not None:
         yield f"  why         {view['prompt']['why']}"
         yield f"  silence     {view['prompt']['default']}{_when(intent)}"
+        yield f"  stage       {say_stage(decision['stage'])}"
     yield f"  confidence  {_confidence(intent['confidence'])}"
     if decision is not None:
         yield f"  decided by  {decision['rule'] or 'the policy'}, at {decision['level']}, trace {decision['id']}"
@@ -103,10 +130,17 @@ def _confidence(confidence: float | None) -> str:
 
 def _options(decision: Json) -> Iterator[str]:
     for option in decision["options"]:
-        cost = "" if option["cost_mean"] is None else f"  cost {option['cost_mean']:.1f} ± {option['cost_sd'] or 0:.1f}"
+        cost = _cost(option["cost_mean"], option["cost_sd"] or 0.0)
         sure = "" if option["confidence"] is None else f"  P(better than nothing) {option['confidence']:.2f}"
         why_not = f"  {option['why_not']}" if option["why_not"] else ""
         yield f"  option      {option['action']:<9} {option['level']}{cost}{sure}{why_not}"
+
+
+def _cost(mean: float | None, sd: float) -> str:
+    """Write an expected cost with its 80% interval; costs are not negative."""
+    return (
+        "" if mean is None else f"  cost {mean:.1f} (80%: {max(0.0, mean - Z_80 * sd):.1f} to {mean + Z_80 * sd:.1f})"
+    )
 
 
 def _incident_changed(incident: Json) -> str:

@@ -73,7 +73,7 @@ class Choice:
         return self.chosen != self.rule_action
 
 
-def choose(view: View) -> Choice:
+def choose(view: View, *, gate: float | None = None) -> Choice:
     """Find the rule's action and let the policy replace it where it is sure enough. Without an incident: hold."""
     rule, rule_action = _rule_action(view)
     if view.situation.open_incident is None:
@@ -91,7 +91,7 @@ def choose(view: View) -> Choice:
             failure=failure,
         )
     sides = _sides(counsel, rule_action)
-    tried = try_deviation(view, sides, contexts)
+    tried = try_deviation(view, sides, contexts, gate=gate)
     return Choice(
         rule=rule,
         rule_action=rule_action,

@@ -18,22 +18,26 @@ from healerd_rules import Level, RuleSet, Verdict
 __all__ = ["decide"]
 
 
-def decide(situation: Situation, ruleset: RuleSet) -> Decision:
-    """Decide what is done about a pipeline now. The answer `hold` is a value with its reason, never an exception."""
+def decide(situation: Situation, ruleset: RuleSet, *, gate: float | None = None, traced: bool = True) -> Decision:
+    """Decide what is done about a pipeline now. The answer `hold` is a value with its reason, never an exception.
+
+    `gate` is how sure the policy must be to replace the rule's action, where it is not to be the one in force. Only a
+    backtest asks with another one, or without the trace, which takes longer to write down than the decision to make.
+    """
     view = look(situation, ruleset)
-    choice = choose(view)
+    choice = choose(view, gate=gate)
     if choice.chosen == HOLD:
-        return record(view, choice, _blocked_verdict(view, choice), _why_hold(view, choice), acts=False)
+        return record(view, choice, _blocked_verdict(view, choice), _why_hold(view, choice), acts=False, traced=traced)
     verdict = second_pass(view, choice.chosen, choice.confidence)
     waiting = _same_waiting(view, choice.chosen)
     if waiting:
-        return record(view, choice, verdict, waiting, acts=False)
+        return record(view, choice, verdict, waiting, acts=False, traced=traced)
     if verdict.level > Level.APPROVAL_NEEDED:
-        return record(view, choice, verdict, f"{choice.chosen} is {_say(verdict)}", acts=False)
+        return record(view, choice, verdict, f"{choice.chosen} is {_say(verdict)}", acts=False, traced=traced)
     # INVARIANT: nothing is autonomous without an incident, or with a confidence that is unknown or under 80% (S2, S6).
     sure = choice.confidence is not None and choice.confidence >= SURE_ENOUGH
     assert not verdict.autonomous or (sure and situation.open_incident is not None), "the base rules are in force"
-    return record(view, choice, verdict, _why_act(view, choice), acts=True)
+    return record(view, choice, verdict, _why_act(view, choice), acts=True, traced=traced)
 
 
 def _blocked_actions(view: View) -> tuple[str, ...]:

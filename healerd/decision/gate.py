@@ -74,8 +74,13 @@ def hold_key(incident_id: str) -> str:
     return f"hold {incident_id}"
 
 
-def try_deviation(view: View, sides: Sides, contexts: Sequence[tuple[float, ...]]) -> Tried:
-    """Put a candidate through the tests, the cheapest first. Where nothing is asked, nothing is tried."""
+def try_deviation(
+    view: View, sides: Sides, contexts: Sequence[tuple[float, ...]], *, gate: float | None = None
+) -> Tried:
+    """Put a candidate through the tests, the cheapest first. Where nothing is asked, nothing is tried.
+
+    `gate` takes the place of the gate in force, for a backtest.
+    """
     situation = view.situation
     if POLICIES[situation.policy].experimental and situation.wish is None:
         return Tried(chosen=sides.candidate, propensity=sides.propensity)
@@ -83,11 +88,12 @@ def try_deviation(view: View, sides: Sides, contexts: Sequence[tuple[float, ...]
     if situation.wish is not None or sides.rule_action in (HOLD, sides.candidate):
         return rule
     account = situation.account
-    gate = SURE_ENOUGH if account is None else account.terms.gate
+    if gate is None:
+        gate = SURE_ENOUGH if account is None else account.terms.gate
     if sides.p is None or sides.p < gate:
         return Tried(chosen=sides.rule_action, barred_by="gate", sure_enough=gate)
     if account is None:
-        return Tried(chosen=sides.candidate)
+        return Tried(chosen=sides.candidate, sure_enough=gate)
     barred_by, balance = _bar(account, situation, sides, contexts)
     if barred_by:
         return Tried(chosen=sides.rule_action, barred_by=barred_by, sure_enough=gate, balance=balance)

@@ -18,8 +18,11 @@ from healerd_rules import Level, Proposal, Verdict
 __all__ = ["record"]
 
 
-def record(view: View, choice: Choice, verdict: Verdict, reason: str, *, acts: bool) -> Decision:
-    """Put the record together. `verdict` is that on the chosen action, or on what would have been chosen."""
+def record(view: View, choice: Choice, verdict: Verdict, reason: str, *, acts: bool, traced: bool = True) -> Decision:
+    """Put the record together. `verdict` is that on the chosen action, or on what would have been chosen.
+
+    Without a trace, the proposals alone stand in its place: such a record is looked at, and never kept.
+    """
     situation = view.situation
     incident = situation.incident
     return Decision(
@@ -47,7 +50,7 @@ def record(view: View, choice: Choice, verdict: Verdict, reason: str, *, acts: b
         deferred_until=verdict.deferred_until,
         author=situation.wish.author if situation.wish else "daemon",
         rules_id=view.ruleset.id,
-        trace=_trace(view, choice, verdict, acts=acts),
+        trace=_trace(view, choice, verdict, acts=acts) if traced else {"proposals": _proposals(view)},
     )
 
 
@@ -112,7 +115,7 @@ def _trace(view: View, choice: Choice, verdict: Verdict, *, acts: bool) -> dict[
         "facts": view.facts,
         "alarms": view.alarms,
         "signals": view.first.signals,
-        "proposals": [_proposal(p) for p in view.first.proposals],
+        "proposals": _proposals(view),
         "notifications": [{"channel": n.channel, "rule": n.rule} for n in view.first.notifications],
         "incident": situation.incident,
         "context": dict(zip(FEATURES, choice.context, strict=False)),
@@ -129,6 +132,10 @@ def _trace(view: View, choice: Choice, verdict: Verdict, *, acts: bool) -> dict[
     }
     plain: dict[str, Any] = to_json(held)
     return plain
+
+
+def _proposals(view: View) -> list[dict[str, Any]]:
+    return [_proposal(proposal) for proposal in view.first.proposals]
 
 
 def _proposal(proposal: Proposal) -> dict[str, Any]:

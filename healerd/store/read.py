@@ -13,6 +13,7 @@ from healerd.audit import AuditReport, Entry, stamp
 from healerd.errors import StoreError
 from healerd.model import Measurement
 from healerd.segments import FOLDER, Content, Segment
+from healerd.store.bodies import Bodies
 from healerd.store.check import check
 from healerd.store.filters import Range, order_by, where
 from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
@@ -31,7 +32,7 @@ R = TypeVar("R")
 LEAVES_MAX = 10_000
 
 
-class Reader(Survey):
+class Reader(Bodies, Survey):
     """What can be asked of a state folder; a store, a read-only store and an open transaction all answer it."""
 
     folder: Path

@@ -195,6 +195,7 @@ def a_question(**changed: Any) -> Json:
         "silence_by": "prod.safe_retrain (rules/prod.heal:12)",
         "confidence": intent["confidence"],
         "gate": 0.8,
+        "stage": "live",
         "consulted": True,
         "decided_by": "the policy",
         "alternatives": [
@@ -248,6 +249,7 @@ class Canned(Client):
     def __init__(self, views: Mapping[str, Json] | None = None) -> None:
         self.views = dict(views or {})
         self.asked: list[str] = []
+        self.texts: list[str] = []
 
     def look(self, path: str, **query: str | int | None) -> Json:
         self.asked.append(path)
@@ -268,6 +270,46 @@ class Canned(Client):
 
     def health(self) -> Json:
         return self.look("/v1/health")
+
+    def what_if(self, name: str, *, rules_id: str, path: str, text: str, days: int = 7) -> Json:
+        self.asked.append(f"what if {path}")
+        self.texts.append(text)
+        return {**a_what_if(), **self.views.get("what if", {})}
+
+
+def a_what_if() -> Json:
+    """Of a week's decisions, what another number would have changed."""
+    return {
+        "schema": 1,
+        "findings": "",
+        "reproduced": {"checked": 20, "problem": None},
+        "decisions": 243,
+        "changed": {
+            "count": 14,
+            "pairs": [
+                {
+                    "kind": "newly automatic",
+                    "rule": "x",
+                    "from": "asks for retrain",
+                    "to": "retrain by itself",
+                    "count": 13,
+                },
+                {"kind": "newly asked", "rule": "x", "from": "holds", "to": "asks for rollback", "count": 1},
+            ],
+            "listed": [
+                {
+                    "at": ago(hours=12 * number),
+                    "from": "asks for retrain",
+                    "to": "retrain by itself",
+                    "assumed": number == 2,
+                }
+                for number in range(1, 14)
+            ],
+        },
+        "evidence": {"randomised": 0, "overridden": 2, "none": 12},
+        "verdict": "not proven",
+        "why": "no changed decision has a randomised outcome on both sides",
+    }
 
 
 def default_views() -> Mapping[str, Json]:

@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from healerd.client import TuiOptions
 from healerd_tui.app import HealerdApp
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.places import Place
 from healerd_tui.screens.prompt import PromptScreen
+from healerd_tui.screens.rules import RulesScreen
+from healerd_tui.screens.whatif import WhatIfScreen
 from healerd_tui.state import Lost
 from tests.tui.canned import Canned, a_snapshot
 
@@ -79,6 +82,21 @@ def scene(name: str, *, state: str = "normal") -> Before:
     return before
 
 
+async def try_number(app: HealerdApp, value: str) -> None:
+    """Open the what-if of the rule `safe_retrain` and try another number in it."""
+    rules = app.screen
+    assert isinstance(rules, RulesScreen)
+    while rules.view is None:
+        await asyncio.sleep(0.005)
+    rules.find_rule("safe_retrain")
+    rules.do_what_if()
+    while not (isinstance(app.screen, WhatIfScreen) and app.screen.ready):
+        await asyncio.sleep(0.005)
+    field = app.screen.query_one("#number", Input)
+    field.value = value
+    await field.action_submit()
+
+
 async def go(app: HealerdApp, name: str) -> None:
     match name:
         case "fleet":
@@ -101,6 +119,9 @@ async def go(app: HealerdApp, name: str) -> None:
             app.visit(Place("trace", "dec-8f3a"))
         case "diff":
             app.visit(Place("diff", "dec-61d0 dec-8f3a"))
+        case "what-if":
+            await go(app, "rules")
+            await try_number(app, "25%")
         case "palette":
             app.do_palette()
         case "help":

@@ -6,6 +6,7 @@ Pure: it must never leave out what follows from a number, and never say that the
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from healerd.client.words import Z_80, say_stage
 from healerd_tui.formats import ago, say_count, say_number, say_p, say_share
 from healerd_tui.glyphs import GlyphSet, sign
 from healerd_tui.inert import pad, show, width, wrap
@@ -20,6 +21,7 @@ __all__ = [
     "answered_by",
     "consequence",
     "evidence_lines",
+    "expected_lines",
     "is_grave",
     "preset_lines",
     "question_lines",
@@ -161,6 +163,8 @@ def _lines(question: Question, cells: int, glyphs: GlyphSet, *, open_evidence: b
     yield from _said("WHAT", prompt.get("what") or question.title, cells)
     yield from _said("WHY", prompt.get("why") or question.decision.get("reason") or "-", cells)
     yield from _said("SILENCE", _silence(question), cells)
+    if question.review.get("stage"):
+        yield from _said("STAGE", say_stage(str(question.review["stage"])), cells)
     yield from _blast(question, cells)
     yield ()
     yield from _confidence(question, cells, glyphs)
@@ -298,14 +302,30 @@ def _note(option: Json) -> str:
     return str(option.get("why_not") or "")
 
 
+def expected_lines(decision: Json, *, actions: Sequence[str], cells: int) -> tuple[Line, ...]:
+    """Write what the newest decision expected of some actions: cost with its 80% interval, and what the rules said."""
+    options = {option["action"]: option for option in _from_decision(decision)}
+    lines: list[Line] = [(((f"stage {say_stage(str(decision.get('stage') or 'unknown'))}")[:cells], "quiet"),)]
+    for action in actions:
+        option = options.get(action, {})
+        cost = option.get("cost")
+        words = "no estimate yet"
+        if cost is not None:
+            low, high = say_number(option["cost_low"], 3), say_number(option["cost_high"], 3)
+            words = f"cost {say_number(cost, 3)}, 80% {low} to {high}"
+        level = str(option.get("level") or "")
+        lines.append(((pad(show(action), 10), ""), (words, ""), (f"  {show(level)}", "quiet")))
+    return tuple(lines)
+
+
 def _from_decision(decision: Json) -> list[Json]:
     return [
         {
             **option,
             "chosen": option["action"] == decision.get("chosen"),
             "cost": option.get("cost_mean"),
-            "cost_low": _less(option, -1.2816),
-            "cost_high": _less(option, +1.2816),
+            "cost_low": _less(option, -Z_80),
+            "cost_high": _less(option, +Z_80),
         }
         for option in decision.get("options") or ()
     ]

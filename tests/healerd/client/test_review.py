@@ -10,6 +10,7 @@ import pytest
 from healerd.client import Client
 from healerd.client.plainly import say_plainly
 from healerd.client.review import review_view
+from healerd.client.words import say_intent
 from healerd.clock import ManualClock
 from healerd.model import Answer, AnswerKind, ApprovalNeed, Decision, Intent, IntentState, Option
 from tests.healerd.client.conftest import Past
@@ -150,3 +151,15 @@ def test_plain_words_say_that_confidence_is_below_the_gate(past: Past) -> None:
     for confidence, said in ((0.42, "0.42, below the 0.80"), (None, "Confidence: unknown"), (0.9, "at or above")):
         view["review"]["confidence"] = confidence
         assert any(said in line for line in say_plainly(view))
+
+
+def test_stage_costs_and_intervals_are_said(past: Past) -> None:
+    """Both ways of reading a question name the stage with what it means, and each cost with its interval."""
+    retrain = next(one for one in past.client.intents(all_states=True)["intents"] if one["action"] == "retrain")
+    view = past.client.intent(retrain["id"])
+    assert view["review"]["stage"] == view["decision"]["stage"]
+    told, plainly = "\n".join(say_intent(view)), "\n".join(say_plainly(view))
+    assert "stage       suggest: every action asks a person first" in told
+    assert "Stage suggest: every action asks a person first." in plainly
+    for option in view["decision"]["options"]:
+        assert f"cost {option['cost_mean']:.1f} (80%: " in told

@@ -17,7 +17,7 @@ from healerd.errors import HealerdError
 from healerd.model import ACTIONS_THAT_HEAL
 from healerd_tui.actions import by_id, command
 from healerd_tui.inert import show
-from healerd_tui.question import reason_problem
+from healerd_tui.question import expected_lines, reason_problem
 from healerd_tui.screens.frame import Screened
 from healerd_tui.screens.lines import Painted
 
@@ -53,6 +53,7 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         with Vertical(id="confirm", classes="panel"):
             yield Painted(id="asked")
             yield Painted(id="choices")
+            yield Painted(id="expected")
             yield Input(id="why", placeholder="why, at least 8 characters; kept in the record", compact=True)
             yield Painted(id="trouble")
             with Horizontal(id="buttons"):
@@ -72,7 +73,28 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         because = f"It was made because: {show(str(paused['reason']))}" if self._loosens() and paused else ""
         self.query_one("#asked", Painted).put([((line, ""),) for line in (words, because) if line])
         self._show_choices()
+        self.query_one("#expected", Painted).display = False
+        self._expect()
         self.query_one("#why", Input).focus()
+
+    def _expect(self) -> None:
+        """For a proposal, read what the newest decision expected of each heal; without it the question stands alone."""
+        name = self.given.get("pipeline", "")
+        if self.action_id != "propose" or not name:
+            return
+        access = self.ui.access
+
+        def newest() -> Mapping[str, Any]:
+            lines = access.traces(pipeline=name, limit=1)["traces"]
+            return access.trace(lines[0]["id"])["decision"] if lines else {}
+
+        self.ui.fetch(newest, self._show_expected, failed=lambda error: None, group="expected")
+
+    def _show_expected(self, decision: Mapping[str, Any]) -> None:
+        if self.ready and decision:
+            expected = self.query_one("#expected", Painted)
+            expected.display = True
+            expected.put(expected_lines(decision, actions=ACTIONS_THAT_HEAL, cells=70))
 
     def _loosens(self) -> bool:
         return self.action_id in {"resume", "resume_all"}

@@ -1,6 +1,6 @@
 """The rules in force with how often each fired. Must never change a rule: `healerd rules check` and a reload do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -14,8 +14,10 @@ from healerd_tui.inert import show
 from healerd_tui.places import Place
 from healerd_tui.plots import sparkline
 from healerd_tui.screens.frame import Frame, bindings
-from healerd_tui.screens.lines import Painted
+from healerd_tui.screens.lines import KeyLine, Painted
+from healerd_tui.screens.whatif import WhatIfScreen
 from healerd_tui.state import instant
+from healerd_tui.whatif import numbers_of
 from healerd_tui.widgets import Column, HealSource, Highlighted, Row, RowTable, Selected
 
 __all__ = ["RulesScreen"]
@@ -31,6 +33,8 @@ COLUMNS = (
     Column("day", "24H", 8),
 )
 NARROW = (COLUMNS[0], COLUMNS[3], COLUMNS[4], COLUMNS[5], COLUMNS[6])
+SHIPPED = "healerd_rules/packs/"
+"""Where the paths of shipped packs begin."""
 
 
 class RulesScreen(Frame):
@@ -42,7 +46,7 @@ class RulesScreen(Frame):
     ABOUT = (
         "The rule files in force and what each rule said in the last days: ALLOW, ASK and BLOCK count verdicts, PROP "
         "proposals, LAST how long ago. A rule that never fired stands out. m changes to the next pipeline, enter "
-        "shows the decisions."
+        "shows the decisions, i tries another number in the rule on past decisions."
     )
 
     pipeline = ""
@@ -162,8 +166,9 @@ class RulesScreen(Frame):
         return next((rule for rule in rules if row is not None and rule["name"] == row.key), None)
 
     def on_row_table_highlighted(self, event: Highlighted) -> None:
-        """Show where the rule stands."""
+        """Show where the rule stands, and what can be done with it."""
         self._show_rule(self._highlighted())
+        self.query_one(KeyLine).refresh()
 
     def _show_rule(self, rule: Mapping[str, Any] | None) -> None:
         if self.view is None or rule is None:
@@ -214,6 +219,35 @@ class RulesScreen(Frame):
     def do_rule_traces(self) -> None:
         """Show the decisions of the pipeline in which the rule acted or proposed."""
         self.ui.visit(Place("traces", self.pipeline, keep=f"rule={self.names()['rule']}"))
+
+    def do_what_if(self) -> None:
+        """Try another number in the rule."""
+        rule, source = self._highlighted(), self._own_source()
+        assert self.view is not None
+        assert rule is not None
+        assert source is not None
+        self.ui.push_screen(
+            WhatIfScreen(pipeline=self.pipeline, rules_id=self.view["rules_id"], source=source, rule=rule)
+        )
+
+    def _own_source(self) -> Mapping[str, str] | None:
+        """The file in which the highlighted rule stands, if it is one that can be edited."""
+        rule = self._highlighted()
+        if self.view is None or rule is None or rule["path"].startswith(SHIPPED):
+            return None
+        return next((each for each in self.view["sources"] if each["path"] == rule["path"]), None)
+
+    def can(self) -> Iterable[str]:
+        """Say whether the rule has a number to try."""
+        rule, source = self._highlighted(), self._own_source()
+        if rule is not None and source is not None and numbers_of(source["text"], int(rule["line"])):
+            yield "number"
+
+    def taken(self) -> Mapping[str, str]:
+        """Say why there is no number to try."""
+        if self._own_source() is None:
+            return {"number": "the text ships with healerd, or was not kept: only rules of your own can be edited"}
+        return {"number": "this rule has no number"}
 
     def do_other_pipeline(self) -> None:
         """Show the rules of the next pipeline."""

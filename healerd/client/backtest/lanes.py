@@ -1,0 +1,295 @@
+"""Walk recorded decisions in their order, and decide again, under what is tried, those that can come out otherwise.
+
+Must never take a decision as unchanged that was not found so: where no rule that differs acts, it stands; everywhere
+else it is decided anew by the same `decide` as in service. Memory, incidents and the action log are carried along each
+pipeline as far as the trial moves them; what a later window would have measured after another action, nobody knows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from healerd.client.backtest.contrast import Contrast, contrast
+from healerd.client.backtest.instead import Instead
+from healerd.client.backtest.lessons import lessons_of
+from healerd.client.backtest.recorded import Brief, Whole, brief_of, whole_of
+from healerd.client.reproduce import kept_rules
+from healerd.decision import Logged, Situation, Target, decide, follow, inputs_of
+from healerd.decision.steps import redo_step
+from healerd.errors import StoreError
+from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent
+from healerd.policy import CostModel, Event, PolicyState, begin, learn_event
+from healerd.store import Reader
+from healerd_rules import RuleSet, SignalState, evaluate
+from healerd_rules.evaluation import advance
+
+__all__ = ["BY_ITSELF", "Lanes", "Met", "Said"]
+
+PAGE = 256
+LOG_KEPT = timedelta(days=31)
+"""How long a heal that only the trial started stays in its action log."""
+BY_ITSELF = frozenset({"allowed", "announced"})
+"""Levels at which an action runs without a person's word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One answer: the action, `hold` when none, and the level of its verdict; where it holds, of what was barred."""
+
+    action: str
+    level: str
+    rule: str | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it runs without a person's word."""
+        return self.action != HOLD and self.level in BY_ITSELF
+
+    @property
+    def plain(self) -> str:
+        """Say it in words: `retrain by itself`, `asks for retrain`, `holds`."""
+        if self.action == HOLD:
+            return "holds"
+        ways = {"allowed": "{} by itself", "announced": "{} by itself, announced", "approval needed": "asks for {}"}
+        return ways[self.level].format(self.action)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """A decision under both: as it was, as it would have been, and `then` with the action log carried along.
+
+    `fresh` is the decision anew; None where nothing that differs acts. `assumed`: what the actions could have done was
+    not recorded, since nothing seemed wrong, and all are taken to be possible.
+    """
+
+    brief: Brief
+    was: Said
+    now: Said
+    then: Said
+    whole: Whole | None = None
+    fresh: Decision | None = None
+    names: frozenset[str] = frozenset()
+    assumed: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether another action, or another way of taking it, comes out."""
+        return self.was.plain != self.now.plain
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """What the trial carries along one pipeline: its memory, its own incident, and its heals beside the recorded."""
+
+    memory: SignalState | None = None
+    incident: Incident | None = None
+    standing: tuple[str, ...] | None = None
+    absent: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    added: list[Logged] = field(default_factory=list)
+
+
+class Lanes:
+    """One trial over one record. Raises StoreError for a rule set whose texts are not kept."""
+
+    def __init__(self, reader: Reader, instead: Instead) -> None:
+        self._reader, self._instead = reader, instead
+        self._contrasts: dict[str, Contrast] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._taught: dict[tuple[str, str], tuple[list[PolicyState], Sequence[Event]]] = {}
+
+    def contrast_of(self, rules_id: str) -> Contrast:
+        """Compare a rule set of the record with the one that is tried."""
+        if rules_id not in self._contrasts:
+            old = kept_rules(self._reader, rules_id)
+            if old is None:
+                raise StoreError(
+                    f"the texts of the rule set {rules_id[:12]} are not kept, or load otherwise by now: what was "
+                    "decided under it cannot be compared; choose another period with --since and --until"
+                )
+            self._contrasts[rules_id] = contrast(old, self._instead.ruleset or old)
+        return self._contrasts[rules_id]
+
+    def walk(self, bodies: Iterator[tuple[int, bytes]], keep: Callable[[Brief], bool]) -> Iterator[Met]:
+        """Meet every decision that `keep` wants, in its order; memory is carried along all of them."""
+        page: list[tuple[Brief, bytes]] = []
+        for _, body in bodies:
+            page.append((brief_of(body), body))
+            if len(page) == PAGE:
+                yield from self._page(page, keep)
+                page = []
+        yield from self._page(page, keep)
+
+    def _page(self, page: list[tuple[Brief, bytes]], keep: Callable[[Brief], bool]) -> Iterator[Met]:
+        wanted = [(brief, body) for brief, body in page if keep(brief)]
+        states = [self._remember(brief, body) for brief, body in wanted]
+        touched = self._touched([brief for brief, _ in wanted], states)
+        for (brief, body), state, is_touched in zip(wanted, states, touched, strict=True):
+            yield self._meet(brief, body, state, is_touched)
+
+    def _touched(self, rows: Sequence[Brief], states: Sequence[SignalState]) -> list[bool]:
+        """Ask the columns, once for each rule set of the page, which rows a difference can reach."""
+        found = [False] * len(rows)
+        for rules_id in {row.rules_id for row in rows}:
+            places = [place for place, row in enumerate(rows) if row.rules_id == rules_id]
+            told = self.contrast_of(rules_id).touched([rows[p] for p in places], [states[p] for p in places])
+            for place, reached in zip(places, told.tolist(), strict=True):
+                found[place] = reached
+        return found
+
+    # what is carried along
+
+    def _lane(self, pipeline: str) -> Lane:
+        return self._lanes.setdefault(pipeline, Lane())
+
+    def _remember(self, brief: Brief, body: bytes) -> SignalState:
+        """Give the memory of the new rules after this window: the recorded one, unless they keep something else."""
+        seen, compared, lane = brief.trace.situation, self.contrast_of(brief.rules_id), self._lane(brief.pipeline)
+        if not compared.remembers:
+            return seen.signals
+        if _is_tick(brief):
+            inputs = inputs_of(whole_of(body).trace.situation) if compared.reads_log else compared.inputs(brief)
+            after = advance(compared.memory, inputs, lane.memory or SignalState())
+            # What both rule sets remember was recorded, and is known from before the period's first window on.
+            recorded = seen.signals
+            lane.memory = SignalState(
+                patient={**after.patient, **recorded.patient}, strict={**after.strict, **recorded.strict}
+            )
+        return lane.memory or seen.signals
+
+    # one decision
+
+    def _meet(self, brief: Brief, body: bytes, state: SignalState, touched: bool) -> Met:  # noqa: FBT001 - one of four
+        lane, compared = self._lane(brief.pipeline), self.contrast_of(brief.rules_id)
+        was = Said(action=brief.chosen, level=brief.level)
+        own = lane.incident is not None or _is_absent(brief, lane)
+        asked = touched or own or (self._instead.asks_policy and not brief.quiet)
+        moved = bool(lane.gone or lane.added) and not brief.quiet
+        if not asked and not moved:
+            lane.standing = tuple(each.rule for each in brief.trace.proposals) if _is_tick(brief) else lane.standing
+            return Met(brief=brief, was=was, now=was, then=was)
+        whole = whole_of(body)
+        situation, assumed = self._situation(whole, state, lane, compared)
+        fresh = self._decide(whole, situation, compared.new)
+        now = _said(fresh)
+        if _is_tick(brief):
+            lane.standing = tuple(each["rule"] for each in fresh.trace["proposals"])
+        sequel = _with_log(situation, lane)
+        then = now if sequel is situation else _said(self._decide(whole, sequel, compared.new))
+        self._carry(lane, whole, was, then)
+        return Met(
+            brief=brief,
+            was=replace(was, rule=whole.rule),
+            now=now,
+            then=then,
+            whole=whole,
+            fresh=fresh,
+            names=compared.names,
+            assumed=assumed,
+        )
+
+    def _decide(self, whole: Whole, situation: Situation, ruleset: RuleSet) -> Decision:
+        if whole.trace.step is not None:
+            return redo_step(situation, ruleset, whole.trace.step)
+        return decide(situation, ruleset, gate=self._instead.gate, traced=False)
+
+    def _situation(self, whole: Whole, state: SignalState, lane: Lane, compared: Contrast) -> tuple[Situation, bool]:
+        """Put what is tried in the place of what was; and whether something had to be assumed for it."""
+        situation = replace(whole.trace.situation, signals=state)
+        if self._instead.policy is not None:
+            situation = replace(situation, policy=self._instead.policy)
+        if self._instead.costs:
+            model = self._instead.model(situation.costs)
+            situation = replace(situation, costs=model, learned=self._learned(situation, model))
+        if not compared.quiet_counts or whole.trace.step is not None or situation.wish is not None:
+            return situation, False
+        return self._with_incident(situation, lane, compared.new)
+
+    def _with_incident(self, recorded: Situation, lane: Lane, ruleset: RuleSet) -> tuple[Situation, bool]:
+        """Follow the trial's own incident where it has one, or where a rule opened the recorded one."""
+        was = recorded.incident
+        known = was is not None and was.id not in lane.absent
+        if was is not None and known and lane.incident is None and not _opens_by_rule(recorded, was):
+            return recorded, False
+        standing = recorded.standing if lane.standing is None else lane.standing
+        before = replace(recorded, incident=lane.incident, standing=standing)
+        proposals = evaluate(ruleset, inputs_of(before), before.signals, confidence=None).proposals
+        mine = follow(before, proposals)
+        if mine is not None and was is not None and mine.id == was.id:
+            return recorded, False
+        if was is not None and mine is None:
+            lane.absent.add(was.id)
+        lane.incident = mine if mine is not None and mine.closed_at is None else None
+        assumed = lane.incident is not None and not recorded.targets
+        targets = tuple(Target(action=each) for each in ACTIONS_THAT_HEAL) if assumed else recorded.targets
+        return replace(before, incident=mine, targets=targets), assumed
+
+    def _learned(self, situation: Situation, model: CostModel) -> PolicyState:
+        """Learn the same lessons, as many as the recorded decision had, from other priors."""
+        key = situation.pipeline, repr(model)
+        if key not in self._taught:
+            self._taught[key] = [begin(model)], lessons_of(self._reader, situation.pipeline, model)
+        states, lessons = self._taught[key]
+        while len(states) <= situation.learned.events and len(states) <= len(lessons):
+            states.append(learn_event(model, states[-1], lessons[len(states) - 1]))
+        return states[min(situation.learned.events, len(states) - 1)]
+
+    def _carry(self, lane: Lane, whole: Whole, was: Said, then: Said) -> None:
+        """Note what the trial's action log holds more, or less, than the recorded one.
+
+        A heal in the place of another keeps its times: a cooldown counts any action, and what it would have changed
+        in later windows was not measured. What was only asked, and never started, is no heal.
+        """
+        if whole.trace.step is not None or was.plain == then.plain:
+            return
+        intents = self._reader.find(Intent, decision_id=whole.id) if was.action != HOLD else ()
+        started = any(intent.executed_at is not None for intent in intents)
+        if not then.alone:
+            lane.gone |= {intent.id for intent in intents}
+        elif not started:
+            lane.added = [line for line in lane.added if line.started_at > whole.at - LOG_KEPT]
+            lane.added.append(_line(whole, then.action))
+
+
+def _is_tick(brief: Brief) -> bool:
+    """Whether it judged a window, which moves memory and incidents along; wishes and steps do not."""
+    trace = brief.trace
+    return brief.window_end_at is not None and trace.step is None and trace.situation.wish is None
+
+
+def _is_absent(brief: Brief, lane: Lane) -> bool:
+    incident = brief.trace.situation.incident
+    return incident is not None and incident.id in lane.absent
+
+
+def _opens_by_rule(situation: Situation, incident: Incident) -> bool:
+    return incident.opened_at == situation.now and incident.opened_by.startswith("rule ")
+
+
+def _said(decision: Decision) -> Said:
+    return Said(action=decision.chosen, level=decision.level, rule=decision.rule)
+
+
+def _line(whole: Whole, action: str) -> Logged:
+    """The heal that only the trial starts: its effect is taken to end at once, since nobody knows how long it took."""
+    situation = whole.trace.situation
+    return Logged(
+        intent_id=f"trial-{whole.id}",
+        heal_id=f"trial-{whole.id}",
+        action=action,
+        pipeline=whole.pipeline,
+        tags=situation.tags,
+        started_at=whole.at,
+        ended_at=whole.at,
+        incident_id=situation.incident.id if situation.incident else None,
+    )
+
+
+def _with_log(situation: Situation, lane: Lane) -> Situation:
+    """Give the action log and the open intents as the trial left them; the same situation when it moved nothing."""
+    if not lane.gone and not lane.added:
+        return situation
+    log: tuple[Any, ...] = tuple(line for line in situation.log if line.heal_id not in lane.gone)
+    intents = tuple(i for i in situation.intents if i.id not in lane.gone and i.parent_id not in lane.gone)
+    return replace(situation, log=(*log, *lane.added), intents=intents)
