@@ -7,7 +7,9 @@ whether to act: that is decided above, and again in the transaction that starts 
 from collections.abc import Mapping
 
 from healerd.actions.fallback import Fallback
+from healerd.actions.folder import FolderRegistry
 from healerd.actions.promote import Promote
+from healerd.actions.registries import open_registry
 from healerd.actions.registry import Draft, Model, Registry
 from healerd.actions.retrain import Retrain
 from healerd.actions.return_ import Return
@@ -22,6 +24,7 @@ __all__ = [
     "STEP_EFFECTS",
     "Draft",
     "Effect",
+    "FolderRegistry",
     "Heal",
     "InlineWorker",
     "Model",
@@ -34,6 +37,7 @@ __all__ = [
     "Step",
     "Worker",
     "World",
+    "open_registry",
 ]
 
 ACTIONS: Mapping[str, Heal] = {

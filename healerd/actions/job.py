@@ -40,8 +40,7 @@ class TrainingJob:
 
     key: str
     entry: str
-    registry: Path
-    pipeline: str
+    registry: Registry
     draft: Draft
     features: Mapping[str, Column]
     label: Column
@@ -53,8 +52,7 @@ class TrainingJob:
 class ScoringJob:
     """Which versions of which registry are to predict which rows."""
 
-    registry: Path
-    pipeline: str
+    registry: Registry
     names: tuple[str, ...]
     features: Mapping[str, Column]
 
@@ -74,7 +72,7 @@ def train(job: TrainingJob) -> Version:
     model = trainer(job.features, job.label, **job.args)
     few = {name: column[:ROWS_TRIED] for name, column in job.features.items()}
     _predict(model, few, rows=min(ROWS_TRIED, len(job.label)))
-    return Registry(job.registry, job.pipeline).add(model, job.draft)
+    return job.registry.add(model, job.draft)
 
 
 def score(registry: Registry, names: Sequence[str], features: Mapping[str, Column]) -> Iterator[Score]:
@@ -101,7 +99,7 @@ def train_in_process(job: TrainingJob, notes: Path, log: Path) -> None:
 def score_in_process(job: ScoringJob, answers: Connection, log: Path) -> None:
     """Run `score` in a process of its own, and send one answer for each version."""
     _settle_in(log)
-    for scored in score(Registry(job.registry, job.pipeline), job.names, job.features):
+    for scored in score(job.registry, job.names, job.features):
         answers.send(scored)
 
 

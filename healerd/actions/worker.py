@@ -178,7 +178,7 @@ class ProcessWorker:
     def _score_some(self, registry: Registry, names: list[str], features: Mapping[str, Column]) -> list[Score]:
         """Score until all is done or one version hangs or dies; that one is the last of the list."""
         here, there = self._context.Pipe(duplex=False)
-        job = ScoringJob(registry=registry.folder, pipeline=registry.pipeline, names=tuple(names), features=features)
+        job = ScoringJob(registry=registry, names=tuple(names), features=features)
         process = self._context.Process(target=score_in_process, args=(job, there, self._log("score")))
         process.start()
         there.close()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from healerd.actions import InlineWorker, Registry
+from healerd.actions import FolderRegistry, InlineWorker
 from healerd.daemon.answers import take_answer
 from healerd.errors import Conflict
 from healerd.model import AnswerKind, Intent, IntentState, Quality
@@ -95,7 +95,7 @@ class MemoryStore:
         """Nothing is open."""
 
 
-class CrashingRegistry(Registry):
+class CrashingRegistry(FolderRegistry):
     """The real registry, with points around its effects; `carried_out` counts calls that were not refused."""
 
     def __init__(self, folder: Path, fuse: Fuse) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from healerd.actions import ACTIONS, Draft, InlineWorker, Plan, Registry, Worker, World
+from healerd.actions import ACTIONS, Draft, FolderRegistry, InlineWorker, Plan, Registry, Worker, World
 from healerd.actions.safe_model import fit_safe_model
 from healerd.clock import ManualClock
 from healerd.columns import Predictions, take
@@ -89,7 +89,7 @@ class Bench:
         self.folder, self.settings = folder, settings
         self.clock = ManualClock(START)
         self.store = store or Store.open(folder / "state", clock=self.clock)
-        self.registry = registry or Registry(folder / "registry", "flights")
+        self.registry = registry or FolderRegistry(folder / "registry", "flights")
         self.worker = worker or InlineWorker()
         self.guards = SaidGuards()
         self.quality = Quality.GOOD
