@@ -214,7 +214,11 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     registry: str = "registry"
     """Folder of the stored model versions; relative to the state folder unless absolute."""
     model: str | None = None
-    """A joblib file with the first version, for an empty registry. It runs as code when loaded: trust it."""
+    """The first version's file, for an empty registry: `.skops`, `.onnx` or, where pickles are allowed, `.joblib`."""
+    allow_pickle: bool = False
+    """Use joblib and pickle files for models. They run code: whoever can write one can do what healerd may do."""
+    trusted: list[str] = []
+    """Types that skops may make when it loads a model, by full name, beside scikit-learn's and healerd's own."""
     rules: list[str] = []
     """Rule files; `base` is always in force, and `default` when none is named."""
     tags: list[str] = []

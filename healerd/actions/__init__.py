@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from healerd.actions.fallback import Fallback
 from healerd.actions.folder import FolderRegistry
 from healerd.actions.promote import Promote
-from healerd.actions.registries import open_registry
+from healerd.actions.registries import model_files, open_registry
 from healerd.actions.registry import Draft, Model, Registry
 from healerd.actions.retrain import Retrain
 from healerd.actions.return_ import Return
@@ -37,6 +37,7 @@ __all__ = [
     "Step",
     "Worker",
     "World",
+    "model_files",
     "open_registry",
 ]
 

@@ -1,6 +1,6 @@
 """The registry that is a folder on a local disk: stored versions, and the alias that says which one serves.
 
-    versions/NAME/model.joblib    the model
+    versions/NAME/model.EXT       the model; its format is in its name (see model_files.py)
     versions/NAME/meta.json       what it is, and the SHA-256 of the model
     staging/                      versions that are being made; a name appears in `versions` whole or not at all
     active.json                   the alias (see alias.py)
@@ -10,7 +10,6 @@ version that serves, has just been replaced or is spoken of by an open intent. L
 """
 
 import hashlib
-import io
 import os
 import re
 import shutil
@@ -19,11 +18,11 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from pickle import PickleError
 from typing import Any
 
 from healerd.actions.alias import Alias, AliasFile, Move
 from healerd.actions.durable import fsync_folder, move_folder, read_json, write_json
+from healerd.actions.model_files import MODEL_NAMES, ModelFiles
 from healerd.actions.registry import Draft, Model
 from healerd.errors import ActionError
 from healerd.model import Version, VersionKind
@@ -32,22 +31,22 @@ __all__ = ["FolderRegistry"]
 
 MODELS_CACHED = 32
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-MODEL, META = "model.joblib", "meta.json"
+META = "meta.json"
 FORMAT = 1
 
 
 class FolderRegistry:
     """The versions of one pipeline and their alias, in one folder. Implements `Registry`."""
 
-    def __init__(self, folder: Path, pipeline: str) -> None:
-        self.folder, self.pipeline = folder, pipeline
+    def __init__(self, folder: Path, pipeline: str, files: ModelFiles | None = None) -> None:
+        self.folder, self.pipeline, self.files = folder, pipeline, files or ModelFiles()
         self._versions, self._staging = folder / "versions", folder / "staging"
         self._alias = AliasFile(folder)
         self._metas: dict[str, tuple[int, Version]] = {}
         self._models: OrderedDict[str, Model] = OrderedDict()
 
-    def __reduce__(self) -> tuple[type["FolderRegistry"], tuple[Path, str]]:
-        return FolderRegistry, (self.folder, self.pipeline)
+    def __reduce__(self) -> tuple[type["FolderRegistry"], tuple[Path, str, ModelFiles]]:
+        return FolderRegistry, (self.folder, self.pipeline, self.files)
 
     @property
     def place(self) -> str:
@@ -102,10 +101,10 @@ class FolderRegistry:
         """Store a model under its name. Adding the same key again gives the version that is already there."""
         _check_name(draft.name)
         self.prepare()
-        content = _dump(model)
+        file, content = self.files.dump(model)
         version = self._version(draft, sha256=hashlib.sha256(content).hexdigest())
         with self._draft_folder(draft.name) as folder:
-            (folder / MODEL).write_bytes(content)
+            (folder / file).write_bytes(content)
             write_json(folder / META, _meta(version))
             if move_folder(folder, self._versions / draft.name):
                 return version
@@ -165,7 +164,8 @@ class FolderRegistry:
         version = self.get(name)
         model = self._models.get(version.sha256)
         if model is None:
-            model = _undump(self._content(version), name)
+            content = self._content(version)
+            model = self.files.load(self._file(name).name, content, said=f"model `{name}`")
             self._models[version.sha256] = model
         self._models.move_to_end(version.sha256)
         while len(self._models) > MODELS_CACHED:
@@ -212,7 +212,7 @@ class FolderRegistry:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _content(self, version: Version) -> bytes:
-        path = self._versions / version.name / MODEL
+        path = self._file(version.name)
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -220,6 +220,14 @@ class FolderRegistry:
         if hashlib.sha256(content).hexdigest() != version.sha256:
             raise ActionError(f"model `{path}` is not the one that was stored (SHA-256 differs); restore or remove it")
         return content
+
+    def _file(self, name: str) -> Path:
+        """Find the one file that holds a version's model. Raises ActionError when there is none, or more."""
+        folder = self._versions / name
+        found = [folder / each for each in MODEL_NAMES if (folder / each).exists()]
+        if len(found) != 1:
+            raise ActionError(f"`{folder}` holds {len(found) or 'no'} model files, not one; restore or remove it")
+        return found[0]
 
     def _read_meta(self, path: Path) -> Version:
         content = read_json(path)
@@ -259,24 +267,6 @@ class FolderRegistry:
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise ActionError(f"`{name}` cannot name a version: use up to 100 letters, digits, dots, dashes, underscores")
-
-
-def _dump(model: Model) -> bytes:
-    import joblib  # heavy: only where a model is stored
-
-    buffer = io.BytesIO()
-    joblib.dump(model, buffer)
-    return buffer.getvalue()
-
-
-def _undump(content: bytes, name: str) -> Model:
-    import joblib  # heavy: only where a model is loaded
-
-    try:
-        model: Model = joblib.load(io.BytesIO(content))
-    except (ImportError, AttributeError, LookupError, TypeError, ValueError, EOFError, OSError, PickleError) as error:
-        raise ActionError(f"model `{name}` cannot be loaded: {error}; is its package installed?") from error
-    return model
 
 
 def _meta(version: Version) -> dict[str, Any]:

@@ -7,14 +7,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from healerd.actions.folder import FolderRegistry
+from healerd.actions.model_files import ModelFiles
 from healerd.actions.registry import Registry
 from healerd.config import PipelineSettings
 from healerd.errors import ConfigError
 
-__all__ = ["FOLDER", "REGISTRIES", "open_registry"]
+__all__ = ["FOLDER", "REGISTRIES", "model_files", "open_registry"]
 
 FOLDER = "folder"
 """The kind of a `registry` key without a scheme."""
+
+
+def model_files(settings: PipelineSettings) -> ModelFiles:
+    """Say which model files a pipeline may load."""
+    return ModelFiles(allow_pickle=settings.allow_pickle, trusted=tuple(settings.trusted))
+
 
 Opener = Callable[[PipelineSettings, Path, str], Registry]
 """Opens the registry of a pipeline from its settings, the state folder and its name. Touches nothing yet."""
@@ -33,7 +40,7 @@ def open_registry(settings: PipelineSettings, state: Path, pipeline: str) -> Reg
 
 
 def _folder(settings: PipelineSettings, state: Path, pipeline: str) -> Registry:
-    return FolderRegistry(state / settings.registry / pipeline, pipeline)
+    return FolderRegistry(state / settings.registry / pipeline, pipeline, model_files(settings))
 
 
 REGISTRIES: Mapping[str, Opener] = {

@@ -37,7 +37,7 @@ __all__ = ["InlineWorker", "Look", "ProcessWorker", "Run", "Worker"]
 LOG_BYTES_MAX = 4 * 1024 * 1024
 NOTES_KEPT = 200
 POLL_S = 0.25
-PRELOAD = ("healerd.actions.job", "sklearn.ensemble", "joblib")
+PRELOAD = ("healerd.actions.job", "sklearn.ensemble", "joblib", "skops.io")
 """Imported once by the fork server, on the first job: a job then starts in milliseconds."""
 
 

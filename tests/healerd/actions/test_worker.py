@@ -137,6 +137,7 @@ from pathlib import Path
 import numpy as np
 from datetime import UTC, datetime
 from healerd.actions.job import TrainingJob
+from healerd.actions import FolderRegistry
 from healerd.actions.registry import Draft
 from healerd.actions.worker import ProcessWorker
 from healerd.model import VersionKind
@@ -145,6 +146,7 @@ def main(folder, code, entry, key):
     sys.path.insert(0, code)
     worker = ProcessWorker(folder / "jobs", folder / "logs")
     draft = Draft(name="fitted", key=key, kind=VersionKind.MODEL, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    worker.start(TrainingJob(key=key, entry=entry, registry=FolderRegistry(folder / "registry", "flights"), draft=draft,
         features={"x": np.arange(40.0)}, label=np.full(40, 3.0), deadline_s=60.0))
     print("started", flush=True)
     time.sleep(60)

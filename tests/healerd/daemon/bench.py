@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from healerd.actions import ACTIONS, Draft, FolderRegistry, InlineWorker, Plan, Registry, Worker, World
+from healerd.actions.model_files import ModelFiles
 from healerd.actions.safe_model import fit_safe_model
 from healerd.clock import ManualClock
 from healerd.columns import Predictions, take
@@ -89,7 +90,7 @@ class Bench:
         self.folder, self.settings = folder, settings
         self.clock = ManualClock(START)
         self.store = store or Store.open(folder / "state", clock=self.clock)
-        self.registry = registry or FolderRegistry(folder / "registry", "flights")
+        self.registry = registry or FolderRegistry(folder / "registry", "flights", ModelFiles(allow_pickle=True))
         self.worker = worker or InlineWorker()
         self.guards = SaidGuards()
         self.quality = Quality.GOOD
