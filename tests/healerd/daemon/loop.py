@@ -46,6 +46,7 @@ window = {window}
 label_horizon = {horizon}
 rules = ["flights.heal"]
 degraded_cost = 1.0
+trusted = ["tests.healerd.daemon.loop.Sign"]
 
 [pipeline.flights.source]
 kind = "{kind}"
