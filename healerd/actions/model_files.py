@@ -9,12 +9,13 @@ Must never load a pickle unless the configuration allows it, nor make a type tha
 """
 
 import io
+import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import PickleError
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -42,7 +43,17 @@ TRUSTED = (
 """Types beyond those that skops knows to be harmless: healerd's own models, and what scikit-learn's boosting is made
 of. What a `partial` calls is looked at as well: only these functions."""
 
-BROKEN = (ImportError, AttributeError, LookupError, TypeError, ValueError, EOFError, OSError, PickleError, BadZipFile)
+BROKEN = (
+    ImportError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    EOFError,
+    OSError,
+    PickleError,
+    zipfile.BadZipFile,
+)
 """What readers of files raise for content that is not what it seems."""
 
 
@@ -174,13 +185,45 @@ def _joblib_dump(model: Model) -> bytes:
 
 def _skops_dump(model: Model) -> bytes:
     try:
-        content: bytes = _skops().dumps(model)
+        content = _canonical(_skops().dumps(model))
     except (*BROKEN, RuntimeError) as error:
         raise ActionError(
             f"skops cannot hold a `{type(model).__name__}` ({error}); set `allow_pickle = true` for the pipeline if "
             "you trust whoever writes its models"
         ) from error
     return content
+
+
+def _canonical(content: bytes) -> bytes:
+    """Write a skops file anew without what differs from run to run: the same fit is stored as the same bytes.
+
+    skops numbers objects and names their arrays by where they lay in memory.
+    """
+    given = zipfile.ZipFile(io.BytesIO(content))
+    schema = json.loads(given.read("schema.json"))
+    names: dict[str, str] = {}
+    _renumber(schema, {}, names)
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for old, new in [("schema.json", "schema.json"), *names.items()]:
+            entry = json.dumps(schema).encode() if old == "schema.json" else given.read(old)
+            file.writestr(zipfile.ZipInfo(new), entry, compress_type=zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def _renumber(node: Any, numbers: dict[int, int], names: dict[str, str]) -> None:
+    """Number objects and name files in the order in which the schema speaks of them."""
+    if isinstance(node, dict):
+        if isinstance(node.get("__id__"), int):
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers) + 1)
+        if isinstance(node.get("file"), str) and "__loader__" in node:
+            new = f"{len(names) + 1}{Path(node['file']).suffix}"
+            node["file"] = names.setdefault(node["file"], new)
+        for each in node.values():
+            _renumber(each, numbers, names)
+    elif isinstance(node, list):
+        for each in node:
+            _renumber(each, numbers, names)
 
 
 def _skops() -> Any:

@@ -54,6 +54,7 @@ def test_a_model_comes_back_as_it_was_without_a_pickle(make, name, label) -> Non
     model = make(ROWS, label)
     stored, content = SAFE.dump(model)
     assert stored == name
+    assert SAFE.dump(make(ROWS, label)) == (name, content), "the same fit is stored as the same bytes"
     there = SAFE.load(stored, content, said="it").predict(ROWS)
     assert there.tolist() == model.predict(ROWS).tolist()
 
