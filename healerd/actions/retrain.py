@@ -6,8 +6,12 @@ Must never train on rows that will judge the candidate, nor on data that is not 
 from datetime import datetime
 from hashlib import sha256
 
+from healerd.action_settings import ActionSettings
 from healerd.actions.evidence import Evidence, newest, since
 from healerd.actions.job import TrainingJob
+from healerd.actions.limits import limits_of, remote_of
+from healerd.actions.outside import Outside
+from healerd.actions.registries import model_files
 from healerd.actions.registry import Draft, version_name
 from healerd.actions.worker import Run
 from healerd.actions.world import Observation, Plan, Refusal, Seen, World
@@ -19,6 +23,13 @@ __all__ = ["Retrain", "judgement_rows", "observe_fit", "refit_key", "start_refit
 
 TRAIN_ROWS_MAX = 1_000_000
 REFIT = "refit"
+SEEN = {
+    Run.RUNNING: Seen.RUNNING,
+    Run.FAILED: Seen.FAILED,
+    Run.ABSENT: Seen.ABSENT,
+    Run.UNKNOWN: Seen.UNKNOWN,
+    Run.DONE: Seen.ABSENT,  # the registry was asked first
+}
 
 
 class Retrain:
@@ -37,8 +48,9 @@ class Retrain:
         """Choose the rows: the newest windows judge, the ones before them train."""
         if world.quality is not Quality.GOOD:
             return Refusal(action=self.name, reason=f"the newest window's data is {world.quality}, not good")
-        if world.settings.actions.get(self.name) is None or not world.settings.actions[self.name].entry:
-            return Refusal(action=self.name, reason="no training function; set `actions.retrain.entry`")
+        if not _trains(world.settings.actions.get(self.name)):
+            reason = "nothing trains; set `actions.retrain.entry`, `.command` or `.url`"
+            return Refusal(action=self.name, reason=reason)
         healing = world.settings.healing
         found = newest(world, windows=healing.train_windows + healing.judge_windows)
         judge_from = _judge_from(found, windows=healing.judge_windows, rows_min=healing.rows_min)
@@ -64,8 +76,15 @@ class Retrain:
         _start(world, key=intent.key, name=self.makes(intent), start=start, end=end, note="candidate")
 
     def observe(self, intent: Intent, world: World, *, epoch: int) -> Observation:
-        """Look for the candidate in the registry, then for its job."""
-        return observe_fit(world, key=intent.key, name=self.makes(intent))
+        """Look for the candidate in the registry, then for its job; a job elsewhere is asked for, never assumed."""
+        seen = observe_fit(world, key=intent.key, name=self.makes(intent))
+        if seen.seen is Seen.ABSENT and _may_run_elsewhere(world, intent.key):
+            start, end = _bounds(intent)
+            _start(
+                world, key=intent.key, name=self.makes(intent), start=start, end=end, note="candidate", only_ask=True
+            )
+            return Observation(seen=Seen.RUNNING, reason="the job is asked for")
+        return seen
 
 
 def judgement_rows(heal: Intent, world: World) -> Predictions:
@@ -96,11 +115,12 @@ def observe_fit(world: World, *, key: str, name: str) -> Observation:
     if version is not None:
         return Observation(seen=Seen.DONE, version=version.name, at=version.created_at)
     look = world.worker.look(key)
-    seen = {Run.RUNNING: Seen.RUNNING, Run.FAILED: Seen.FAILED, Run.ABSENT: Seen.ABSENT}[look.run]
-    return Observation(seen=seen, reason=look.reason)
+    return Observation(seen=SEEN[look.run], reason=look.reason)
 
 
-def _start(world: World, *, key: str, name: str, start: datetime, end: datetime, note: str) -> None:
+def _start(
+    world: World, *, key: str, name: str, start: datetime, end: datetime, note: str, only_ask: bool = False
+) -> None:
     settings = world.settings.actions["retrain"]
     healing = world.settings.healing
     rows = since(world, start, trusted_only=True).before(end)
@@ -124,9 +144,34 @@ def _start(world: World, *, key: str, name: str, start: datetime, end: datetime,
         features={name: column[-TRAIN_ROWS_MAX:] for name, column in rows.features.items()},
         label=rows.label[-TRAIN_ROWS_MAX:],
         deadline_s=settings.deadline,
+        outside=outside_of(world, settings, only_ask=only_ask),
         args=settings.args,
     )
     world.worker.start(job)
+
+
+def outside_of(world: World, settings: ActionSettings, *, only_ask: bool = False) -> Outside | None:
+    """Say how somebody else's program trains; None where a Python entry point does."""
+    if settings.command is None and settings.url is None:
+        return None
+    return Outside(
+        limits=limits_of(settings),
+        command=tuple(settings.command or ()),
+        remote=remote_of(settings),
+        file_format=settings.format,
+        files=model_files(world.settings),
+        only_ask=only_ask,
+    )
+
+
+def _trains(settings: ActionSettings | None) -> bool:
+    return settings is not None and bool(settings.entry or settings.command or settings.url)
+
+
+def _may_run_elsewhere(world: World, key: str) -> bool:
+    """Tell whether a job that is not followed here may run on another machine: until that has been asked."""
+    settings = world.settings.actions.get("retrain")
+    return settings is not None and settings.url is not None and not world.worker.look(key).asked
 
 
 def _judge_from(found: Evidence, *, windows: int, rows_min: int) -> datetime | None:

@@ -232,6 +232,8 @@ def _note(reach: Reach, intent: Intent, world: World, seen: Observation) -> Inte
         case Seen.UNKNOWN:
             reason = seen.reason or "nobody can tell whether it took effect"
             return move(reach, intent, state=IntentState.NEEDS_PERSON, reason=reason)
+        case Seen.RUNNING if seen.reason:
+            return retell(reach, intent, f"runs: {seen.reason}")
         case Seen.ABSENT | Seen.RUNNING:
             return intent
 
