@@ -77,6 +77,8 @@ class ActionSettings(Settings, frozen=True, kw_only=True):
     """Doing it twice is as good as once."""
     dedupe: bool = False
     """The other side takes a key once: whoever repeats it changes nothing."""
+    reversible: bool = False
+    """People can take it back; healerd does not, for it compares nothing that would tell it to."""
 
     def __post_init__(self) -> None:
         require(self.cost >= 0, "cost", "0 or more")

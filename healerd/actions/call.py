@@ -42,12 +42,15 @@ def call(job: CallJob, desk: Desk) -> Mapping[str, Any]:
         return _look(job, desk)
     if job.remote is not None:
         return _post(job, job.remote, desk)
+    if not job.command:
+        return {"run": "done"}
     ended = run_command(job.command, folder=desk.folder, env=_env(job), limits=job.limits, out=desk.out, tell=desk.tell)
     failure = ended.failure(job.limits)
     if not failure:
         return {"run": "done"}
     if job.observe:
-        return {**_look(job, desk), "reason": failure}
+        there = _look(job, desk)
+        return {"run": "failed" if there["run"] == "absent" else there["run"], "reason": failure}
     sure = ended.code is not None and ended.code > 0
     return {"run": "failed" if sure else "unknown", "reason": failure}
 

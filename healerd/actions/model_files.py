@@ -33,7 +33,10 @@ MODEL_NAMES = (PLAIN, SKOPS, ONNX, JOBLIB, PICKLE)
 
 TRUSTED = (
     "functools.partial",
+    "healerd.actions.calibration.Correction",
+    "healerd.actions.calibration.Recalibrated",
     "healerd.actions.model_files.MatrixModel",
+    "healerd.actions.model_files.OnnxModel",
     "healerd.actions.safe_model.SafeModel",
     "healerd.offline.estimator.ColumnCode",
     "healerd.offline.estimator.TabularModel",
@@ -65,12 +68,17 @@ class MatrixModel:
 
     def predict(self, features: Mapping[str, Column]) -> Column:
         """Predict n outputs from columns of n values. Raises KeyError when a column is missing."""
-        wanted = self.columns or tuple(features)
-        taken = [features[name] for name in wanted]
-        numeric = all(kind_of(column) == "numeric" for column in taken)
-        matrix = np.column_stack([column.astype(np.float64 if numeric else np.object_) for column in taken])
-        out = np.asarray(self.estimator.predict(matrix))
+        out = np.asarray(self.estimator.predict(self._matrix(features)))
         return out.astype(np.float64) if out.dtype.kind in "biuf" else out.astype(np.object_)
+
+    def chances(self, features: Mapping[str, Column]) -> Any:
+        """Give the n probabilities of the last class, of an estimator that knows them."""
+        return self.estimator.predict_proba(self._matrix(features))[:, -1]
+
+    def _matrix(self, features: Mapping[str, Column]) -> Any:
+        taken = [features[name] for name in self.columns or tuple(features)]
+        numeric = all(kind_of(column) == "numeric" for column in taken)
+        return np.column_stack([column.astype(np.float64 if numeric else np.object_) for column in taken])
 
 
 class OnnxModel:
@@ -79,6 +87,13 @@ class OnnxModel:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self._session = _onnx_session(content)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"content": self.content}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.content = state["content"]
+        self._session = _onnx_session(self.content)
 
     def predict(self, features: Mapping[str, Column]) -> Column:
         """Predict n outputs from columns of n values."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from healerd.decision.context import contexts_of
 from healerd.decision.view import View
-from healerd.model import HOLD
+from healerd.model import ACTIONS_THAT_HEAL, HOLD
 from healerd.policy import POLICIES, Advice, Estimate, PolicyFailed, Question
 from healerd_rules import Proposal
 
@@ -87,7 +87,7 @@ def choose(view: View) -> Choice:
         )
     candidate = counsel.advices[0].candidate
     p = counsel.p_cheaper_than_rule(candidate)
-    asked = view.situation.wish is None and rule_action != HOLD
+    asked = view.situation.wish is None and rule_action in ACTIONS_THAT_HEAL
     deviates = asked and p is not None and p >= SURE_ENOUGH
     chosen = candidate if deviates else rule_action
     return Choice(
@@ -103,8 +103,10 @@ def choose(view: View) -> Choice:
 
 
 def consult(view: View, rule_action: str) -> tuple[Counsel | None, str]:
-    """Ask the policy; None and the reason when it fails."""
-    situation, permitted = view.situation, (HOLD, *view.permitted)
+    """Ask the policy; None and the reason when it fails. What an owner has named it never starts by itself."""
+    situation = view.situation
+    chosen_from = (*ACTIONS_THAT_HEAL, rule_action)
+    permitted = (HOLD, *(action for action in view.permitted if action in chosen_from))
     policy = POLICIES[situation.policy]
     questions = (
         Question(context=context, permitted=permitted, rule_action=rule_action) for context in contexts_of(situation)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from healerd.action_settings import ActionSettings
 from healerd.config import PipelineSettings
 from healerd.model import ACTIONS_THAT_HEAL, HOLD
 
@@ -17,6 +18,8 @@ PSEUDO_INCIDENTS = 10.0
 """Weight of the configured belief: it counts like so many incidents that were really seen."""
 UNCONFIGURED_FAILURE = 0.5
 """Stands in the log for an action without a configured failure; nothing is decided by it."""
+MESSAGE_FAILS = 0.05
+"""Prior failure of a notification where nobody said another: it does no harm, and somebody mostly reads it."""
 COST_MAX = 1e12
 """A cost above this is a slip of the keyboard, and would drown every other number."""
 
@@ -24,6 +27,10 @@ COST_MAX = 1e12
 def _require(holds: bool, key: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
     if not holds:
         raise ValueError(f"`{key}` is {value}, and must be {wanted}")
+
+
+def _failure(settings: ActionSettings) -> float | None:
+    return MESSAGE_FAILS if settings.failure is None and settings.kind == "notify" else settings.failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +78,10 @@ class CostModel:
     @classmethod
     def of(cls, settings: PipelineSettings, *, features: tuple[str, ...], hold: ActionPrior) -> "CostModel":
         """Take the cost model from a pipeline's configuration. Raises ValueError with the key."""
-        named = {name: (each.cost, each.failure) for name, each in settings.actions.items()}
+        named = {name: (each.cost, _failure(each)) for name, each in settings.actions.items()}
         priors = [
             ActionPrior(action=name, cost=named.get(name, (0.0, None))[0], failure=named.get(name, (0.0, None))[1])
-            for name in ACTIONS_THAT_HEAL
+            for name in (*ACTIONS_THAT_HEAL, *(own for own in named if own not in ACTIONS_THAT_HEAL))
         ]
         severity = settings.degraded_cost * settings.degraded_windows
         return cls(features=features, severity=severity, actions=(hold, *priors))

@@ -65,6 +65,7 @@ def test_status_tells_a_script_that_something_waits(ask: Call, daemon: Served) -
         ["reference", "accept", "churn", *WHY],
         ["stop-all", *WHY],
         ["propose", "churn", "rollback", "--to", "v12", *WHY],
+        ["propose", "churn", "rollback", "--dry-run"],
     ],
     ids=" ".join,
 )
