@@ -7,6 +7,7 @@ the first accepted one plus the tolerance.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import numpy as np
 
@@ -115,7 +116,7 @@ class References:
         compared = _profiled(rows, pipeline.settings.window)
         reference = replace(
             last.reference,
-            id=f"{compared.id[:16]}-{version}",
+            id=_name(pipeline, compared.id, version),
             version=version,
             at=now,
             rows=len(rows),
@@ -169,7 +170,7 @@ class References:
         cap = first[0].error + tolerance if first else 1.0
         first_limit = usual_error(first[0]) if first else None
         reference = Reference(
-            id=f"{compared.id[:16]}-{version.name}",
+            id=_name(pipeline, compared.id, version.name),
             pipeline=pipeline.name,
             version=version.name,
             at=at,
@@ -206,6 +207,11 @@ def _profiled(rows: Predictions, window_s: float) -> ReferenceProfile:
     each = [profile(inputs_of(take(rows, numbers == number)), maps) for number in windows]
     starts = [datetime.fromtimestamp(int(number) * window_s, tz=UTC) for number in windows]
     return make_reference(maps, each, starts=starts, window_s=window_s)
+
+
+def _name(pipeline: Pipeline, content: str, version: str) -> str:
+    """Name a reference by what it holds: pipelines that are fed the same rows have one each."""
+    return f"{sha256(f'{pipeline.name} {content}'.encode()).hexdigest()[:16]}-{version}"
 
 
 def _began(measurements: Iterable[Measurement]) -> datetime | None:
