@@ -69,7 +69,7 @@ class Recalibrated:
         """Give the n corrected probabilities of the second class."""
         found = _chances(self.base)
         assert found is not None, "it was fitted on them"
-        return self.correction.apply(_score(found[0](features), self.correction))
+        return np.clip(self.correction.apply(_score(found[0](features), self.correction)), 0.0, 1.0)
 
 
 def can_recalibrate(label: Column) -> bool:
