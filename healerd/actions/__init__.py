@@ -26,6 +26,7 @@ from healerd.errors import ConfigError
 __all__ = [
     "ACTIONS",
     "EFFECTS",
+    "KINDS",
     "STEP_EFFECTS",
     "Draft",
     "Effect",
