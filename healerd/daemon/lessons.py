@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from healerd.decision import FEATURES, recorded_context
-from healerd.model import ACTIONS_THAT_HEAL, Decision, Intent, Outcome
+from healerd.model import HOLD, Decision, Intent, Outcome
 from healerd.policy import CostModel, Event, PolicyState, event_of, learn_all
 from healerd.store import Reader
 
@@ -13,9 +13,8 @@ __all__ = ["events_of", "learned_of"]
 
 def events_of(reader: Reader, pipeline: str, model: CostModel) -> tuple[Event, ...]:
     """List the lessons of the heals that are over: one a heal, with the context of its decision."""
-    heals = {
-        intent.id: intent for intent in reader.find(Intent, pipeline=pipeline, action=ACTIONS_THAT_HEAL, parent_id=None)
-    }
+    known = tuple(prior.action for prior in model.actions if prior.action != HOLD)
+    heals = {intent.id: intent for intent in reader.find(Intent, pipeline=pipeline, action=known, parent_id=None)}
     outcomes: Sequence[Outcome] = reader.find(Outcome, intent_id=tuple(heals)) if heals else ()
     return tuple(_lesson(reader, heals[each.intent_id], each, model, number=n) for n, each in enumerate(outcomes, 1))
 
