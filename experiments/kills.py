@@ -20,7 +20,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from healerd.actions import Registry
+from healerd.actions import FolderRegistry
 from healerd.errors import StoreError
 from healerd.model import Intent
 from healerd.offline.demo import flights, meddle_with, settings_of
@@ -115,7 +115,7 @@ def begun(state: Path) -> bool:
 
 def look(state: Path) -> Counter[str]:
     """Compare the journal with the registry: each effect once, none that the journal does not know."""
-    registry = Registry(state / "registry" / NAME, NAME)
+    registry = FolderRegistry(state / "registry" / NAME, NAME)
     moves = registry.alias().moves
     keys = Counter(move.key for move in moves)
     with ReadStore.open(state) as store:

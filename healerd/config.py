@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from healerd.action_settings import COST_MAX, ActionSettings, check_actions
 from healerd.errors import ConfigError
+from healerd.settings import Duration, Settings, parse_duration, require
 
 __all__ = [
     "LIVE_POLICIES",
@@ -39,25 +41,10 @@ __all__ = [
 
 SEGMENTS_MAX = 3
 """Features by which rows may be parted; of each the twenty commonest values are watched alone."""
-COST_MAX, FACTOR_MAX, WINDOWS_MAX, PENDING_MOST = 1e12, 1e3, 1e6, 100
+FACTOR_MAX, WINDOWS_MAX, PENDING_MOST = 1e3, 1e6, 100
 """Beyond these a number is a slip of the keyboard, and would drown every other."""
-DOWNTIME_MAX_S = 7 * 86400.0
 LIVE_POLICIES = ("bayesian", "rules only")
 EXPERIMENTS = "the other policies are for experiments: they act at random, or on beliefs that nothing bounds"
-UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-
-
-def _require(holds: bool, key: str, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not holds:
-        raise ValueError(f"`{key}` must be {wanted}")
-
-
-class Duration(float):
-    """Seconds; written as `30m`, `1d`, `500ms` or a bare number of seconds."""
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every table of the configuration has in common: unknown keys are errors."""
 
 
 class DaemonSettings(Settings, frozen=True, kw_only=True):
@@ -73,14 +60,14 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     """The budget: the mean number of false alarms a year for each model as a whole."""
     unattended: bool = False
     """Let an open control API alone count as a channel for veto windows (SAFETY S9); shown by `doctor`."""
-    roles: dict[str, list[str]] = {}
+    roles: dict[str, list[str]] = msgspec.field(default_factory=dict)
     """Role (`viewer`, `operator`, `approver`, `admin`) -> `user:NAME` or `group:NAME`; its own user is admin."""
 
     def __post_init__(self) -> None:
-        _require(self.false_alarms_per_year > 0, "false_alarms_per_year", "above 0")
-        _require(self.tick > 0, "tick", "above 0")
+        require(self.false_alarms_per_year > 0, "false_alarms_per_year", "above 0")
+        require(self.tick > 0, "tick", "above 0")
         unknown = set(self.roles) - {"viewer", "operator", "approver", "admin"}
-        _require(not unknown, "roles", f"viewer, operator, approver or admin, not {', '.join(sorted(unknown))}")
+        require(not unknown, "roles", f"viewer, operator, approver or admin, not {', '.join(sorted(unknown))}")
 
 
 class LabelsSettings(Settings, frozen=True, kw_only=True):
@@ -125,31 +112,7 @@ class ReferenceSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         ranged = self.start is not None and self.end is not None
-        _require((self.path is not None) != ranged, "reference", "either `path`, or `start` and `end`")
-
-
-class ActionSettings(Settings, frozen=True, kw_only=True):
-    """`[pipeline.NAME.actions.ACTION]`: what an action costs and how often it fails, as its owner believes."""
-
-    cost: float | None = None
-    """Money (or any one unit used throughout) that doing it costs, whatever comes of it; needed beside `failure`."""
-    downtime: Duration = Duration(0)
-    """Time in which nothing, or nothing useful, is served while it is done; costs `downtime_cost` a minute."""
-    failure: float | None = None
-    """Prior probability that it does not resolve the incident or does harm; needed for the policy to speak."""
-    entry: str | None = None
-    """`module:function` that trains: f(features, label, **args) -> model, in a subprocess."""
-    args: dict[str, Any] = {}
-    """What is handed to `entry` by name besides the rows."""
-    deadline: Duration = Duration(1800)
-    """A run longer than this is killed and counts as failed; half an hour is one default window."""
-
-    def __post_init__(self) -> None:
-        _require(self.cost is None or 0 <= self.cost <= COST_MAX, "cost", "from 0 to 1e12")
-        _require(self.cost is not None or self.failure is None, "cost", "given where `failure` is; 0 if it is free")
-        _require(0 <= self.downtime <= DOWNTIME_MAX_S, "downtime", "from 0 to a week")
-        _require(self.failure is None or 0 < self.failure < 1, "failure", "between 0 and 1")
-        _require(self.deadline > 0, "deadline", "above 0")
+        require((self.path is not None) != ranged, "reference", "either `path`, or `start` and `end`")
 
 
 class DetectionSettings(Settings, frozen=True, kw_only=True):
@@ -169,10 +132,10 @@ class DetectionSettings(Settings, frozen=True, kw_only=True):
     """Clean windows in a row that close an incident: three judgements' worth; what drifted once mostly drifts on."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.tolerance < 1, "tolerance", "in [0, 1)")
-        _require(0 < self.delta < 1, "delta", "in (0, 1)")
-        _require(0 < self.label_coverage <= 1, "label_coverage", "in (0, 1]")
-        _require(self.clean_windows >= 1, "clean_windows", "1 or more")
+        require(0 <= self.tolerance < 1, "tolerance", "in [0, 1)")
+        require(0 < self.delta < 1, "delta", "in (0, 1)")
+        require(0 < self.label_coverage <= 1, "label_coverage", "in (0, 1]")
+        require(self.clean_windows >= 1, "clean_windows", "1 or more")
 
 
 class HealingSettings(Settings, frozen=True, kw_only=True):
@@ -212,8 +175,8 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
             "verify_windows",
             "versions_kept",
         ):
-            _require(getattr(self, name) >= 1, name, "1 or more")
-        _require(0.5 < self.level < 1, "level", "in (0.5, 1)")
+            require(getattr(self, name) >= 1, name, "1 or more")
+        require(0.5 < self.level < 1, "level", "in (0.5, 1)")
 
 
 class SeveritySettings(Settings, frozen=True, kw_only=True):
@@ -226,7 +189,7 @@ class SeveritySettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in ("low", "medium", "high", "critical"):
-            _require(0 < getattr(self, name) <= FACTOR_MAX, name, "above 0, and at most 1000")
+            require(0 < getattr(self, name) <= FACTOR_MAX, name, "above 0, and at most 1000")
 
 
 class PolicySettings(Settings, frozen=True, kw_only=True):
@@ -244,10 +207,10 @@ class PolicySettings(Settings, frozen=True, kw_only=True):
     """When beliefs fade by 3% towards their priors: with each lesson, or with each day, where the world moves alone."""
 
     def __post_init__(self) -> None:
-        _require(self.name in LIVE_POLICIES, "name", f"{' or '.join(map(repr, LIVE_POLICIES))}; {EXPERIMENTS}")
-        _require(0 <= self.alpha <= 1, "alpha", "in [0, 1]")
-        _require(self.budget is None or 0 <= self.budget <= COST_MAX, "budget", "from 0 to 1e12")
-        _require(0 <= self.pending_max <= PENDING_MOST, "pending_max", "from 0 to 100")
+        require(self.name in LIVE_POLICIES, "name", f"{' or '.join(map(repr, LIVE_POLICIES))}; {EXPERIMENTS}")
+        require(0 <= self.alpha <= 1, "alpha", "in [0, 1]")
+        require(self.budget is None or 0 <= self.budget <= COST_MAX, "budget", "from 0 to 1e12")
+        require(0 <= self.pending_max <= PENDING_MOST, "pending_max", "from 0 to 100")
 
 
 class PipelineSettings(Settings, frozen=True, kw_only=True):
@@ -266,11 +229,15 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     registry: str = "registry"
     """Folder of the stored model versions; relative to the state folder unless absolute."""
     model: str | None = None
-    """A joblib file with the first version, for an empty registry. It runs as code when loaded: trust it."""
-    rules: list[str] = []
+    """The first version's file, for an empty registry: `.skops`, `.onnx` or, where pickles are allowed, `.joblib`."""
+    allow_pickle: bool = False
+    """Use joblib and pickle files for models. They run code: whoever can write one can do what healerd may do."""
+    trusted: list[str] = msgspec.field(default_factory=list)
+    """Types that skops may make when it loads a model, by full name, beside scikit-learn's and healerd's own."""
+    rules: list[str] = msgspec.field(default_factory=list)
     """Rule files; `base` is always in force, and `default` when none is named."""
-    tags: list[str] = []
-    segments: list[str] = []
+    tags: list[str] = msgspec.field(default_factory=list)
+    segments: list[str] = msgspec.field(default_factory=list)
     """Features of which each common value is watched alone too, within the same false-alarm budget; at most 3."""
     degraded_cost: float = 100.0
     """Cost of one window served with the harm, in the unit of the actions' costs: the severity of an incident."""
@@ -282,22 +249,21 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     """Cost of one minute in which nothing is served; an action's `downtime` is counted with it."""
     severity: SeveritySettings = SeveritySettings()
     policy: PolicySettings = PolicySettings()
-    actions: dict[str, ActionSettings] = {}
+    actions: dict[str, ActionSettings] = msgspec.field(default_factory=dict)
     detection: DetectionSettings = DetectionSettings()
     healing: HealingSettings = HealingSettings()
 
     def __post_init__(self) -> None:
-        _require(self.window >= 1, "window", "1s or more")
-        _require(self.label_horizon >= 0, "label_horizon", "0 or more")
+        require(self.window >= 1, "window", "1s or more")
+        require(self.label_horizon >= 0, "label_horizon", "0 or more")
         few = len(self.segments) <= SEGMENTS_MAX and len(set(self.segments)) == len(self.segments)
-        _require(few, "segments", f"at most {SEGMENTS_MAX} different features")
-        _require(0 < self.degraded_cost <= COST_MAX, "degraded_cost", "above 0, and at most 1e12")
-        _require(0 < self.degraded_windows <= WINDOWS_MAX, "degraded_windows", "above 0, and at most 1e6")
+        require(few, "segments", f"at most {SEGMENTS_MAX} different features")
+        require(0 < self.degraded_cost <= COST_MAX, "degraded_cost", "above 0, and at most 1e12")
+        require(0 < self.degraded_windows <= WINDOWS_MAX, "degraded_windows", "above 0, and at most 1e6")
         a_minute = self.degraded_minute_cost
-        _require(a_minute is None or 0 < a_minute <= COST_MAX, "degraded_minute_cost", "above 0, and at most 1e12")
-        _require(0 <= self.downtime_cost <= COST_MAX, "downtime_cost", "from 0 to 1e12")
-        unknown = set(self.actions) - {"retrain", "rollback", "fallback"}
-        _require(not unknown, "actions", f"retrain, rollback or fallback, not {', '.join(sorted(unknown))}")
+        require(a_minute is None or 0 < a_minute <= COST_MAX, "degraded_minute_cost", "above 0, and at most 1e12")
+        require(0 <= self.downtime_cost <= COST_MAX, "downtime_cost", "from 0 to 1e12")
+        check_actions(self.actions)
 
     @property
     def window_cost(self) -> float:
@@ -310,12 +276,12 @@ class Config(Settings, frozen=True, kw_only=True):
     """The whole configuration. `folder` is where the file lies; `state` and other paths are absolute."""
 
     daemon: DaemonSettings = DaemonSettings()
-    pipeline: dict[str, PipelineSettings] = {}
+    pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
     folder: str = "."
 
     def __post_init__(self) -> None:
         for name in self.pipeline:
-            _require(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name) is not None, f"pipeline.{name}", NAMES)
+            require(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name) is not None, f"pipeline.{name}", NAMES)
 
     @property
     def state(self) -> Path:
@@ -361,18 +327,6 @@ def parse_config(text: str, *, path: Path) -> Config:
         keys, said = _place(Config, tree, (), error)
         raise ConfigError(f"{path}:{_line_of(text, keys)}: `{'.'.join(keys) or 'the file'}`: {said}") from error
     return config
-
-
-def parse_duration(text: str | float) -> Duration:
-    """Read `30m`, `1d`, `500ms`, or a bare number of seconds. Raises ValueError."""
-    if isinstance(text, bool):
-        raise ValueError("expected a duration such as `30m`, got a boolean")
-    if isinstance(text, int | float):
-        return Duration(text)
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", text)
-    if not found:
-        raise ValueError(f"expected a duration such as `30m`, `12h` or `1d`, got `{text}`")
-    return Duration(float(found[1]) * UNITS_S[found[2]])
 
 
 def _decode(kind: type, value: Any) -> Any:

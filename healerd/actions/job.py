@@ -8,24 +8,45 @@ import fcntl
 import importlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from healerd.actions.call import CallJob, call
+from healerd.actions.command import adopt_orphans
 from healerd.actions.durable import write_json
+from healerd.actions.outside import Desk, Outside, Rows, train_outside
 from healerd.actions.registry import Draft, Model, Registry
+from healerd.actions.remote import RemoteAbsent, RemoteUnknown
 from healerd.columns import Column
 from healerd.errors import ActionError
 from healerd.model import Version
 
-__all__ = ["Score", "ScoringJob", "TrainingJob", "score", "score_in_process", "started_at", "train", "train_in_process"]
+__all__ = [
+    "Job",
+    "Score",
+    "ScoringJob",
+    "TrainingJob",
+    "can_be_elsewhere",
+    "ended_as",
+    "is_outside",
+    "score",
+    "score_in_process",
+    "started_at",
+    "train",
+    "work",
+    "work_in_process",
+]
 
 THREADS = 2
 """Threads a job's numeric libraries may use: the daemon shares the machine with the model it watches."""
@@ -40,21 +61,24 @@ class TrainingJob:
 
     key: str
     entry: str
-    registry: Path
-    pipeline: str
+    registry: Registry
     draft: Draft
     features: Mapping[str, Column]
     label: Column
     deadline_s: float
+    outside: Outside | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
+
+
+Job = TrainingJob | CallJob
+"""What a worker does in the background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoringJob:
     """Which versions of which registry are to predict which rows."""
 
-    registry: Path
-    pipeline: str
+    registry: Registry
     names: tuple[str, ...]
     features: Mapping[str, Column]
 
@@ -68,13 +92,16 @@ class Score:
     error: str = ""
 
 
-def train(job: TrainingJob) -> Version:
-    """Fit a model by the job's entry point, try it on a few rows, and store it. Raises ActionError."""
-    trainer = _entry(job.entry)
-    model = trainer(job.features, job.label, **job.args)
+def train(job: TrainingJob, desk: Desk) -> Version:
+    """Fit a model as the job says, try it on a few rows, and store it. Raises ActionError."""
+    if job.outside is not None:
+        rows = Rows(features=job.features, label=job.label)
+        model = train_outside(job.outside, desk, rows, job.registry, key=job.key)
+    else:
+        model = _entry(job.entry)(job.features, job.label, **job.args)
     few = {name: column[:ROWS_TRIED] for name, column in job.features.items()}
     _predict(model, few, rows=min(ROWS_TRIED, len(job.label)))
-    return Registry(job.registry, job.pipeline).add(model, job.draft)
+    return job.registry.add(model, job.draft)
 
 
 def score(registry: Registry, names: Sequence[str], features: Mapping[str, Column]) -> Iterator[Score]:
@@ -84,24 +111,67 @@ def score(registry: Registry, names: Sequence[str], features: Mapping[str, Colum
         yield _score_one(registry, name, features, rows=rows)
 
 
-def train_in_process(job: TrainingJob, notes: Path, log: Path) -> None:
-    """Run `train` in a process of its own. `notes` says who runs and how it ended; nobody outlives the end."""
+def work_in_process(job: Job, notes: Path, log: Path) -> None:
+    """Do a job in a process of its own. `notes` says who runs, how far it is and how it ended; nobody outlives it."""
     _settle_in(log)
-    write_json(notes, {"pid": os.getpid(), "started": started_at(os.getpid())})
+    adopt_orphans()
+    who = {"pid": os.getpid(), "started": started_at(os.getpid())}
+    write_json(notes, who)
+    folder = notes.with_suffix(".work")
     try:
-        train(job)
-        write_json(notes, {"done": job.draft.name})
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        told = partial(_tell, notes, who)
+        write_json(notes, work(job, Desk(folder=folder, out=partial(_print, 1), tell=told)))
     except Exception as error:  # the trainer is foreign code: whatever it raises is this job's failure
-        write_json(notes, {"failed": f"{type(error).__name__}: {error}"[:500]})
         traceback.print_exc()
         sys.stderr.flush()
+        write_json(notes, ended_as(error))
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
+
+
+def work(job: Job, desk: Desk) -> Mapping[str, Any]:
+    """Do a job; gives the note on how it ended. Raises what the job raises."""
+    match job:
+        case TrainingJob():
+            return {"done": train(job, desk).name}
+        case CallJob():
+            return call(job, desk)
+
+
+def is_outside(job: Job) -> bool:
+    """Tell whether a job keeps its own deadline: for a command that it kills, or a server that it asks."""
+    return isinstance(job, CallJob) or job.outside is not None
+
+
+def can_be_elsewhere(job: Job) -> bool:
+    """Tell whether what a job began may go on, or have taken effect, when its process is gone."""
+    return isinstance(job, CallJob) or (job.outside is not None and job.outside.remote is not None)
+
+
+def ended_as(error: Exception) -> Mapping[str, Any]:
+    """Write down how a job ended that raised."""
+    if isinstance(error, RemoteAbsent):
+        return {"run": "absent", "reason": str(error)}
+    said = str(error) if isinstance(error, RemoteUnknown) else f"{type(error).__name__}: {error}"
+    return {"unknown" if isinstance(error, RemoteUnknown) else "failed": said[:500]}
+
+
+def _tell(notes: Path, who: Mapping[str, Any], share: float, words: str) -> None:
+    with suppress(ActionError):  # how far it is matters less than that it goes on
+        write_json(notes, {**who, "progress": share, "words": words})
+
+
+def _print(handle: int, block: bytes) -> None:
+    with suppress(OSError):  # a full disk must not stop a training for its log
+        os.write(handle, block)
 
 
 def score_in_process(job: ScoringJob, answers: Connection, log: Path) -> None:
     """Run `score` in a process of its own, and send one answer for each version."""
     _settle_in(log)
-    for scored in score(Registry(job.registry, job.pipeline), job.names, job.features):
+    for scored in score(job.registry, job.names, job.features):
         answers.send(scored)
 
 

@@ -3,11 +3,17 @@
 Must never train on rows that will judge the candidate, nor on data that is not known to be good (SAFETY S13).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
+from healerd.action_settings import ActionSettings
 from healerd.actions.evidence import Evidence, newest, since
 from healerd.actions.job import TrainingJob
+from healerd.actions.limits import limits_of, remote_of
+from healerd.actions.outside import Outside
+from healerd.actions.registries import model_files
 from healerd.actions.registry import Draft, version_name
 from healerd.actions.worker import Run
 from healerd.actions.world import Observation, Plan, Refusal, Seen, World
@@ -15,10 +21,27 @@ from healerd.columns import Predictions
 from healerd.errors import ActionError
 from healerd.model import Intent, Quality, VersionKind
 
-__all__ = ["Retrain", "judgement_rows", "observe_fit", "refit_key", "start_refit"]
+__all__ = [
+    "Retrain",
+    "bounds",
+    "judge_from",
+    "judgement_rows",
+    "observe_fit",
+    "plan_of_rows",
+    "refit_key",
+    "start_fit",
+    "start_refit",
+]
 
 TRAIN_ROWS_MAX = 1_000_000
 REFIT = "refit"
+SEEN = {
+    Run.RUNNING: Seen.RUNNING,
+    Run.FAILED: Seen.FAILED,
+    Run.ABSENT: Seen.ABSENT,
+    Run.UNKNOWN: Seen.UNKNOWN,
+    Run.DONE: Seen.ABSENT,  # the registry was asked first
+}
 
 
 class Retrain:
@@ -37,22 +60,13 @@ class Retrain:
         """Choose the rows: the newest windows judge, the ones before them train."""
         if world.quality is not Quality.GOOD:
             return Refusal(action=self.name, reason=f"the newest window's data is {world.quality}, not good")
-        if world.settings.actions.get(self.name) is None or not world.settings.actions[self.name].entry:
-            return Refusal(action=self.name, reason="no training function; set `actions.retrain.entry`")
+        if not _trains(world.settings.actions.get(self.name)):
+            reason = "nothing trains; set `actions.retrain.entry`, `.command` or `.url`"
+            return Refusal(action=self.name, reason=reason)
         healing = world.settings.healing
         found = newest(world, windows=healing.train_windows + healing.judge_windows)
-        judge_from = _judge_from(found, windows=healing.judge_windows, rows_min=healing.rows_min)
-        train = found.before(judge_from) if judge_from else None
-        if judge_from is None or train is None or len(train) < healing.rows_min:
-            have = 0 if train is None else len(train)
-            return Refusal(
-                action=self.name,
-                reason=f"{have} labelled rows to train on and {len(found) - have} to judge by; "
-                f"each needs {healing.rows_min}",
-            )
-        args = {"train_from": found.windows[0].isoformat(), "judge_from": judge_from.isoformat()}
-        note = f"train on {len(train)} rows from {found.windows[0]:%Y-%m-%d %H:%M} to {judge_from:%Y-%m-%d %H:%M}"
-        return Plan(action=self.name, target=None, current=world.registry.active, args=args, note=note)
+        cut = judge_from(found, windows=healing.judge_windows, rows_min=healing.rows_min)
+        return plan_of_rows(self.name, world, found, cut, what="train")
 
     def makes(self, intent: Intent) -> str:
         """Name the candidate."""
@@ -60,19 +74,41 @@ class Retrain:
 
     def execute(self, intent: Intent, world: World, *, epoch: int) -> None:
         """Begin to fit on the rows that the plan chose."""
-        start, end = _bounds(intent)
+        start, end = bounds(intent)
         _start(world, key=intent.key, name=self.makes(intent), start=start, end=end, note="candidate")
 
     def observe(self, intent: Intent, world: World, *, epoch: int) -> Observation:
-        """Look for the candidate in the registry, then for its job."""
-        return observe_fit(world, key=intent.key, name=self.makes(intent))
+        """Look for the candidate in the registry, then for its job; a job elsewhere is asked for, never assumed."""
+        seen = observe_fit(world, key=intent.key, name=self.makes(intent))
+        if seen.seen is Seen.ABSENT and _may_run_elsewhere(world, intent.key):
+            start, end = bounds(intent)
+            _start(
+                world, key=intent.key, name=self.makes(intent), start=start, end=end, note="candidate", only_ask=True
+            )
+            return Observation(seen=Seen.RUNNING, reason="the job is asked for")
+        return seen
+
+
+def plan_of_rows(name: str, world: World, found: Evidence, cut: datetime | None, *, what: str) -> Plan | Refusal:
+    """Plan a fit on the rows before `cut`, judged on those from it on; a refusal where either are too few."""
+    rows_min = world.settings.healing.rows_min
+    train = found.before(cut) if cut else None
+    if cut is None or train is None or len(train) < rows_min:
+        have = 0 if train is None else len(train)
+        return Refusal(
+            action=name,
+            reason=f"{have} labelled rows to train on and {len(found) - have} to judge by; each needs {rows_min}",
+        )
+    args = {"train_from": found.windows[0].isoformat(), "judge_from": cut.isoformat()}
+    note = f"{what} on {len(train)} rows from {found.windows[0]:%Y-%m-%d %H:%M} to {cut:%Y-%m-%d %H:%M}"
+    return Plan(action=name, target=None, current=world.registry.active, args=args, note=note)
 
 
 def judgement_rows(heal: Intent, world: World) -> Predictions:
     """Gather the labelled rows that the candidate of `heal` never saw, as known by now."""
-    _, judge_from = _bounds(heal)
+    _, cut = bounds(heal)
     healing = world.settings.healing
-    return newest(world, windows=healing.train_windows + healing.judge_windows, since=judge_from).rows
+    return newest(world, windows=healing.train_windows + healing.judge_windows, since=cut).rows
 
 
 def refit_key(heal: Intent) -> str:
@@ -82,7 +118,7 @@ def refit_key(heal: Intent) -> str:
 
 def start_refit(heal: Intent, world: World, *, end: datetime) -> None:
     """Begin to fit the accepted candidate anew on the rows up to `end`, those that judged it included."""
-    start, _ = _bounds(heal)
+    start, _ = bounds(heal)
     key = refit_key(heal)
     _start(world, key=key, name=version_name(REFIT, key), start=start, end=end, note=f"refit of {heal.key[:12]}")
 
@@ -96,12 +132,42 @@ def observe_fit(world: World, *, key: str, name: str) -> Observation:
     if version is not None:
         return Observation(seen=Seen.DONE, version=version.name, at=version.created_at)
     look = world.worker.look(key)
-    seen = {Run.RUNNING: Seen.RUNNING, Run.FAILED: Seen.FAILED, Run.ABSENT: Seen.ABSENT}[look.run]
-    return Observation(seen=seen, reason=look.reason)
+    return Observation(seen=SEEN[look.run], reason=look.reason)
 
 
-def _start(world: World, *, key: str, name: str, start: datetime, end: datetime, note: str) -> None:
+def _start(
+    world: World, *, key: str, name: str, start: datetime, end: datetime, note: str, only_ask: bool = False
+) -> None:
     settings = world.settings.actions["retrain"]
+    start_fit(
+        world,
+        "retrain",
+        entry=settings.entry or "",
+        args=settings.args,
+        outside=outside_of(world, settings, only_ask=only_ask),
+        key=key,
+        name=name,
+        start=start,
+        end=end,
+        note=note,
+    )
+
+
+def start_fit(
+    world: World,
+    action: str,
+    *,
+    entry: str,
+    args: Mapping[str, Any],
+    key: str,
+    name: str,
+    start: datetime,
+    end: datetime,
+    note: str,
+    outside: Outside | None = None,
+) -> None:
+    """Begin to fit a version on the trusted rows of [start, end). Raises ActionError when too few are left."""
+    settings = world.settings.actions.get(action) or ActionSettings()
     healing = world.settings.healing
     rows = since(world, start, trusted_only=True).before(end)
     if len(rows) < healing.rows_min:
@@ -118,19 +184,43 @@ def _start(world: World, *, key: str, name: str, start: datetime, end: datetime,
     )
     job = TrainingJob(
         key=key,
-        entry=settings.entry or "",
-        registry=world.registry.folder,
-        pipeline=world.pipeline,
+        entry=entry,
+        registry=world.registry,
         draft=draft,
         features={name: column[-TRAIN_ROWS_MAX:] for name, column in rows.features.items()},
         label=rows.label[-TRAIN_ROWS_MAX:],
         deadline_s=settings.deadline,
-        args=settings.args,
+        outside=outside,
+        args=args,
     )
     world.worker.start(job)
 
 
-def _judge_from(found: Evidence, *, windows: int, rows_min: int) -> datetime | None:
+def outside_of(world: World, settings: ActionSettings, *, only_ask: bool = False) -> Outside | None:
+    """Say how somebody else's program trains; None where a Python entry point does."""
+    if settings.command is None and settings.url is None:
+        return None
+    return Outside(
+        limits=limits_of(settings),
+        command=tuple(settings.command or ()),
+        remote=remote_of(settings),
+        file_format=settings.format,
+        files=model_files(world.settings),
+        only_ask=only_ask,
+    )
+
+
+def _trains(settings: ActionSettings | None) -> bool:
+    return settings is not None and bool(settings.entry or settings.command or settings.url)
+
+
+def _may_run_elsewhere(world: World, key: str) -> bool:
+    """Tell whether a job that is not followed here may run on another machine: until that has been asked."""
+    settings = world.settings.actions.get("retrain")
+    return settings is not None and settings.url is not None and not world.worker.look(key).asked
+
+
+def judge_from(found: Evidence, *, windows: int, rows_min: int) -> datetime | None:
     """Find the newest moment with at least `windows` windows and `rows_min` rows after it; None when there is none."""
     for start in reversed(found.windows[: max(0, len(found.windows) - windows + 1)]):
         if len(found.since(start)) >= rows_min:
@@ -138,7 +228,8 @@ def _judge_from(found: Evidence, *, windows: int, rows_min: int) -> datetime | N
     return None
 
 
-def _bounds(heal: Intent) -> tuple[datetime, datetime]:
+def bounds(heal: Intent) -> tuple[datetime, datetime]:
+    """Read from when on rows train, and from when on they judge. Raises ActionError."""
     try:
         return datetime.fromisoformat(heal.args["train_from"]), datetime.fromisoformat(heal.args["judge_from"])
     except (KeyError, ValueError) as error:

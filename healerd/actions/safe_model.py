@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from healerd.columns import Column, is_missing, kind_of
 
-__all__ = ["SafeModel", "fit_safe_model"]
+__all__ = ["Levels", "SafeModel", "Table", "fit_safe_model"]
 
 ROWS_MAX = 50_000
 GROUP_ROWS_MIN = 5

@@ -6,6 +6,7 @@ job still runs and why it failed.
 """
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,19 +16,24 @@ from enum import StrEnum
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Protocol
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 from healerd.actions.durable import read_json, write_json
 from healerd.actions.job import (
+    Job,
     Score,
     ScoringJob,
-    TrainingJob,
+    can_be_elsewhere,
+    ended_as,
+    is_outside,
     score,
     score_in_process,
     started_at,
-    train,
-    train_in_process,
+    work,
+    work_in_process,
 )
+from healerd.actions.outside import Desk
 from healerd.actions.registry import Registry
 from healerd.columns import Column
 from healerd.errors import ActionError
@@ -35,32 +41,39 @@ from healerd.errors import ActionError
 __all__ = ["InlineWorker", "Look", "ProcessWorker", "Run", "Worker"]
 
 LOG_BYTES_MAX = 4 * 1024 * 1024
+DROPPED = b"[healerd: earlier lines are dropped]\n"
+GRACE_S = 10.0
+"""What a job gets beyond the deadline of its command, to kill it and say so."""
+ENDS = frozenset({"done", "failed", "unknown", "run"})
 NOTES_KEPT = 200
 POLL_S = 0.25
-PRELOAD = ("healerd.actions.job", "sklearn.ensemble", "joblib")
+PRELOAD = ("healerd.actions.job", "sklearn.ensemble", "joblib", "skops.io")
 """Imported once by the fork server, on the first job: a job then starts in milliseconds."""
 
 
 class Run(StrEnum):
-    """Whether a training job runs; `absent` is also a job that was lost with an earlier daemon."""
+    """Whether a job runs; `absent` is also a job that was lost with an earlier daemon, and a training that is done."""
 
     ABSENT = "absent"
     RUNNING = "running"
     FAILED = "failed"
+    DONE = "done"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What can be seen of a job, and why it failed."""
+    """What can be seen of a job, and why it failed or how far it is. `asked`: it looked, and its effect is absent."""
 
     run: Run
     reason: str = ""
+    asked: bool = False
 
 
 class Worker(Protocol):
     """Fits models and lets stored versions predict."""
 
-    def start(self, job: TrainingJob) -> None:
+    def start(self, job: Job) -> None:
         """Start a job, unless the same key already runs."""
         ...
 
@@ -85,20 +98,21 @@ class InlineWorker:
     """Does everything at once in this process: for offline runs and tests. Knows no deadline."""
 
     def __init__(self) -> None:
-        self._failed: dict[str, str] = {}
+        self._notes: dict[str, Mapping[str, Any]] = {}
 
-    def start(self, job: TrainingJob) -> None:
-        """Fit now."""
-        self._failed.pop(job.key, None)
+    def start(self, job: Job) -> None:
+        """Do it now."""
+        self._notes.pop(job.key, None)
         try:
-            train(job)
+            with TemporaryDirectory(prefix="healerd-job-") as folder:
+                desk = Desk(folder=Path(folder), out=lambda _: None, tell=lambda *_: None)
+                self._notes[job.key] = work(job, desk)
         except Exception as error:  # the trainer is foreign code: whatever it raises is this job's failure
-            self._failed[job.key] = f"{type(error).__name__}: {error}"[:500]
+            self._notes[job.key] = ended_as(error)
 
     def look(self, key: str) -> Look:
-        """See whether the job has failed."""
-        reason = self._failed.get(key)
-        return Look(run=Run.ABSENT) if reason is None else Look(run=Run.FAILED, reason=reason)
+        """See how the job ended."""
+        return _ended(self._notes.get(key, {})) or Look(run=Run.ABSENT)
 
     def wait(self, key: str) -> None:
         """Do nothing: a job has ended when `start` returns."""
@@ -129,29 +143,29 @@ class ProcessWorker:
             needed.mkdir(parents=True, exist_ok=True)
         self._forget_old_notes()
 
-    def start(self, job: TrainingJob) -> None:
+    def start(self, job: Job) -> None:
         """Start a job in its process and watch over it; does nothing when the same key already runs."""
         if self.look(job.key).run is Run.RUNNING:
             return
         self._notes(job.key).unlink(missing_ok=True)
-        process = self._context.Process(target=train_in_process, args=(job, self._notes(job.key), self._log(job.key)))
+        process = self._context.Process(target=work_in_process, args=(job, self._notes(job.key), self._log(job.key)))
         process.start()
         self._jobs[job.key] = process
-        watcher = threading.Thread(target=self._watch, args=(job.key, process, job.deadline_s), daemon=True)
+        watcher = threading.Thread(target=self._watch, args=(job, process), daemon=True)
         self._watchers[job.key] = watcher
         watcher.start()
 
     def look(self, key: str) -> Look:
         """See whether a job runs, here or left over from an earlier daemon, and why it failed."""
         watcher = self._watchers.get(key)
-        if watcher is not None and watcher.is_alive():
-            return Look(run=Run.RUNNING)
         notes = read_json(self._notes(key)) or {}
-        if "failed" in notes:
-            return Look(run=Run.FAILED, reason=str(notes["failed"]))
+        if watcher is not None and watcher.is_alive():
+            return Look(run=Run.RUNNING, reason=_progress(notes))
+        if ended := _ended(notes):
+            return ended
         pid = notes.get("pid")
         if isinstance(pid, int) and started_at(pid) == notes.get("started"):
-            return Look(run=Run.RUNNING)
+            return Look(run=Run.RUNNING, reason=_progress(notes))
         return Look(run=Run.ABSENT)
 
     def wait(self, key: str) -> None:
@@ -178,7 +192,7 @@ class ProcessWorker:
     def _score_some(self, registry: Registry, names: list[str], features: Mapping[str, Column]) -> list[Score]:
         """Score until all is done or one version hangs or dies; that one is the last of the list."""
         here, there = self._context.Pipe(duplex=False)
-        job = ScoringJob(registry=registry.folder, pipeline=registry.pipeline, names=tuple(names), features=features)
+        job = ScoringJob(registry=registry, names=tuple(names), features=features)
         process = self._context.Process(target=score_in_process, args=(job, there, self._log("score")))
         process.start()
         there.close()
@@ -199,23 +213,27 @@ class ProcessWorker:
             answers.append(Score(name=names[len(answers)], output=None, error=late))
         return answers
 
-    def _watch(self, key: str, process: ForkServerProcess, deadline_s: float) -> None:
-        """Wait for a job to end, bound its log, kill it at its deadline, and say so in its note."""
-        left_s = deadline_s
+    def _watch(self, job: Job, process: ForkServerProcess) -> None:
+        """Wait for a job to end, bound its log, kill it at its deadline, and say so in its note.
+
+        A job that has a deadline of its own, for a command or a server, gets the time to say how that ended.
+        """
+        key, kept = job.key, is_outside(job)
+        left_s = job.deadline_s + (GRACE_S if kept else 0.0)
         while process.exitcode is None and left_s > 0:
             process.join(min(POLL_S, left_s))
             left_s -= POLL_S
             _bound(self._log(key))
-        reason = f"killed at its deadline of {deadline_s:g} s" if process.exitcode is None else "its process died"
+        reason = f"killed at its deadline of {job.deadline_s:g} s" if process.exitcode is None else "its process died"
         _kill(process)
         process.join()
-        self._note_failure(key, reason)
+        self._note_failure(key, reason, unknown=can_be_elsewhere(job))
 
-    def _note_failure(self, key: str, reason: str) -> None:
+    def _note_failure(self, key: str, reason: str, *, unknown: bool) -> None:
         """Say why a job failed that could not say it itself."""
         with suppress(ActionError):  # a note that cannot be written leaves the job absent, which is true
-            if not {"done", "failed"}.intersection(read_json(self._notes(key)) or {}):
-                write_json(self._notes(key), {"failed": reason})
+            if not ENDS.intersection(read_json(self._notes(key)) or {}):
+                write_json(self._notes(key), {"unknown" if unknown else "failed": reason})
 
     def _notes(self, key: str) -> Path:
         return self._folder / f"{key[:40]}.json"
@@ -224,9 +242,30 @@ class ProcessWorker:
         return self._logs / f"job-{key[:12]}.log"
 
     def _forget_old_notes(self) -> None:
+        for left in self._folder.glob("*.work"):
+            shutil.rmtree(left, ignore_errors=True)
         for files in (self._folder.glob("*.json"), self._logs.glob("job-*.log")):
             for old in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[NOTES_KEPT:]:
                 old.unlink(missing_ok=True)
+
+
+def _ended(notes: Mapping[str, Any]) -> Look | None:
+    """Read how a job ended; None for one that has not."""
+    if "failed" in notes:
+        return Look(run=Run.FAILED, reason=str(notes["failed"]))
+    if "unknown" in notes:
+        return Look(run=Run.UNKNOWN, reason=str(notes["unknown"]))
+    if "run" in notes:
+        run = Run(notes["run"])
+        return Look(run=run, reason=str(notes.get("reason", "")), asked=run is Run.ABSENT)
+    return None
+
+
+def _progress(notes: Mapping[str, Any]) -> str:
+    """Say how far a job is, in tenths: each is a line of the record."""
+    if "progress" not in notes:
+        return ""
+    return f"{int(float(notes['progress']) * 10) * 10}%" + (f": {notes['words']}" if notes.get("words") else "")
 
 
 def _kill(process: ForkServerProcess) -> None:
@@ -244,3 +283,5 @@ def _bound(log: Path) -> None:
     with suppress(OSError):
         if log.stat().st_size > LOG_BYTES_MAX:
             os.truncate(log, 0)
+            with log.open("ab") as file:
+                file.write(DROPPED)

@@ -17,12 +17,17 @@ __all__ = ["pause", "propose", "resume", "stop_all"]
 
 @click.command(help="Ask for a heal, under the same rules as any other: ends with 1 when it is held.")
 @pipeline_argument()
-@click.argument("action", type=click.Choice(["retrain", "rollback", "fallback"]))
+@click.argument("action")
 @click.option("--to", metavar="VERSION", help="The version to go to; by default the daemon chooses.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and the verdict; change nothing.")
 @reason_option
 @attached
-def propose(*, client: Client, show: Show, pipeline: str, action: str, to: str | None, reason: str | None) -> int:
+def propose(
+    *, client: Client, show: Show, pipeline: str, action: str, to: str | None, dry_run: bool, reason: str | None
+) -> int:
     """Print what was decided on the proposal: announced, waiting for approval, or held, which ends with 1."""
+    if dry_run:
+        return _rehearsed(show, client.rehearse(pipeline, action, to=to))
     decision = client.propose(pipeline, action, reason=reason_or_ask(reason), to=to)
     if show.as_json:
         show.json({"decision": decision})
@@ -30,6 +35,27 @@ def propose(*, client: Client, show: Show, pipeline: str, action: str, to: str |
         chosen, why = decision["chosen"], decision["reason"]
         show.pairs({"decision": chosen, "level": decision["level"], "why": why, "trace": decision["id"]})
     return Exit.FAILED if decision["chosen"] == "hold" else Exit.OK
+
+
+def _rehearsed(show: Show, told: dict[str, Any]) -> int:
+    if show.as_json:
+        show.json(told)
+        return Exit.OK
+    plan = told["plan"]
+    note = told["refusal"] if plan is None else plan["note"] or "as the action says"
+    rows = {
+        "action": told["action"],
+        "plan": note,
+        "from": plan and plan["current"],
+        "to": plan and (plan["target"] or "a version that it makes"),
+        "verdict": told["verdict"],
+        "would": told["would"] if told["would"] == "hold" else f"{told['would']}, under `{told['verdict']}`",
+        "why": told["why"],
+        "approval from": ", ".join(told["approvals"]),
+        "veto within": told["veto_within_s"] and f"{told['veto_within_s']:g} s",
+    }
+    show.pairs({**{name: value for name, value in rows.items() if value}, "changed": "nothing: a dry run"})
+    return Exit.OK
 
 
 @click.command(help="Stop healing one pipeline.")

@@ -253,6 +253,11 @@ class Client(Looking):
         """Ask for a heal, under the same guards as any other."""
         return self._change(f"/v1/pipelines/{segment(name)}/propose", reason=reason, action=action, to=to)
 
+    def rehearse(self, name: str, action: str, *, to: str | None = None) -> Json:
+        """Ask what `propose` would decide and do now; it changes nothing."""
+        path = f"/v1/pipelines/{segment(name)}/propose"
+        return self._change(path, reason="a rehearsal, nothing is done", action=action, to=to, dry_run="yes")
+
     def set_stage(self, name: str, stage: str, *, reason: str, if_rev: str | None = None) -> Json:
         """Move a pipeline to another stage; promotion needs the revision that its view showed."""
         return self._change(f"/v1/pipelines/{segment(name)}/stage", reason=reason, if_rev=if_rev, stage=stage)

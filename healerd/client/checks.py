@@ -196,21 +196,22 @@ def _sources(patient: Patient) -> Iterator[Finding]:
 
 
 def _registries(patient: Patient) -> Iterator[Finding]:
-    from healerd.actions import Registry
+    from healerd.actions import FolderRegistry, open_registry
 
     for name, settings in patient.config.pipeline.items() if patient.config else ():
-        registry = Registry(patient.state / settings.registry / name, name)
-        yield from _registry(registry, name)
+        registry = open_registry(settings, patient.state, name)
+        folder = registry.folder if isinstance(registry, FolderRegistry) else None
+        yield from _registry(registry, folder, name)
 
 
-def _registry(registry: Any, name: str) -> Iterator[Finding]:
-    if not registry.folder.is_dir():
-        said = f"`{name}`: no `{registry.folder}` yet"
+def _registry(registry: Any, folder: Path | None, name: str) -> Iterator[Finding]:
+    if folder is not None and not folder.is_dir():
+        said = f"`{name}`: no `{folder}` yet"
         yield Finding(check="registry", level="warn", said=said, mend="`healerd run` makes it, with the first `model`")
         return
-    if not os.access(registry.folder, os.W_OK | os.X_OK):
+    if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
         mend = "make it writable for the daemon's user, or no heal can be carried out"
-        yield Finding(check="registry", level="fail", said=f"`{registry.folder}` is read-only", mend=mend)
+        yield Finding(check="registry", level="fail", said=f"`{folder}` is read-only", mend=mend)
         return
     try:
         active, faults = registry.active, registry.faults()

@@ -38,7 +38,8 @@ class Log:
 
 def log_of(reader: Reader, pipeline: Pipeline) -> Log:
     """Read the heals of a pipeline with what was decided and what came of it."""
-    found = reader.find(Intent, pipeline=pipeline.name, action=ACTIONS_THAT_HEAL, parent_id=None)
+    known = (*ACTIONS_THAT_HEAL, *(own for own in pipeline.settings.actions if own not in ACTIONS_THAT_HEAL))
+    found = reader.find(Intent, pipeline=pipeline.name, action=known, parent_id=None)
     outcomes = reader.find(Outcome, intent_id=tuple(heal.id for heal in found)) if found else ()
     by_heal = {each.intent_id: each for each in outcomes}
     heals = tuple(each for each in found if each.executed_at is not None or each.id in by_heal)

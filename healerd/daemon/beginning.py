@@ -6,17 +6,16 @@ Must never begin twice: whatever is there already stays as it is.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from pickle import PickleError
 from typing import Any
 
 import msgspec
 
-from healerd.actions import Draft
+from healerd.actions import Draft, model_files
 from healerd.columns import Predictions, is_missing, take
 from healerd.config import Config, utc
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
-from healerd.errors import ConfigError
+from healerd.errors import ActionError, ConfigError
 from healerd.model import Reference, Version, VersionKind
 from healerd.sources import SOURCES
 from healerd.store import Store
@@ -62,7 +61,7 @@ def floor(at: datetime, window_s: float) -> datetime:
 
 
 def _add_first(beginning: Beginning, pipeline: Pipeline, path: Path) -> None:
-    model = _load(path, pipeline.name)
+    model = _load(path, pipeline)
     draft = Draft(name=FIRST, kind=VersionKind.MODEL, created_at=beginning.now, key=FIRST, note=f"from `{path.name}`")
     version = pipeline.registry.add(model, draft)
     with beginning.store.transaction() as tx:
@@ -72,20 +71,14 @@ def _add_first(beginning: Beginning, pipeline: Pipeline, path: Path) -> None:
     )
 
 
-def _load(path: Path, name: str) -> Any:
-    import joblib  # heavy: only where a first model is stored
-
+def _load(path: Path, pipeline: Pipeline) -> Any:
+    key = f"`pipeline.{pipeline.name}.model`"
     try:
-        model = joblib.load(path)
+        return model_files(pipeline.settings).load_file(path)
     except FileNotFoundError:
-        raise ConfigError(
-            f"`pipeline.{name}.model`: no file `{path}`; write it with joblib.dump, or leave it out"
-        ) from None
-    except (ImportError, AttributeError, LookupError, TypeError, ValueError, EOFError, OSError, PickleError) as error:
-        raise ConfigError(f"`pipeline.{name}.model`: `{path}` cannot be loaded: {error}") from error
-    if not hasattr(model, "predict"):
-        raise ConfigError(f"`pipeline.{name}.model`: what `{path}` holds has no `predict`; store the model itself")
-    return model
+        raise ConfigError(f"{key}: no file `{path}`; write it with skops.io.dump, or leave it out") from None
+    except ActionError as error:
+        raise ConfigError(f"{key}: {error}") from error
 
 
 def _add_reference(beginning: Beginning, pipeline: Pipeline) -> None:

@@ -228,6 +228,22 @@ class Core:
         wish = Wish(action=action, target=to, author=author, reason=reason)
         return self._ticker.wish(found, self._moment(pipeline), wish)
 
+    def rehearse(self, pipeline: str, action: str, *, to: str | None, author: str, reason: str) -> Mapping[str, object]:
+        """Say what `propose` would decide and do now, and change nothing: no record, no version, no alias."""
+        wish = Wish(action=action, target=to, author=author, reason=reason)
+        found = self._ticker.rehearse(self._pipeline(pipeline), self._moment(pipeline), wish)
+        decision, plan = found.decision, found.plan
+        return {
+            "action": action,
+            "verdict": decision.level,
+            "would": decision.chosen,
+            "why": decision.reason,
+            "veto_within_s": decision.veto_within_s,
+            "approvals": [need.role for need in decision.approvals],
+            "plan": None if plan is None else {"target": plan.target, "current": plan.current, "note": plan.note},
+            "refusal": found.refusal,
+        }
+
     def pause(self, pipeline: str, *, author: str, reason: str) -> None:
         """Stop one pipeline."""
         self._pipeline(pipeline)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from healerd.actions import Refusal, Seen, World
+from healerd.actions import Refusal, Seen, World, effect_of
 from healerd.actions.registry import version_name
 from healerd.actions.retrain import observe_fit, refit_key, start_refit
 from healerd.daemon.judgement import Candidate, gain_note, judge_candidate, judge_refit, patience_until
@@ -35,16 +35,27 @@ def follow(reach: Reach, intent: Intent, now: datetime) -> Intent:
     match intent.state, intent.action:
         case IntentState.UNDOING, _:
             return _after_undo(reach, intent, now)
-        case IntentState.CONFIRMED, "retrain":
+        case IntentState.CONFIRMED, "retrain" | "recalibrate":
             return _retrained(reach, intent, now)
-        case IntentState.VERIFYING, "retrain":
+        case IntentState.VERIFYING, "retrain" | "recalibrate":
             return _after_promotion(reach, intent, now)
         case IntentState.CONFIRMED, "undo":
             return move(reach, intent, state=IntentState.VERIFIED, ended_at=now, reason="the replaced version serves")
+        case IntentState.CONFIRMED, _ if not effect_of(
+            intent.action, reach.worlds(intent.pipeline, now).settings
+        ).serves:
+            return _over(reach, intent, now)
         case IntentState.CONFIRMED, _:
             return move(reach, intent, state=IntentState.VERIFYING)
         case _:
             return _verified(reach, intent, now)
+
+
+def _over(reach: Reach, intent: Intent, now: datetime) -> Intent:
+    """End what changed no version: there is nothing to compare, so nobody learns from it."""
+    reason = "done; it serves nothing, so there is nothing to compare"
+    outcome = _unknown(intent, now, reason)
+    return move(reach, intent, outcome, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
 
 
 def consider_return(reach: Reach, fallback: Intent, now: datetime) -> Intent:
@@ -100,7 +111,8 @@ def _accept_or_refuse(reach: Reach, heal: Intent, world: World, judged: Candidat
         outcome = outcome_of(heal, Judged(word=Word.UNCLEAR, gain=judged.gain, note=judged.reason), world.now)
         ended = {"state": IntentState.REFUSED, "ended_at": world.now, "reason": judged.reason}
         return move(reach, heal, outcome, result=result, **ended)
-    if shadowed or not world.settings.healing.refit or world.quality is not Quality.GOOD:
+    refits = heal.action == "retrain" and world.settings.healing.refit
+    if shadowed or not refits or world.quality is not Quality.GOOD:
         accepted = {"phase": "promote", "accepted": judged.accepted, "p_better": judged.gain.p_better}
         return move(reach, heal, result={**result, **accepted}, reason=judged.reason)
     refit = {"phase": "refit", "refit_to": world.now.isoformat(), "refit": version_name("refit", refit_key(heal))}

@@ -154,10 +154,13 @@ def _resume(core: Core, ask: Ask) -> Any:
 
 def _propose(core: Core, ask: Ask) -> Any:
     require_pipeline(ask.on, ask.pipelines)
+    action, to = ask.options.get("action", ""), ask.options.get("to")
+    if ask.options.get("dry_run") == "yes":
+        return core.rehearse(ask.on, action, to=to, author=ask.person.name, reason=ask.reason)
     return core.propose(
         ask.on,
-        ask.options.get("action", ""),
-        to=ask.options.get("to"),
+        action,
+        to=to,
         author=ask.person.name,
         roles=ask.person.roles,
         reason=ask.reason,
@@ -238,7 +241,7 @@ MUTATIONS = (
     Mutation(path="/v1/pipelines/{on}/resume", needs=_always("approver"), revision=_pipeline_revision, act=_resume),
     Mutation(
         path="/v1/pipelines/{on}/propose",
-        options=("action", "to"),
+        options=("action", "to", "dry_run"),
         needs=_always("operator"),
         revision=_unseen,
         act=_propose,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from healerd.actions import Registry, Worker, World
+from healerd.actions import Registry, Worker, World, open_registry
 from healerd.actions.shadows import Shadows
 from healerd.columns import Kind, Predictions
 from healerd.config import Config, PipelineSettings
@@ -100,7 +100,7 @@ def make_pipeline(
 ) -> Pipeline:
     """Put one pipeline together from its settings. Raises ConfigError, SourceError."""
     settings = config.pipeline[name]
-    registry = Registry(config.state / settings.registry / name, name)
+    registry = open_registry(settings, config.state, name)
     active: Callable[[], str] = lambda: registry.alias().version or "unknown"  # noqa: E731
     return Pipeline(
         name=name,

@@ -4,7 +4,7 @@ The core is synchronous and lives on one thread (`OneThread`), but for `answer`,
 transaction each and may be called from another thread while a tick runs. `RecordingCore` is the double that tests use.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -51,6 +51,10 @@ class Core(Protocol):
         self, pipeline: str, action: str, *, to: str | None, author: str, roles: Sequence[str], reason: str
     ) -> Decision:
         """Ask for a heal, under the same guards as any other (SAFETY S17)."""
+        ...
+
+    def rehearse(self, pipeline: str, action: str, *, to: str | None, author: str, reason: str) -> Mapping[str, object]:
+        """Say what `propose` would decide and do now, and change nothing."""
         ...
 
     def pause(self, pipeline: str, *, author: str, reason: str) -> None:

@@ -4,7 +4,7 @@ Must never be used by the daemon itself.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,8 +14,9 @@ from typing import Any
 from healerd.audit import EMPTY
 from healerd.client.access import EVERYTHING
 from healerd.clock import Clock
-from healerd.errors import Conflict, NotAllowed, NotFound
+from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
 from healerd.model import (
+    ACTIONS_THAT_HEAL,
     HOLD,
     OPEN_STATES,
     AnswerKind,
@@ -128,6 +129,8 @@ class RecordingCore:
         self, pipeline: str, action: str, *, to: str | None, author: str, roles: Sequence[str], reason: str
     ) -> Decision:
         """Decide to do it."""
+        if action not in ACTIONS_THAT_HEAL:
+            raise ConfigError(f"no action `{action}` to propose; there are {', '.join(ACTIONS_THAT_HEAL)}")
         self.calls.append(("propose", pipeline, action, to, author, reason))
         decision = Decision(
             id=f"decision-{self.store.head()[0]}",
@@ -155,6 +158,20 @@ class RecordingCore:
         )
         self.store.put(decision, actor=author)
         return decision
+
+    def rehearse(self, pipeline: str, action: str, *, to: str | None, author: str, reason: str) -> Mapping[str, object]:
+        """Say that it would be done."""
+        plan = {"target": to, "current": "v13", "note": "as it was asked for"}
+        return {
+            "action": action,
+            "verdict": "allowed",
+            "would": action,
+            "why": reason,
+            "veto_within_s": None,
+            "approvals": [],
+            "plan": plan,
+            "refusal": "",
+        }
 
     def pause(self, pipeline: str, *, author: str, reason: str) -> None:
         """Stop one pipeline."""

@@ -7,6 +7,7 @@ the first accepted one plus the tolerance.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import numpy as np
 
@@ -138,7 +139,7 @@ class References:
         compared = profiled(rows, pipeline.settings.window)
         reference = replace(
             last.reference,
-            id=f"{compared.id[:16]}-{version}",
+            id=_name(pipeline, compared.id, version),
             version=version,
             at=now,
             rows=len(rows),
@@ -195,7 +196,7 @@ class References:
         cap = first[0].error + tolerance if first else 1.0
         first_limit = usual_error(first[0]) if first else None
         reference = Reference(
-            id=f"{compared.id[:16]}-{version.name}",
+            id=_name(pipeline, compared.id, version.name),
             pipeline=pipeline.name,
             version=version.name,
             at=at,
@@ -254,6 +255,11 @@ class References:
 
 def _held_out(pipeline: Pipeline, rows: Predictions, output: Column) -> HeldOut:
     return HeldOut(rows=rows, output=output, losses=losses(pipeline.loss, output, rows.label))
+
+
+def _name(pipeline: Pipeline, content: str, version: str) -> str:
+    """Name a reference by what it holds: pipelines that are fed the same rows have one each."""
+    return f"{sha256(f'{pipeline.name} {content}'.encode()).hexdigest()[:16]}-{version}"
 
 
 def _began(measurements: Iterable[Measurement]) -> datetime | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from healerd.actions import ACTIONS, Plan, Refusal, World
+from healerd.actions import Plan, Refusal, World, heals_of
 from healerd.config import PipelineSettings
 from healerd.daemon.accounts import account_of, log_of, with_severity
 from healerd.daemon.lessons import learned_of
@@ -72,13 +72,13 @@ def options_of(world: World, *, wish: Wish | None = None) -> Options:
 
     A person who names a version to roll back to gets that one.
     """
-    planned = {name: _planned(name, world) for name in ACTIONS}
+    planned = {name: _planned(name, world) for name in heals_of(world.settings)}
     if wish is not None and wish.target is not None:
         planned[wish.action] = _aimed(world, wish.action, wish.target)
     plans = {name: plan for name, plan in planned.items() if isinstance(plan, Plan)}
     rollback = plans.get("rollback")
     return Options(
-        targets=tuple(_target(name, plan) for name, plan in planned.items()),
+        targets=tuple(_target(name, plan, world) for name, plan in planned.items()),
         plans=plans,
         stored_gain=rollback.args.get("gain") if rollback else None,
         p_stored_better=rollback.args.get("p_better") if rollback else None,
@@ -88,12 +88,12 @@ def options_of(world: World, *, wish: Wish | None = None) -> Options:
 def target_of(world: World, wish: Wish) -> Target:
     """Say what an action that a person asked for would do now; the version they named stays named."""
     plan = _planned(wish.action, world) if wish.target is None else _aimed(world, wish.action, wish.target)
-    return _target(wish.action, plan)
+    return _target(wish.action, plan, world)
 
 
 def _planned(name: str, world: World) -> Plan | Refusal:
     try:
-        return ACTIONS[name].plan(world)
+        return heals_of(world.settings)[name].plan(world)
     except ActionError as error:
         return Refusal(action=name, reason=str(error))
 
@@ -112,8 +112,8 @@ def _aimed(world: World, action: str, target: str) -> Plan | Refusal:
     return Plan(action=action, target=target, current=current)
 
 
-def _target(name: str, plan: Plan | Refusal) -> Target:
-    observable = ACTIONS[name].observable
+def _target(name: str, plan: Plan | Refusal, world: World) -> Target:
+    observable = heals_of(world.settings)[name].observable
     if isinstance(plan, Refusal):
         return Target(action=name, refusal=plan.reason, observable=observable)
     return Target(action=name, version=plan.target, observable=observable)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from healerd.actions import EFFECTS, Effect, Observation, Seen, World
+from healerd.actions import Effect, Observation, Seen, World, effect_of
 from healerd.actions.alias import Alias
 from healerd.daemon.reach import Reach, end, move, retell
 from healerd.daemon.rulings import Go, Ruling
@@ -33,7 +33,8 @@ def start(reach: Reach, intent: Intent, now: datetime) -> Intent:
     """Recheck a ready intent, commit that it executes, and carry it out."""
     if reach.stopped():
         return intent
-    world, effect = reach.worlds(intent.pipeline, now), EFFECTS[intent.action]
+    world = reach.worlds(intent.pipeline, now)
+    effect = effect_of(intent.action, world.settings)
     try:
         alias = world.registry.alias()
     except ActionError as error:
@@ -47,10 +48,11 @@ def start(reach: Reach, intent: Intent, now: datetime) -> Intent:
 
 def resume(reach: Reach, intent: Intent, now: datetime) -> Intent:
     """Go on with an intent that is found executing: observe first, and act again only if the effect is absent."""
-    world, effect = reach.worlds(intent.pipeline, now), EFFECTS[intent.action]
-    if not effect.observable:
-        return move(reach, intent, state=IntentState.NEEDS_PERSON, reason="nobody can tell whether it took effect")
+    world = reach.worlds(intent.pipeline, now)
+    effect = effect_of(intent.action, world.settings)
     seen = effect.observe(intent, world, epoch=reach.store.epoch)
+    if seen.seen is Seen.ABSENT and not effect.observable:
+        return move(reach, intent, state=IntentState.NEEDS_PERSON, reason="nobody can tell whether it took effect")
     if seen.seen is not Seen.ABSENT:
         return _note(reach, intent, world, seen)
     if intent.attempt >= ATTEMPTS_MAX:
@@ -213,10 +215,9 @@ def _carry_out(reach: Reach, intent: Intent, world: World, effect: Effect) -> In
         raise
     except Exception as error:  # around an action: whatever went wrong, only the world can say what happened
         failure = f"{type(error).__name__}: {error}"[:500]
-    if effect.observable:
-        seen = effect.observe(intent, world, epoch=reach.store.epoch)
-    else:
-        seen = Observation(seen=Seen.UNKNOWN if failure else Seen.DONE, version=effect.makes(intent), reason=failure)
+    seen = effect.observe(intent, world, epoch=reach.store.epoch)
+    if seen.seen is Seen.ABSENT and not effect.observable:
+        seen = Observation(seen=Seen.UNKNOWN, reason=failure)
     if seen.seen is Seen.ABSENT and failure:
         return _fail(reach, intent, world.now, failure)
     return _note(reach, intent, world, seen)
@@ -232,6 +233,8 @@ def _note(reach: Reach, intent: Intent, world: World, seen: Observation) -> Inte
         case Seen.UNKNOWN:
             reason = seen.reason or "nobody can tell whether it took effect"
             return move(reach, intent, state=IntentState.NEEDS_PERSON, reason=reason)
+        case Seen.RUNNING if seen.reason:
+            return retell(reach, intent, f"runs: {seen.reason}")
         case Seen.ABSENT | Seen.RUNNING:
             return intent
 

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from healerd.actions import Plan
+from healerd.actions import Plan, heals_of
 from healerd.daemon.accounts import keep_hold
 from healerd.daemon.beginning import UNKNOWN_VERSION
 from healerd.daemon.diagnosing import diagnosed
@@ -22,12 +22,12 @@ from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
 from healerd.errors import ActionError, ConfigError, HealerdError, SourceError
-from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Intent, IntentState, Quality, Stage, Window
+from healerd.model import HOLD, Decision, Intent, IntentState, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
 from healerd.store import Reader, Store, Transaction
 
-__all__ = ["Ticker"]
+__all__ = ["Rehearsal", "Ticker"]
 
 log = logging.getLogger("healerd")
 
@@ -39,6 +39,15 @@ STATES = {
 """Where an intent begins, by the level of its verdict."""
 ALIAS = "alias"
 """The name under which the generation of the alias is saved that the newest tick saw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What would be decided on a person's wish, and the plan it would follow; or why there is none."""
+
+    decision: Decision
+    plan: Plan | None
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +92,24 @@ class Ticker:
 
     def wish(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Decision:
         """Decide on what a person asks for, as of now: under the same guards as any other (SAFETY S17)."""
-        if wish.action not in ACTIONS_THAT_HEAL:
-            raise ConfigError(f"no action `{wish.action}` to propose; there are {', '.join(ACTIONS_THAT_HEAL)}")
+        situation, options, decision = self._wished(pipeline, moment, wish)
+        with self.store.transaction() as tx:
+            if situation.incident is not None and decision.chosen != HOLD:
+                tx.put(situation.incident, actor=wish.author)
+            _commit(tx, pipeline, decision, options, actor=wish.author)
+        return decision
+
+    def rehearse(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Rehearsal:
+        """Say what would be decided and done on what a person asks for now; write nothing down."""
+        _, options, decision = self._wished(pipeline, moment, wish)
+        plan = options.plans.get(wish.action)
+        refused = next((each.refusal for each in options.targets if each.action == wish.action), "")
+        return Rehearsal(decision=decision, plan=plan, refusal=refused)
+
+    def _wished(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> tuple[Situation, Options, Decision]:
+        known = heals_of(pipeline.settings)
+        if wish.action not in known:
+            raise ConfigError(f"no action `{wish.action}` to propose; there are {', '.join(known)}")
         before = newest_decision(self.store, pipeline.name)
         seen = situation_of(before) if before is not None else None
         if seen is None:
@@ -93,12 +118,7 @@ class Ticker:
         situation = now_in(_with(seen, options), pipeline, self.store, moment, cost_model(pipeline.settings))
         situation = replace(situation, id=_id(pipeline.name, moment, wish), window=None, wish=wish)
         situation = replace(situation, incident=open_for_wish(situation))
-        decision = decide(situation, self.rules.of(pipeline.name))
-        with self.store.transaction() as tx:
-            if situation.incident is not None and decision.chosen != HOLD:
-                tx.put(situation.incident, actor=wish.author)
-            _commit(tx, pipeline, decision, options, actor=wish.author)
-        return decision
+        return situation, options, decide(situation, self.rules.of(pipeline.name))
 
     def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
         arrived = ingest(pipeline, window, now=moment.now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from healerd.decision.context import contexts_of
 from healerd.decision.gate import Coin, Sides, Tried, costs_of, try_deviation
 from healerd.decision.view import View
-from healerd.model import HOLD
+from healerd.model import ACTIONS_THAT_HEAL, HOLD
 from healerd.policy import POLICIES, Advice, Estimate, PolicyFailed, Question
 from healerd_rules import Proposal
 
@@ -124,7 +124,10 @@ def consult(view: View, rule_action: str) -> tuple[Counsel | None, str]:
 
 
 def _consult(view: View, rule_action: str, contexts: Sequence[tuple[float, ...]]) -> tuple[Counsel | None, str]:
-    situation, permitted = view.situation, (HOLD, *view.permitted)
+    """Ask about what heals, and about the rule's action: what an owner has named the policy never starts by itself."""
+    situation = view.situation
+    asked = {*ACTIONS_THAT_HEAL, rule_action}
+    permitted = (HOLD, *(action for action in view.permitted if action in asked))
     if situation.unlearned:
         return None, situation.unlearned
     policy, model = POLICIES[situation.policy], costs_of(situation)

@@ -105,7 +105,7 @@ def _why_instead(choice: Choice, what: str) -> str:
 def _barred_wish(view: View, action: str) -> str:
     verdict = view.verdicts.get(action)
     if verdict is None:
-        return f"`{action}` is no action that can be proposed"
+        return f"the rules know no action `{action}`; write `action {action}` into a rule file, and permit it"
     return f"{action} is {_say(verdict)}"
 
 

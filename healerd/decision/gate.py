@@ -10,7 +10,7 @@ from typing import Any
 
 from healerd.decision.situation import Situation
 from healerd.decision.view import View, second_pass
-from healerd.model import HOLD, Stage
+from healerd.model import ACTIONS_THAT_HEAL, HOLD, Stage
 from healerd.policy import POLICIES, Account, Balance, Charge, CostModel, Deviation, Terms, bar, coin
 
 __all__ = ["SURE_ENOUGH", "Coin", "Sides", "Tried", "costs_of", "hold_key", "try_deviation"]
@@ -85,7 +85,8 @@ def try_deviation(
     if POLICIES[situation.policy].experimental and situation.wish is None:
         return Tried(chosen=sides.candidate, propensity=sides.propensity)
     rule = Tried(chosen=sides.rule_action)
-    if situation.wish is not None or sides.rule_action in (HOLD, sides.candidate):
+    # What an owner has named is never replaced: nobody can compare what it does with a heal.
+    if situation.wish is not None or sides.rule_action not in ACTIONS_THAT_HEAL or sides.rule_action == sides.candidate:
         return rule
     account = situation.account
     if gate is None:

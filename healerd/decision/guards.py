@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from healerd.decision.incidents import GRAVE, WISHED
+from healerd.decision.log import rejected_at
 from healerd.decision.situation import Situation
 from healerd.model import OPEN_STATES, Bar, Incident, Intent, IntentState, Layer, Pause
 from healerd_rules import Acting, Approval, Level, Verdict, join
@@ -199,8 +200,8 @@ def _bars(intent: Intent, asked: Asked) -> bool:
 
 def _rejected(asked: Asked) -> Verdict:
     """After each rejected candidate of an incident the next one waits twice as long, in windows."""
-    rejections = asked.situation.rejected_at
-    if asked.action != "retrain" or not rejections:
+    rejections = _rejections(asked)
+    if not rejections:
         return FREE
     windows = min(2 ** (len(rejections) - 1), BACKOFF_WINDOWS_MAX)
     until = max(rejections) + timedelta(seconds=windows * asked.situation.window_s)
@@ -208,6 +209,16 @@ def _rejected(asked: Asked) -> Verdict:
         return FREE
     said = f"{len(rejections)} candidate{'s' if len(rejections) > 1 else ''} of this incident rejected"
     return _defer("rejected_candidates", said, until)
+
+
+def _rejections(asked: Asked) -> tuple[datetime, ...]:
+    """When candidates of the action were rejected in this incident; of corrections, those of the last day."""
+    incident = asked.situation.open_incident
+    if asked.action == "retrain":
+        return asked.situation.rejected_at
+    if asked.action != "recalibrate" or incident is None:
+        return ()
+    return rejected_at(asked.situation.intents, incident.id, action=asked.action)
 
 
 def _target(asked: Asked) -> Verdict:

@@ -61,12 +61,12 @@ def last_ended_at(situation: Situation) -> datetime | None:
     return max((at for at in ended if at is not None), default=None)
 
 
-def rejected_at(intents: Collection[Intent], incident_id: str) -> tuple[datetime, ...]:
-    """Tell when candidates of this incident were fitted, judged and found wanting."""
+def rejected_at(intents: Collection[Intent], incident_id: str, action: str = "retrain") -> tuple[datetime, ...]:
+    """Tell when candidates of this incident, made by an action, were fitted, judged and found wanting."""
     found = (
         intent.ended_at
         for intent in intents
-        if intent.action == "retrain"
+        if intent.action == action
         and intent.state is IntentState.REFUSED
         and intent.effect_at is not None
         and intent.incident_id == incident_id

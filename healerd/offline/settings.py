@@ -75,6 +75,7 @@ def _text(settings: Settings) -> str:
             "loss": settings.loss,
             "rules": [str(settings.rules.absolute())] if settings.rules else [],
             "degraded_cost": 1.0,
+            "allow_pickle": True,  # the models of this very run, fitted here, in a folder of its own
         },
         f"{name}.source": {"kind": "memory"},
         f"{name}.healing": {"rows_min": settings.rows_min, "refit": False},

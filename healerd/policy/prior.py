@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from healerd.action_settings import ActionSettings
 from healerd.config import PipelineSettings
 from healerd.model import ACTIONS_THAT_HEAL, HOLD
 
@@ -19,6 +20,8 @@ UNCONFIGURED_FAILURE = 0.5
 """Stands in the log for an action without a configured failure; nothing is decided by it."""
 SEVERITIES = ("low", "medium", "high", "critical")
 FACTOR_MAX = 1e3
+MESSAGE_FAILS = 0.05
+"""Prior failure of a notification where nobody said another: it does no harm, and somebody mostly reads it."""
 COST_MAX = 1e12
 """A cost above this is a slip of the keyboard, and would drown every other number."""
 
@@ -26,6 +29,10 @@ COST_MAX = 1e12
 def _require(holds: bool, key: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
     if not holds:
         raise ValueError(f"`{key}` is {value}, and must be {wanted}")
+
+
+def _failure(settings: ActionSettings) -> float | None:
+    return MESSAGE_FAILS if settings.failure is None and settings.kind == "notify" else settings.failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +85,8 @@ class CostModel:
     @classmethod
     def of(cls, settings: PipelineSettings, *, features: tuple[str, ...], hold: ActionPrior) -> "CostModel":
         """Take the cost model from a pipeline's configuration. Raises ValueError with the key."""
-        priors = [_prior_of(name, settings) for name in ACTIONS_THAT_HEAL]
+        own = (name for name in settings.actions if name not in ACTIONS_THAT_HEAL)
+        priors = [_prior_of(name, settings) for name in (*ACTIONS_THAT_HEAL, *own)]
         severity = settings.window_cost * settings.degraded_windows
         factors = settings.severity
         return cls(
@@ -109,7 +117,7 @@ def _prior_of(name: str, settings: PipelineSettings) -> ActionPrior:
     if found is None:
         return ActionPrior(action=name)
     downtime = found.downtime / 60.0 * settings.downtime_cost
-    return ActionPrior(action=name, cost=(found.cost or 0.0) + downtime, failure=found.failure)
+    return ActionPrior(action=name, cost=(found.cost or 0.0) + downtime, failure=_failure(found))
 
 
 DEFAULT_PRIORS: Mapping[str, ActionPrior] = {

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from healerd.actions import InlineWorker, Registry
+from healerd.actions import FolderRegistry, InlineWorker
+from healerd.actions.model_files import ModelFiles
 from healerd.daemon.answers import take_answer
 from healerd.errors import Conflict
 from healerd.model import AnswerKind, Intent, IntentState, Quality
@@ -95,11 +96,11 @@ class MemoryStore:
         """Nothing is open."""
 
 
-class CrashingRegistry(Registry):
+class CrashingRegistry(FolderRegistry):
     """The real registry, with points around its effects; `carried_out` counts calls that were not refused."""
 
     def __init__(self, folder: Path, fuse: Fuse) -> None:
-        super().__init__(folder, "flights")
+        super().__init__(folder, "flights", ModelFiles(allow_pickle=True))
         self.fuse, self.carried_out, self.trained = fuse, Counter[str](), Counter[str]()
 
     def set_alias(self, target, *, if_current, key, epoch, by, at):

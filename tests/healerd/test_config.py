@@ -50,7 +50,10 @@ def test_a_good_file_gives_seconds_paths_and_defaults(tmp_path: Path) -> None:
             "[pipeline.a]\nsource = {path='p'}\n[pipeline.a.actions.retrain]\ncost = 'x'",
             "healerd.toml:4: `pipeline.a.ac",
         ),
-        ("[pipeline.a]\nsource = {path='p'}\n[pipeline.a.actions.retran]\ncost = 1", "retrain, rollback or fallback"),
+        (
+            "[pipeline.a]\nsource = {path='p'}\n[pipeline.a.actions.retran]\ncost = 1",
+            "retrain, rollback, fallback or recalibrate",
+        ),
         ("[pipeline.a]\nwindow = '1d'", "missing required field `source`"),
         ("[pipeline.'a b']\nsource = {path='p'}", "a name of at most 63 letters"),
         (

@@ -52,6 +52,7 @@ window = "1h"
 label_horizon = "0s"
 start = {start}
 model = "model.joblib"
+allow_pickle = true
 source = {{ path = "served.csv", id = "id", label = "label", features = ["x"] }}
 reference = {{ path = "reference.csv" }}
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from healerd.actions.registry import Draft, Registry
+from healerd.actions import Draft, FolderRegistry
+from healerd.actions.model_files import ModelFiles
 from healerd.model import VersionKind
 from tests.healerd.actions.models import START, TRAINERS, constant
 
@@ -21,9 +22,9 @@ def trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
+def registry(tmp_path: Path) -> FolderRegistry:
     """A registry with versions `a` (says 0) and `b` (says 1); `a` is active."""
-    made = Registry(tmp_path / "registry", "flights")
+    made = FolderRegistry(tmp_path / "registry", "flights", ModelFiles(allow_pickle=True))
     for name, value in (("a", 0.0), ("b", 1.0)):
         made.add(constant(value), Draft(name=name, kind=VersionKind.MODEL, created_at=START))
     made.set_alias("a", if_current=None, key="first", epoch=1, by="healerd", at=START)

@@ -9,27 +9,28 @@ import numpy as np
 import pytest
 
 from healerd.actions.alias import BY_HAND, MOVES_KEPT, AliasMoved
-from healerd.actions.registry import Draft, Registry, version_name
+from healerd.actions.folder import FolderRegistry
+from healerd.actions.registry import Draft, version_name
 from healerd.errors import ActionError, StaleEpoch
 from healerd.model import VersionKind
 from tests.healerd.actions.models import START, constant, features
 
 
-def test_a_stored_version_comes_back_as_it_was(registry: Registry) -> None:
+def test_a_stored_version_comes_back_as_it_was(registry: FolderRegistry) -> None:
     """What is loaded predicts what was stored, and its record says what it is."""
     assert np.array_equal(registry.load("b").predict(features(3)), np.ones(3))
     version = registry.get("b")
     assert (version.pipeline, version.kind, version.created_at) == ("flights", VersionKind.MODEL, START)
 
 
-def test_a_name_is_given_once(registry: Registry) -> None:
+def test_a_name_is_given_once(registry: FolderRegistry) -> None:
     """A stored version is never replaced by another one under its name."""
     with pytest.raises(ActionError, match="already stored"):
         registry.add(constant(5.0), Draft(name="a", kind=VersionKind.MODEL, created_at=START))
     assert registry.load("a").predict(features(1))[0] == 0.0
 
 
-def test_storing_a_key_again_gives_the_first_version(registry: Registry) -> None:
+def test_storing_a_key_again_gives_the_first_version(registry: FolderRegistry) -> None:
     """The same intent stores one version, however often it is carried out."""
     draft = Draft(name=version_name("retrain", "k" * 64), key="k" * 64, kind=VersionKind.MODEL, created_at=START)
     first = registry.add(constant(2.0), draft)
@@ -37,7 +38,7 @@ def test_storing_a_key_again_gives_the_first_version(registry: Registry) -> None
     assert registry.made_by("k" * 64, draft.name) == first
 
 
-def test_s14_a_key_moves_the_alias_once(registry: Registry) -> None:
+def test_s14_a_key_moves_the_alias_once(registry: FolderRegistry) -> None:
     """A move that is asked for again under its key changes nothing, even after later moves."""
     move = registry.set_alias("b", if_current="a", key="k", epoch=1, by="healerd", at=START)
     registry.set_alias("a", if_current="b", key="l", epoch=1, by="healerd", at=START)
@@ -45,14 +46,14 @@ def test_s14_a_key_moves_the_alias_once(registry: Registry) -> None:
     assert registry.active == "a"
 
 
-def test_s14_the_alias_moves_only_from_where_it_was_seen(registry: Registry) -> None:
+def test_s14_the_alias_moves_only_from_where_it_was_seen(registry: FolderRegistry) -> None:
     """Compare-and-set: a move from elsewhere is refused and changes nothing."""
     with pytest.raises(AliasMoved, match="at `a`, not at `b`"):
         registry.set_alias("b", if_current="b", key="k", epoch=1, by="healerd", at=START)
     assert registry.alias().generation == 1
 
 
-def test_s14_an_older_daemon_is_fenced_off(registry: Registry) -> None:
+def test_s14_an_older_daemon_is_fenced_off(registry: FolderRegistry) -> None:
     """Once a newer epoch has looked, an older one moves nothing and is told so."""
     registry.raise_fence(3)
     with pytest.raises(StaleEpoch, match="epoch 2 is over"):
@@ -62,7 +63,7 @@ def test_s14_an_older_daemon_is_fenced_off(registry: Registry) -> None:
     assert registry.active == "a"
 
 
-def test_an_edit_by_hand_is_a_move_by_another_actor(registry: Registry) -> None:
+def test_an_edit_by_hand_is_a_move_by_another_actor(registry: FolderRegistry) -> None:
     """A version written into the alias file is seen as a move that no intent made, and stays seen."""
     path = registry.folder / "active.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": "b"}))
@@ -72,7 +73,7 @@ def test_an_edit_by_hand_is_a_move_by_another_actor(registry: Registry) -> None:
     assert [each.by for each in registry.alias().moves] == ["healerd", BY_HAND, "healerd"]
 
 
-def test_what_the_kept_moves_cannot_tell_is_not_known(registry: Registry) -> None:
+def test_what_the_kept_moves_cannot_tell_is_not_known(registry: FolderRegistry) -> None:
     """The alias remembers a bounded number of moves, and says from where on."""
     for number in range(MOVES_KEPT):
         there, here = ("b", "a") if number % 2 == 0 else ("a", "b")
@@ -84,7 +85,7 @@ def test_what_the_kept_moves_cannot_tell_is_not_known(registry: Registry) -> Non
     assert not alias.remembers(alias.generation + 1)
 
 
-def test_a_changed_model_is_never_loaded(registry: Registry) -> None:
+def test_a_changed_model_is_never_loaded(registry: FolderRegistry) -> None:
     """A model whose content is not the recorded one is refused, and the alias does not move to it."""
     (registry.folder / "versions/b/model.joblib").write_bytes(b"other")
     with pytest.raises(ActionError, match="SHA-256 differs"):
@@ -95,7 +96,7 @@ def test_a_changed_model_is_never_loaded(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format": 9}'])
-def test_a_broken_record_hides_one_version_only(registry: Registry, content: str) -> None:
+def test_a_broken_record_hides_one_version_only(registry: FolderRegistry, content: str) -> None:
     """A version whose record makes no sense is named with the mend; the others can be used."""
     (registry.folder / "versions/b/meta.json").write_text(content)
     assert [version.name for version in registry.versions()] == ["a"]
@@ -105,7 +106,7 @@ def test_a_broken_record_hides_one_version_only(registry: Registry, content: str
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"version": 5}', '{"version": "a", "moves": [{}]}'])
-def test_a_broken_alias_is_an_error_with_the_mend(registry: Registry, content: str) -> None:
+def test_a_broken_alias_is_an_error_with_the_mend(registry: FolderRegistry, content: str) -> None:
     """An alias that makes no sense is never guessed."""
     (registry.folder / "active.json").write_text(content)
     with pytest.raises(ActionError, match=r"active\.json.*(restore|write)"):
@@ -115,11 +116,11 @@ def test_a_broken_alias_is_an_error_with_the_mend(registry: Registry, content: s
 def test_a_registry_without_an_alias_says_so(tmp_path: Path) -> None:
     """Before the first version is set active, asking for it is an error with the mend."""
     with pytest.raises(ActionError, match="no active version"):
-        _ = Registry(tmp_path, "flights").active
+        _ = FolderRegistry(tmp_path, "flights").active
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_registry_is_an_error_with_the_mend(registry: Registry) -> None:
+def test_a_read_only_registry_is_an_error_with_the_mend(registry: FolderRegistry) -> None:
     """Where nothing can be written, nothing is half written."""
     registry.folder.chmod(0o500)
     with pytest.raises(ActionError, match=r"read-only|writable"):
@@ -132,17 +133,17 @@ def test_a_registry_in_place_of_a_file_is_an_error_with_the_mend(tmp_path: Path)
     """A path that cannot be a folder is named."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ActionError, match="cannot be made"):
-        Registry(tmp_path / "file" / "registry", "flights").prepare()
+        FolderRegistry(tmp_path / "file" / "registry", "flights").prepare()
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a/b", ".hidden", "x" * 101])
-def test_a_name_cannot_leave_the_folder(registry: Registry, name: str) -> None:
+def test_a_name_cannot_leave_the_folder(registry: FolderRegistry, name: str) -> None:
     """Names are plain words, so that a version lies where it belongs."""
     with pytest.raises(ActionError, match="cannot name a version"):
         registry.add(constant(5.0), Draft(name=name, kind=VersionKind.MODEL, created_at=START))
 
 
-def test_pruning_keeps_what_is_needed(registry: Registry) -> None:
+def test_pruning_keeps_what_is_needed(registry: FolderRegistry) -> None:
     """The active version, the one it replaced and the referenced ones stay, then the newest."""
     for day in range(1, 7):
         draft = Draft(name=f"v{day}", kind=VersionKind.MODEL, created_at=START + timedelta(days=day))
@@ -152,7 +153,7 @@ def test_pruning_keeps_what_is_needed(registry: Registry) -> None:
     assert registry.names() == ("a", "b", "v1", "v5", "v6")
 
 
-def test_pruning_takes_what_never_served_first(registry: Registry) -> None:
+def test_pruning_takes_what_never_served_first(registry: FolderRegistry) -> None:
     """A version that has served outlives newer candidates that never did: it may be the right one again."""
     for here, there in (("a", "b"), ("b", "a")) * 2:
         registry.set_alias(
@@ -167,7 +168,7 @@ def test_pruning_takes_what_never_served_first(registry: Registry) -> None:
     assert registry.prune(keep=3) == ("a",)
 
 
-def test_a_sweep_leaves_no_half_version(registry: Registry) -> None:
+def test_a_sweep_leaves_no_half_version(registry: FolderRegistry) -> None:
     """What a crash left in staging goes, what is stored stays."""
     (registry.folder / "staging/c.123").mkdir()
     registry.sweep()

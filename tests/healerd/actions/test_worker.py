@@ -38,8 +38,7 @@ def a_job(registry: Registry, entry: str, *, deadline_s: float = 30.0) -> Traini
     return TrainingJob(
         key=KEY,
         entry=entry,
-        registry=registry.folder,
-        pipeline="flights",
+        registry=registry,
         draft=draft,
         features=features(40),
         label=np.full(40, 3.0),
@@ -117,7 +116,6 @@ def test_a_version_that_raises_or_hangs_has_no_output(registry: Registry, traine
                 key=name,
                 entry=job.entry,
                 registry=job.registry,
-                pipeline="flights",
                 draft=draft,
                 features=job.features,
                 label=job.label,
@@ -139,6 +137,7 @@ from pathlib import Path
 import numpy as np
 from datetime import UTC, datetime
 from healerd.actions.job import TrainingJob
+from healerd.actions import FolderRegistry
 from healerd.actions.registry import Draft
 from healerd.actions.worker import ProcessWorker
 from healerd.model import VersionKind
@@ -147,7 +146,7 @@ def main(folder, code, entry, key):
     sys.path.insert(0, code)
     worker = ProcessWorker(folder / "jobs", folder / "logs")
     draft = Draft(name="fitted", key=key, kind=VersionKind.MODEL, created_at=datetime(2026, 1, 1, tzinfo=UTC))
-    worker.start(TrainingJob(key=key, entry=entry, registry=folder / "registry", pipeline="flights", draft=draft,
+    worker.start(TrainingJob(key=key, entry=entry, registry=FolderRegistry(folder / "registry", "flights"), draft=draft,
         features={"x": np.arange(40.0)}, label=np.full(40, 3.0), deadline_s=60.0))
     print("started", flush=True)
     time.sleep(60)

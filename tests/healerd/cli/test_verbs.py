@@ -65,6 +65,7 @@ def test_status_tells_a_script_that_something_waits(ask: Call, daemon: Served) -
         ["reference", "accept", "churn", *WHY],
         ["stop-all", *WHY],
         ["propose", "churn", "rollback", "--to", "v12", *WHY],
+        ["propose", "churn", "rollback", "--dry-run"],
     ],
     ids=" ".join,
 )
@@ -442,3 +443,12 @@ def test_rules_that_fired_are_counted(ask: Call) -> None:
     called = ask("rules", "fired", "churn", "--days", "30")
     assert called.code == Exit.OK
     assert called.err.startswith("1 decisions since")
+
+
+def test_a_dry_run_is_shown_and_nothing_is_proposed(ask: Call) -> None:
+    """The plan, the verdict and what would be done are printed; the same verb without the option then proposes."""
+    before = ask("trace", "list", "--json").out
+    shown = ask("propose", "churn", "rollback", "--to", "v12", "--dry-run")
+    assert shown.code == Exit.OK
+    assert all(said in shown.out for said in ("v13", "v12", "allowed", "nothing: a dry run"))
+    assert ask("trace", "list", "--json").out == before

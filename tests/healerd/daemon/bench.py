@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from healerd.actions import ACTIONS, Draft, InlineWorker, Plan, Registry, Worker, World
+from healerd.actions import Draft, FolderRegistry, InlineWorker, Plan, Registry, Worker, World, heals_of
+from healerd.actions.model_files import ModelFiles
 from healerd.actions.safe_model import fit_safe_model
 from healerd.clock import ManualClock
 from healerd.columns import Predictions, take
@@ -89,7 +90,7 @@ class Bench:
         self.folder, self.settings = folder, settings
         self.clock = ManualClock(START)
         self.store = store or Store.open(folder / "state", clock=self.clock)
-        self.registry = registry or Registry(folder / "registry", "flights")
+        self.registry = registry or FolderRegistry(folder / "registry", "flights", ModelFiles(allow_pickle=True))
         self.worker = worker or InlineWorker()
         self.guards = SaidGuards()
         self.quality = Quality.GOOD
@@ -189,7 +190,7 @@ class Bench:
         """Put an intent for a heal, planned by the action itself; ready unless said otherwise."""
         if self.store.get(Incident, incident) is None:
             self.incident(name=incident)
-        plan = ACTIONS[action].plan(self.world("flights", self.clock.now()))
+        plan = heals_of(self.settings)[action].plan(self.world("flights", self.clock.now()))
         assert isinstance(plan, Plan), plan
         intent = Intent(
             id=name,

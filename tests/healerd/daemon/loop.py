@@ -46,6 +46,7 @@ window = {window}
 label_horizon = {horizon}
 rules = ["flights.heal"]
 degraded_cost = 1.0
+trusted = ["tests.healerd.daemon.loop.Sign"]
 
 [pipeline.flights.source]
 kind = "{kind}"
@@ -111,6 +112,7 @@ class Loop:
     folder: Path
     rules: str = RULES
     daemon: str = ""
+    more: str = ""
     window_s: int = HOUR_S
     horizon_s: int = 0
     table: bool = False
@@ -136,7 +138,7 @@ class Loop:
         text = CONFIG.format(
             daemon=self.daemon, window=self.window_s, horizon=self.horizon_s, kind=kind, late=self.late_s
         )
-        return parse_config(text, path=self.folder / "healerd.toml")
+        return parse_config(text + self.more, path=self.folder / "healerd.toml")
 
     def open(self) -> None:
         self.core = Core.open(

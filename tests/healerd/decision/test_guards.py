@@ -211,6 +211,16 @@ def test_each_rejected_candidate_doubles_the_wait(count: int, windows: int):
     assert guard(HEAL_GUARDS, other).level is Level.ALLOWED
 
 
+def test_a_rejected_correction_is_followed_by_a_wait_of_its_own():
+    """Corrections that were refused in this incident hold up the next one, and no retraining."""
+    refused = an_intent(action="recalibrate", state=IntentState.REFUSED, effect_at=NOW - HOUR, ended_at=NOW)
+    targets = (Target(action="recalibrate"), Target(action="retrain"))
+    situation = a_situation(intents=(refused,), targets=targets)
+    verdict = guard(HEAL_GUARDS, Asked(situation=situation, action="recalibrate"))
+    assert (verdict.level, verdict.deferred_until) == (Level.DEFERRED, NOW + 30 * MINUTE)
+    assert guard(HEAL_GUARDS, Asked(situation=situation, action="retrain")).level is Level.ALLOWED
+
+
 # the log ------------------------------------------------------------------------------
 
 

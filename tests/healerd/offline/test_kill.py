@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from healerd.actions.registry import Registry
+from healerd.actions import FolderRegistry
 from healerd.model import Intent
 from healerd.store import ReadStore
 from tests.healerd.offline.tables import drifting
@@ -53,7 +53,7 @@ def test_s14_a_run_that_is_killed_again_and_again_acts_once(tmp_path: Path) -> N
     assert [name for name, _ in served(state, "games")] == sorted(f"row-{n}" for n in range(600, 2400))
     with ReadStore.open(state) as store:
         intents = store.find(Intent)
-    moves = Registry(state / "registry" / "games", "games").alias().moves
+    moves = FolderRegistry(state / "registry" / "games", "games").alias().moves
     assert max(Counter(move.key for move in moves).values()) == 1
     moved = {intent.key for intent in intents if intent.effect_at is not None and intent.action != "retrain"}
     assert {move.key for move in moves[1:]} == moved

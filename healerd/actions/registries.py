@@ -1,0 +1,48 @@
+"""The kinds of registries, by the scheme of the `registry` key. Must never guess a kind from what lies there.
+
+`registry = "folder"` is a folder, relative to the state folder unless absolute; `SCHEME:REST` names another kind.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from healerd.actions.folder import FolderRegistry
+from healerd.actions.model_files import ModelFiles
+from healerd.actions.registry import Registry
+from healerd.config import PipelineSettings
+from healerd.errors import ConfigError
+
+__all__ = ["FOLDER", "REGISTRIES", "model_files", "open_registry"]
+
+FOLDER = "folder"
+"""The kind of a `registry` key without a scheme."""
+
+
+def model_files(settings: PipelineSettings) -> ModelFiles:
+    """Say which model files a pipeline may load."""
+    return ModelFiles(allow_pickle=settings.allow_pickle, trusted=tuple(settings.trusted))
+
+
+Opener = Callable[[PipelineSettings, Path, str], Registry]
+"""Opens the registry of a pipeline from its settings, the state folder and its name. Touches nothing yet."""
+
+
+def open_registry(settings: PipelineSettings, state: Path, pipeline: str) -> Registry:
+    """Open the registry that a pipeline's settings name. Raises ConfigError for a scheme that nobody knows."""
+    scheme, colon, _ = settings.registry.partition(":")
+    kind = scheme if colon else FOLDER
+    if kind not in REGISTRIES:
+        known = ", ".join(f"`{each}:...`" for each in REGISTRIES if each != FOLDER) or "no scheme"
+        raise ConfigError(
+            f"`pipeline.{pipeline}.registry`: no kind of registry `{kind}`; write a folder without a colon, or {known}"
+        )
+    return REGISTRIES[kind](settings, state, pipeline)
+
+
+def _folder(settings: PipelineSettings, state: Path, pipeline: str) -> Registry:
+    return FolderRegistry(state / settings.registry / pipeline, pipeline, model_files(settings))
+
+
+REGISTRIES: Mapping[str, Opener] = {
+    FOLDER: _folder,
+}
