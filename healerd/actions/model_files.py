@@ -242,13 +242,8 @@ def _renumber(node: Any, numbers: dict[int, int], names: dict[str, str]) -> None
 
 
 def _skops() -> Any:
-    try:
-        import skops.io  # heavy: only where a model is stored or loaded
-    except ImportError:
-        raise ActionError(
-            "skops is not installed, and without it a fitted model can only be a pickle; install `healerd[skops]`, or "
-            "set `allow_pickle = true` for the pipeline"
-        ) from None
+    import skops.io  # heavy: only where a model is stored or loaded
+
     return skops.io
 
 
