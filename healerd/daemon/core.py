@@ -206,8 +206,10 @@ class Core:
         """Take a person's answer. Raises NotFound, NotAllowed, or Conflict with the state and the undo command."""
         intent = self._intent(intent_id)
         now = self._clock.now()
+        # No name in the id: names can be erased from the record, ids cannot.
+        before = len(self.store.find(Answer, intent_id=intent_id))
         answer = Answer(
-            id=f"{intent_id}-{kind.value}-{author}-{now:%Y%m%dT%H%M%S.%f}",
+            id=f"{intent_id}-{kind.value}-{before + 1}-{now:%Y%m%dT%H%M%S.%f}",
             intent_id=intent_id,
             pipeline=intent.pipeline,
             kind=kind,

@@ -5,14 +5,19 @@ Must never write, nor hold the log in memory.
 
 # ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
 import msgspec
 
 from healerd.audit import AuditReport, Leaf, Row, verify_leaves
+from healerd.audit.notes import Note, VerifierKey
+from healerd.audit.seals import SIGNING_KEY, Seals
+from healerd.audit.tree import TILE, Frontier
+from healerd.audit.verify import Start
 from healerd.store.library import sqlite
+from healerd.store.seal import nodes_of
 from healerd.store.tables import TABLES
 
 __all__ = ["check"]
@@ -20,8 +25,19 @@ __all__ = ["check"]
 _NAMES = frozenset(table.name for table in TABLES.values())
 
 
-def check(connection: sqlite.Connection, progress: Callable[[int], None] | None = None) -> AuditReport:
-    """Verify chain and rows; then look for what no leaf describes: rows added, leaves cut off, values replaced."""
+def check(
+    connection: sqlite.Connection,
+    progress: Callable[[int], None] | None = None,
+    *,
+    after: int = 0,
+    saved: Sequence[Note] = (),
+    pinned: Sequence[VerifierKey] = (),
+) -> AuditReport:
+    """Verify chain, tree, checkpoints and rows; then look for what no leaf describes: rows added, leaves cut off.
+
+    `after` leaves are taken by their hashes alone, as their stored nodes say; what no leaf describes is then not looked
+    for. `saved` are checkpoints that were kept outside, `pinned` the keys that are trusted.
+    """
 
     def row_of(table: str, key: str) -> Row | None:
         if table not in _NAMES:
@@ -30,18 +46,66 @@ def check(connection: sqlite.Connection, progress: Callable[[int], None] | None 
         found = connection.execute(sql, [key]).fetchone()
         return Row(first=found[0], leaf=found[1], body=found[2]) if found else None
 
-    report = verify_leaves(_leaves(connection), row_of=row_of, progress=progress)
-    if report.first_bad is not None:
+    def node_of(level: int, index: int) -> bytes | None:
+        sql = 'SELECT CAST(hash AS BLOB) FROM audit_node WHERE level = ? AND "index" = ?'
+        found = connection.execute(sql, [level, index]).fetchone()
+        return bytes(found[0]) if found else None
+
+    start, seals = _start(connection, after, saved=saved, pinned=pinned)
+    leaves = _leaves(connection, after=start.after)
+    report = verify_leaves(leaves, row_of=row_of, node_of=node_of, seals=seals, start=start, progress=progress)
+    if report.first_bad is not None or start.after:
         return report
-    for flaw in (*_cut_off(connection, report), *_added(connection, report), *_replaced(connection)):
+    for flaw in (
+        *_cut_off(connection, report),
+        *_added(connection, report),
+        *_replaced(connection),
+        *_nodes_added(connection, report),
+    ):
         return replace(report, first_bad=flaw[0], problem=flaw[1])
     return report
 
 
-def _leaves(connection: sqlite.Connection) -> Iterator[Leaf]:
-    sql = "SELECT seq, CAST(body AS BLOB), CAST(leaf_hash AS BLOB), CAST(chain AS BLOB) FROM audit_leaf ORDER BY seq"
-    for seq, body, leaf_hash, chain in connection.execute(sql):
-        yield Leaf(seq=seq, body=body, leaf_hash=leaf_hash, chain=chain)
+def _start(
+    connection: sqlite.Connection, after: int, *, saved: Sequence[Note], pinned: Sequence[VerifierKey]
+) -> tuple[Start, Seals]:
+    """Take up the check after so many leaves; the keys known by then are read from their own leaves."""
+    sql = "SELECT number, size, note FROM checkpoint WHERE size > ? ORDER BY number"
+    seals = Seals(connection.execute(sql, [after]), saved=saved, pinned=pinned)
+    if not after:
+        return Start(), seals
+    newest = "SELECT coalesce(max(number), 0) FROM checkpoint WHERE size <= ?"
+    (first,) = connection.execute("SELECT leaf_hash FROM audit_leaf WHERE seq = 1").fetchone()
+    (chain,) = connection.execute("SELECT chain FROM audit_leaf WHERE seq = ?", [after]).fetchone()
+    seals.begin(first, number=connection.execute(newest, [after]).fetchone()[0])
+    sql = "SELECT leaf FROM signing_key WHERE leaf <= ? ORDER BY leaf"
+    for (seq,) in connection.execute(sql, [after]).fetchall():
+        (leaf,) = _leaves(connection, after=seq - 1, upto=seq)
+        seals.listen(leaf, SIGNING_KEY, msgspec.json.decode(leaf.body, type=_Recorded).record)
+    return Start(after=after, chain=chain, peaks=tuple(Frontier.of(after, nodes_of(connection)).peaks)), seals
+
+
+class _Recorded(msgspec.Struct):
+    record: msgspec.Raw
+
+
+def _leaves(connection: sqlite.Connection, *, after: int = 0, upto: int | None = None) -> Iterator[Leaf]:
+    sql = (
+        "SELECT seq, CAST(body AS BLOB), CAST(leaf_hash AS BLOB), CAST(chain AS BLOB), CAST(salt AS BLOB) "
+        "FROM audit_leaf WHERE seq > ? AND seq <= ? ORDER BY seq"
+    )
+    for seq, body, leaf_hash, chain, salt in connection.execute(sql, [after, upto or _LAST]):
+        yield Leaf(seq=seq, body=body or b"{}", leaf_hash=leaf_hash, chain=chain, salt=salt)
+
+
+_LAST = 2**62
+
+
+def _nodes_added(connection: sqlite.Connection, report: AuditReport) -> Iterator[tuple[int, str]]:
+    (count,) = connection.execute("SELECT count(*) FROM audit_node").fetchone()
+    due = sum(report.leaves >> level for level in range(TILE, 64, TILE))
+    if count != due:
+        yield report.leaves + 1, f"the tree over {report.leaves} leaves has {due} stored nodes, but {count} are there"
 
 
 def _cut_off(connection: sqlite.Connection, report: AuditReport) -> Iterator[tuple[int, str]]:

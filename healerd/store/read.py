@@ -3,13 +3,14 @@
 # ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from healerd.audit import AuditReport, Entry, stamp
+from healerd.audit.notes import Note, VerifierKey
 from healerd.errors import StoreError
 from healerd.model import Measurement
 from healerd.segments import FOLDER, Content, Segment
@@ -187,10 +188,25 @@ class Reader(Survey):
         segments = self.segments(pipeline, start_at=start_at, end_at=end_at, content=content)
         return read_known(self.folder / FOLDER, segments, ids)
 
-    def verify(self, progress: Callable[[int], None] | None = None) -> AuditReport:
-        """Check the whole audit log, and every row against it, in constant memory."""
+    def verify(
+        self,
+        progress: Callable[[int], None] | None = None,
+        *,
+        after: int = 0,
+        saved: Sequence[Note] = (),
+        pinned: Sequence[VerifierKey] = (),
+    ) -> AuditReport:
+        """Check the audit log, its checkpoints, and every row against it, in constant memory.
+
+        `after` leaves are taken by their hashes alone; `saved` are checkpoints kept outside, `pinned` trusted keys.
+        """
         with self._reading() as connection:
-            return check(connection, progress)
+            return check(connection, progress, after=after, saved=saved, pinned=pinned)
+
+    def checkpoint(self) -> str | None:
+        """Read the newest signed checkpoint; None where nothing was signed yet."""
+        rows = self._query("SELECT note FROM checkpoint ORDER BY number DESC LIMIT 1", [])
+        return rows[0][0] if rows else None
 
     def _rows(self, pipeline: str, selection: "Selection") -> "Predictions":
         from healerd.segments.read import no_rows, read
