@@ -61,14 +61,12 @@ class Seals:
         self._sealed = self._due = self._agreed_size = 0
         self._is_pinned = False
 
-    def begin(self, first_leaf: bytes, *, number: int) -> None:
-        """Begin in the middle: name the log, and the number of the newest checkpoint before."""
+    def begin(self, first_leaf: bytes, *, number: int = 0) -> None:
+        """Name the log by its first leaf; in the middle of one, say the number of the newest checkpoint before."""
         self._origin, self._number = origin_of(first_leaf), number
 
     def listen(self, leaf: Leaf, table: str | None, record: msgspec.Raw) -> str | None:
         """Hear what a leaf says: a key from now on, or a change that must be signed. Raises msgspec.MsgspecError."""
-        if not self._origin:
-            self._origin = origin_of(leaf.leaf_hash)
         if table in SIGNED:
             self._due = leaf.seq
         return self._learn(leaf.seq, _key(record)) if table == SIGNING_KEY else None
@@ -99,6 +97,8 @@ class Seals:
             return self._due, f"no checkpoint was signed over leaf {self._due}: checkpoints were taken out"
         if self._pinned and not self._is_pinned:
             return 1, "the log is signed by another key than the one given: it is another log, or was written anew"
+        if self._keys and size > self._sealed:
+            self.remarks.append(f"the newest {size - self._sealed} leaves are not signed yet")
         if not self._keys and not self._pinned and size:
             self.remarks.append("nothing is signed yet: the log is of an older healerd, start the daemon once")
         return None
@@ -160,6 +160,8 @@ class Seals:
             return f"the key in leaf {seq} is not signed the way it says (`{said.how}`)"
         if key.id.hex() != said.id or said.before != (before.id.hex() if before else None):
             return f"the key in leaf {seq} does not follow the key before it"
+        if (said.how == "first") != (before is None):
+            return f"the key in leaf {seq} is not the first, or is not said to be"
         trusted = key in self._pinned
         if said.how == "lost":
             words = f"from leaf {seq} on a key signs that the one before did not sign, because it was lost"

@@ -203,6 +203,8 @@ def _taken_in(leaf: Leaf, stub: Stub | None, state: _Pass) -> str | None:
     for level, index, hashed in state.frontier.add(leaf.leaf_hash):
         if state.node_of is not None and state.node_of(level, index) != hashed:
             return f"a stored node of the tree over the leaves from {(index << level) + 1} on was changed or is gone"
+    if leaf.seq == 1 and state.seals is not None:
+        state.seals.begin(leaf.leaf_hash)
     if not leaf.body:
         state.left_out += 1
         return None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     # Rows are columns of numpy, read by DuckDB: half the start-up time of a verb that shows no rows.
     from healerd.columns import Predictions
     from healerd.segments.read import Selection
+    from healerd.store.export import Exported
 
 __all__ = ["Range", "ReadStore", "Reader"]
 
@@ -202,6 +203,20 @@ class Reader(Survey):
         """
         with self._reading() as connection:
             return check(connection, progress, after=after, saved=saved, pinned=pinned)
+
+    def export(
+        self,
+        out: Path,
+        *,
+        since: datetime | None = None,
+        pipelines: Collection[str] = (),
+        progress: Callable[[int], None] | None = None,
+    ) -> "Exported":
+        """Write the log into one file that verifies by itself. Raises StoreError when it is there already."""
+        from healerd.store.export import export_log  # only who exports pays for it
+
+        with self._reading() as connection:
+            return export_log(connection, out, since=since, pipelines=pipelines, progress=progress)
 
     def checkpoint(self) -> str | None:
         """Read the newest signed checkpoint; None where nothing was signed yet."""
