@@ -14,6 +14,7 @@ from healerd.actions import Draft, Model, ProcessWorker, Worker, World
 from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
+from healerd.daemon.anchoring import Anchoring
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.beginning import Beginning, begin_pipeline
 from healerd.daemon.executor import Executor, Move
@@ -84,6 +85,8 @@ class Core:
         )
         gap_max_s = self._longest_pause_s(max(REACTION_S, 3 * config.daemon.tick), windows=2)
         self._executor = Executor(reach, clock, gap_max_s=gap_max_s)
+        self._anchoring = Anchoring(store, config.anchors)
+        stack.callback(self._anchoring.close)
 
     @classmethod
     def open(
@@ -102,7 +105,7 @@ class Core:
         Raises LockHeld, StoreError, RulesError, ConfigError, ActionError, SourceError.
         """
         with ExitStack() as stack:
-            store = stack.enter_context(Store.open(config.state, clock=clock))
+            store = stack.enter_context(Store.open(config.state, clock=clock, key=config.audit_key))
             hands = worker or ProcessWorker(config.state / "jobs", config.state / "logs")
             stack.callback(hands.close)
             core = cls(config, clock, store=store, worker=hands, sources=sources or {}, stack=stack)
@@ -126,6 +129,7 @@ class Core:
         for pipeline in self.pipelines.values():
             told += self._judge_closed(pipeline)
         told += self._executor.step(channel_open=self._channel_open())
+        self._anchoring.step(self._clock.read().boot_s)
         return tuple(told)
 
     def settle(self) -> tuple[Move, ...]:

@@ -134,6 +134,11 @@ class Store(ReadStore):
         settle_key(path)
         return made.record
 
+    def shrink(self) -> None:
+        """Give back the room of what was taken out, so that nothing of it stays in the file."""
+        with self._turn, guarded(self.folder / DATABASE):
+            self._writer.execute("VACUUM")
+
     def _start(self, key: Path, *, lost: str) -> None:
         newest = self.find(Epoch, order="-number", limit=1)
         self.epoch = newest[0].number + 1 if newest else 1
@@ -246,6 +251,10 @@ class Transaction(Reader):
         mark = self.watermark(pipeline)
         assert mark is None or mark <= end_at, "a watermark never goes back"
         return self.put(Watermark(pipeline=pipeline, end_at=end_at))
+
+    def writer(self) -> sqlite.Connection:
+        """Give the writer's connection, for what changes no record but takes something out of the log (`care`)."""
+        return self._connection()
 
     def first_leaf(self) -> bytes:
         """Give the hash of the log's first leaf, which names the log."""

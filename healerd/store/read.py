@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from healerd.audit import AuditReport, Entry, stamp
-from healerd.audit.notes import Note, VerifierKey
+from healerd.audit.notes import Note, VerifierKey, read_checkpoint
 from healerd.errors import StoreError
 from healerd.model import Measurement
 from healerd.segments import FOLDER, Content, Segment
@@ -217,6 +217,20 @@ class Reader(Survey):
 
         with self._reading() as connection:
             return export_log(connection, out, since=since, pipelines=pipelines, progress=progress)
+
+    def prove(self, name: str) -> dict[str, Any]:
+        """Prove that a leaf, or the newest about a row, is in the log. Raises NotFound, StoreError."""
+        from healerd.store.proofs import leaf_number, prove_leaf  # only who proves pays for it
+
+        with self._reading() as connection:
+            return prove_leaf(connection, leaf_number(connection, name))
+
+    def prove_growth(self, old: Note) -> dict[str, Any]:
+        """Prove that the log goes on from an older checkpoint. Raises StoreError."""
+        from healerd.store.proofs import prove_growth  # as above
+
+        with self._reading() as connection:
+            return prove_growth(connection, read_checkpoint(old))
 
     def checkpoint(self) -> str | None:
         """Read the newest signed checkpoint; None where nothing was signed yet."""
