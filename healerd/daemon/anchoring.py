@@ -42,13 +42,17 @@ class Anchoring:
             self._size, self._since_s = size, boot_s
             self._running = self._pool.submit(anchor, note, self._settings)
 
-    def close(self) -> None:
-        """Wait for what is under way."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-        if self._running is not None and self._running.done():
+    def wait(self) -> None:
+        """Wait for what is under way, and write it down."""
+        if self._running is not None:
             self._record(self._running.result())
             self._running = None
+
+    def close(self) -> None:
+        """Wait for what is under way, and let go of the thread."""
+        self.wait()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
 
     def _record(self, done: tuple[Anchored, ...]) -> None:
         for each in done:

@@ -8,7 +8,7 @@ import click
 
 from healerd.cli.audit.given import advancing, read_checkpoints, read_pinned
 from healerd.cli.exits import Exit
-from healerd.cli.options import Moment, attached
+from healerd.cli.options import Moment, json_option, locate, place_options
 from healerd.cli.show import Show
 from healerd.client import Client
 from healerd.errors import ConfigError
@@ -35,29 +35,31 @@ COMPARED = "it goes on from {} checkpoint(s) that were kept outside: neither an 
 @click.option(
     "--pubkey", type=click.Path(path_type=Path), metavar="FILE", help="The key that must have signed the log."
 )
-@attached
+@place_options
+@json_option
 def verify(
-    client: Client,
-    show: Show,
     *,
     file: Path | None,
     since: datetime | None,
     checkpoint: Path | None,
     pubkey: Path | None,
+    state: Path | None,
+    config: Path | None,
+    as_json: bool,
 ) -> int:
     """Print what was found; ends with 7 when something was changed, and names the first bad leaf."""
     given = {
         "saved": read_checkpoints(checkpoint) if checkpoint else [],
         "pinned": read_pinned(pubkey) if pubkey else [],
     }
-    report = _of_state(client, since, given) if file is None else _of_file(file, since, given)
+    report = _of_file(file, since, given) if file else _of_state(locate(state, config)[0], since, given)
     sound = report.problem is None
-    _print(show, report, sound=sound)
+    _print(Show(as_json=as_json), report, sound=sound)
     return Exit.OK if sound else Exit.CHECK_FAILED
 
 
-def _of_state(client: Client, since: datetime | None, given: dict[str, Any]) -> "AuditReport":
-    with client.open_store() as store:
+def _of_state(folder: Path, since: datetime | None, given: dict[str, Any]) -> "AuditReport":
+    with Client(folder).open_store() as store:
         total = store.head()[0]
         after = min(store.leaf_before(since), total) if since else 0
         with advancing("verifying", total) as progress:
