@@ -116,8 +116,10 @@ def _drop_rows(connection: sqlite.Connection, upto: int) -> None:
     )
     newest = "SELECT max(seq) FROM saved_profile GROUP BY pipeline"
     connection.execute(f"DELETE FROM saved_profile WHERE leaf <= ? AND seq NOT IN ({newest})", [upto])
-    until = 'SELECT "at" FROM audit_leaf WHERE seq = ?'
-    connection.execute(f"DELETE FROM measurement WHERE window_end_at < ({until})", [upto])
+    connection.execute(
+        "DELETE FROM measurement WHERE NOT EXISTS (SELECT 1 FROM decision d "
+        "WHERE d.pipeline = measurement.pipeline AND d.window_end_at = measurement.window_end_at)"
+    )
 
 
 def _rewrite_row(connection: sqlite.Connection, seq: int, form: bytes) -> None:

@@ -17,6 +17,7 @@ from healerd.audit.seals import SIGNING_KEY, Seals
 from healerd.audit.tree import TILE, Frontier
 from healerd.audit.verify import Start
 from healerd.store.library import sqlite
+from healerd.store.measured import measured_flaws
 from healerd.store.seal import nodes_of
 from healerd.store.tables import TABLES
 
@@ -61,6 +62,7 @@ def check(
         *_added(connection, report),
         *_replaced(connection),
         *_nodes_added(connection, report),
+        *measured_flaws(connection),
     ):
         return replace(report, first_bad=flaw[0], problem=flaw[1])
     return report
