@@ -21,7 +21,7 @@ from healerd.store.measured import measured_flaws
 from healerd.store.seal import nodes_of
 from healerd.store.tables import TABLES
 
-__all__ = ["check"]
+__all__ = ["check", "check_slice"]
 
 _NAMES = frozenset(table.name for table in TABLES.values())
 
@@ -40,21 +40,9 @@ def check(
     for. `saved` are checkpoints that were kept outside, `pinned` the keys that are trusted.
     """
 
-    def row_of(table: str, key: str) -> Row | None:
-        if table not in _NAMES:
-            return None
-        sql = f'SELECT seq, leaf, CAST(body AS BLOB) FROM "{table}" WHERE row_key = ?'
-        found = connection.execute(sql, [key]).fetchone()
-        return Row(first=found[0], leaf=found[1], body=found[2]) if found else None
-
-    def node_of(level: int, index: int) -> bytes | None:
-        sql = 'SELECT CAST(hash AS BLOB) FROM audit_node WHERE level = ? AND "index" = ?'
-        found = connection.execute(sql, [level, index]).fetchone()
-        return bytes(found[0]) if found else None
-
     start, seals = _start(connection, after, saved=saved, pinned=pinned)
     leaves = _leaves(connection, after=start.after)
-    report = verify_leaves(leaves, row_of=row_of, node_of=node_of, seals=seals, start=start, progress=progress)
+    report = _verified(connection, leaves, seals=seals, start=start, progress=progress)
     if report.first_bad is not None or start.after:
         return report
     for flaw in (
@@ -68,23 +56,77 @@ def check(
     return report
 
 
+def check_slice(connection: sqlite.Connection, start: Start, upto: int) -> tuple[AuditReport, Start]:
+    """Verify the leaves above `start` up to `upto` as `check` does; give where the next slice begins.
+
+    The slices of one pass cover what one state of the log would: a row that a later leaf has written since is as good.
+    """
+    seals = _seals(connection, start.after, upto=upto, due=False)
+    report = _verified(connection, _leaves(connection, after=start.after, upto=upto), seals=seals, start=start)
+    frontier = Frontier(start.after, start.peaks)
+    chain = start.chain
+    for leaf in _leaves(connection, after=start.after, upto=upto):
+        frontier.add(leaf.leaf_hash)
+        chain = leaf.chain
+    return report, Start(after=frontier.size, chain=chain, peaks=tuple(frontier.peaks))
+
+
+def _verified(
+    connection: sqlite.Connection,
+    leaves: Iterator[Leaf],
+    *,
+    seals: Seals,
+    start: Start,
+    progress: Callable[[int], None] | None = None,
+) -> AuditReport:
+    def row_of(table: str, key: str) -> Row | None:
+        if table not in _NAMES:
+            return None
+        sql = f'SELECT seq, leaf, CAST(body AS BLOB) FROM "{table}" WHERE row_key = ?'
+        found = connection.execute(sql, [key]).fetchone()
+        return Row(first=found[0], leaf=found[1], body=found[2]) if found else None
+
+    def node_of(level: int, index: int) -> bytes | None:
+        sql = 'SELECT CAST(hash AS BLOB) FROM audit_node WHERE level = ? AND "index" = ?'
+        found = connection.execute(sql, [level, index]).fetchone()
+        return bytes(found[0]) if found else None
+
+    return verify_leaves(leaves, row_of=row_of, node_of=node_of, seals=seals, start=start, progress=progress)
+
+
 def _start(
     connection: sqlite.Connection, after: int, *, saved: Sequence[Note], pinned: Sequence[VerifierKey]
 ) -> tuple[Start, Seals]:
     """Take up the check after so many leaves; the keys known by then are read from their own leaves."""
-    sql = "SELECT number, size, note FROM checkpoint WHERE size > ? ORDER BY number"
-    seals = Seals(connection.execute(sql, [after]), saved=saved, pinned=pinned)
+    seals = _seals(connection, after, saved=saved, pinned=pinned)
     if not after:
         return Start(), seals
-    newest = "SELECT coalesce(max(number), 0) FROM checkpoint WHERE size <= ?"
-    (first,) = connection.execute("SELECT leaf_hash FROM audit_leaf WHERE seq = 1").fetchone()
     (chain,) = connection.execute("SELECT chain FROM audit_leaf WHERE seq = ?", [after]).fetchone()
-    seals.begin(first, number=connection.execute(newest, [after]).fetchone()[0])
-    sql = "SELECT leaf FROM signing_key WHERE leaf <= ? ORDER BY leaf"
-    for (seq,) in connection.execute(sql, [after]).fetchall():
-        (leaf,) = _leaves(connection, after=seq - 1, upto=seq)
-        seals.listen(leaf, SIGNING_KEY, msgspec.json.decode(leaf.body, type=_Recorded).record)
     return Start(after=after, chain=chain, peaks=tuple(Frontier.of(after, nodes_of(connection)).peaks)), seals
+
+
+def _seals(
+    connection: sqlite.Connection,
+    after: int,
+    *,
+    upto: int | None = None,
+    saved: Sequence[Note] = (),
+    pinned: Sequence[VerifierKey] = (),
+    due: bool = True,
+) -> Seals:
+    """Take up the checkpoints above `after` leaves, with the keys that were known by then."""
+    sql = "SELECT number, size, note FROM checkpoint WHERE size > ? AND size <= ? ORDER BY number"
+    rows = connection.execute(sql, [after, upto or _LAST])
+    seals = Seals(rows, saved=saved, pinned=pinned, due=due)
+    if after:
+        (first,) = connection.execute("SELECT leaf_hash FROM audit_leaf WHERE seq = 1").fetchone()
+        newest = "SELECT coalesce(max(number), 0) FROM checkpoint WHERE size <= ?"
+        seals.begin(first, number=connection.execute(newest, [after]).fetchone()[0])
+        sql = "SELECT leaf FROM signing_key WHERE leaf <= ? ORDER BY leaf"
+        for (seq,) in connection.execute(sql, [after]).fetchall():
+            (leaf,) = _leaves(connection, after=seq - 1, upto=seq)
+            seals.listen(leaf, SIGNING_KEY, msgspec.json.decode(leaf.body, type=_Recorded).record)
+    return seals
 
 
 class _Recorded(msgspec.Struct):

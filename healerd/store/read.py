@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from healerd.audit import AuditReport, Entry, stamp
 from healerd.audit.notes import Note, VerifierKey, read_checkpoint
+from healerd.audit.verify import Start
 from healerd.errors import StoreError
 from healerd.model import Measurement
 from healerd.segments import FOLDER, Content, Segment
-from healerd.store.check import check
+from healerd.store.check import check, check_slice
 from healerd.store.filters import Range, order_by, where
 from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
 from healerd.store.schema import check_version
@@ -203,6 +204,11 @@ class Reader(Survey):
         """
         with self._reading() as connection:
             return check(connection, progress, after=after, saved=saved, pinned=pinned)
+
+    def verify_slice(self, start: Start, *, upto: int) -> tuple[AuditReport, Start]:
+        """Check the leaves above `start` up to `upto`, and give where the next slice begins."""
+        with self._reading() as connection:
+            return check_slice(connection, start, upto)
 
     def export(
         self,
