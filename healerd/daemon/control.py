@@ -172,7 +172,8 @@ class Control:
     async def _audit(self, request: Request) -> Response:
         """A page of the log, with what the daemon found when it last read the whole of it again."""
         view = await self._view(find_look(AUDIT)[0], request)
-        return _json({**view, "verified": self._describe().get("verified")})
+        verified = self._describe().get("verified")
+        return _json({**view, "verified": verified} if verified else view)
 
     async def _events(self, request: Request) -> Response:
         given = request.headers.get("last-event-id") or request.query_params.get("after")
