@@ -230,3 +230,15 @@ def test_an_older_database_gets_its_tree(tmp_path: Path) -> None:
         report = store.verify()
         assert (report.problem, report.checkpoints) == (None, 1)
         assert report.leaves > 300
+
+
+def test_a_golden_database_of_this_schema_verifies(tmp_path: Path) -> None:
+    """A database with a rotated key, erased and dropped leaves still verifies, after whatever migrations come."""
+    golden = Path(__file__).parent / "schema5.db.gz"
+    (tmp_path / "healerd.db").write_bytes(gzip.decompress(golden.read_bytes()))
+    with Store.open(tmp_path, clock=CLOCK, lost="nobody kept the key of the golden file") as store:
+        report = store.verify()
+        assert report.problem is None
+        assert report.erased > 0
+        assert report.dropped > 0
+        assert [key.how for key in store.find(SigningKey)] == ["first", "rotated", "lost"]
