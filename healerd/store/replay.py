@@ -104,6 +104,7 @@ class ReplayStore(Reader):
             [*sorted(once), DROPPED],
         )
         run("CREATE TEMP VIEW audit_leaf AS SELECT * FROM main.audit_leaf WHERE seq <= (SELECT seq FROM moment)")
+        run("CREATE TEMP VIEW checkpoint AS SELECT * FROM main.checkpoint WHERE size <= (SELECT seq FROM moment)")
         for table in TABLES.values():
             if table.once:
                 upto = f'SELECT * FROM main."{table.name}" WHERE seq <= (SELECT seq FROM moment)'
@@ -128,10 +129,11 @@ class ReplayStore(Reader):
     def _rewind(self, table: Table) -> None:
         run = self._opened.execute
         run(f'DELETE FROM temp."{table.name}"')
-        value = ", value" if table.with_value else ""
+        # What an export does not hold is empty in a database made from it.
+        value, taken = (", value", ", nullif(value, x'')") if table.with_value else ("", "")
         run(
             f'INSERT INTO temp."{table.name}" (seq, row_key, leaf, body{value}) '
-            f'SELECT seq, row_key, leaf, body{value} FROM main."{table.name}" WHERE leaf <= ?',
+            f'SELECT seq, row_key, leaf, body{taken} FROM main."{table.name}" WHERE leaf <= ?',
             [self.seq],
         )
         gone = ", NULL" if table.with_value else ""
