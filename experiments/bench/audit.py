@@ -227,13 +227,14 @@ def prove(folder: str) -> dict[str, Any]:
     from healerd.audit.proofs import check_proof
 
     with ReadStore.open(Path(folder)) as reader:
-        taken = []
+        taken, sizes = [], []
         for seq in (2, 123_456, 500_000, 999_999, MILLION):
             began = time.process_time()
             proof = reader.prove(str(seq))
             taken.append(time.process_time() - began)
             assert check_proof(proof) is None
-    return {"bytes": len(json.dumps(proof["proof"], separators=(",", ":"))), "ms": median(taken) * 1000}
+            sizes.append(len(json.dumps(proof["proof"], separators=(",", ":"))))
+    return {"bytes": max(sizes), "ms": median(taken) * 1000}
 
 
 def export(folder: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Frontier:
 
     @classmethod
     def of(cls, size: int, nodes: Nodes) -> "Frontier":
-        """Take up a tree of `size` leaves from its stored nodes."""
+        """Take up a tree of `size` leaves from its stored nodes. Raises LookupError when one is missing."""
         peaks, start = list[bytes](), 0
         for level in reversed(range(size.bit_length())):
             if size >> level & 1:
@@ -84,7 +84,11 @@ class Frontier:
 
 
 def inclusion_path(index: int, size: int, nodes: Nodes) -> list[bytes]:
-    """Give the path that shows that leaf `index` (from 0) is in the tree of `size` leaves; at most 64 hashes."""
+    """Give the path that shows that leaf `index` (from 0) is in the tree of `size` leaves; at most 64 hashes.
+
+    Raises:
+        LookupError: a stored node is missing.
+    """
     assert 0 <= index < size, "a leaf of the tree"
     path, low, high = list[bytes](), 0, size
     while high - low > 1:
@@ -99,7 +103,11 @@ def inclusion_path(index: int, size: int, nodes: Nodes) -> list[bytes]:
 
 
 def consistency_path(first: int, second: int, nodes: Nodes) -> list[bytes]:
-    """Give the path that shows that the tree of `second` leaves begins with the one of `first`."""
+    """Give the path that shows that the tree of `second` leaves begins with the one of `first`.
+
+    Raises:
+        LookupError: a stored node is missing.
+    """
     assert 0 <= first <= second, "a log only grows"
     if first in {0, second}:
         return []
@@ -179,7 +187,8 @@ def _perfect(nodes: Nodes, level: int, index: int) -> bytes:
     """Give the root of one perfect subtree, out of the nearest stored level below."""
     above = level % TILE
     row = list(nodes(level - above, index << above, 1 << above))
-    assert len(row) == 1 << above, "every node below is there"
+    if len(row) != 1 << above:
+        raise LookupError(f"a node of level {level - above} under {index << level} is missing")
     while len(row) > 1:
         row = [node_hash(row[each], row[each + 1]) for each in range(0, len(row), 2)]
     return row[0]

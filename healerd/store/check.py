@@ -39,8 +39,10 @@ def check(
     `after` leaves are taken by their hashes alone, as their stored nodes say; what no leaf describes is then not looked
     for. `saved` are checkpoints that were kept outside, `pinned` the keys that are trusted.
     """
-
-    start, seals = _start(connection, after, saved=saved, pinned=pinned)
+    try:
+        start, seals = _start(connection, after, saved=saved, pinned=pinned)
+    except LookupError as problem:
+        return AuditReport(leaves=0, head="", first_bad=1, problem=f"the stored tree is damaged: {problem}")
     leaves = _leaves(connection, after=start.after)
     report = _verified(connection, leaves, seals=seals, start=start, progress=progress)
     if report.first_bad is not None or start.after:

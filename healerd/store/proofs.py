@@ -5,6 +5,8 @@ Must never prove against what nobody signed: every proof leads to a signed check
 """
 
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from healerd.audit.notes import Checkpoint, read_checkpoint, read_notes
@@ -42,7 +44,8 @@ def prove_leaf(connection: sqlite.Connection, seq: int) -> dict[str, Any]:
         StoreError: no checkpoint covers the leaf yet.
     """
     note, said = _newest(connection, at_least=seq)
-    path = inclusion_path(seq - 1, said.size, nodes_of(connection))
+    with _whole():
+        path = inclusion_path(seq - 1, said.size, nodes_of(connection))
     body, salt = connection.execute("SELECT body, salt FROM audit_leaf WHERE seq = ?", [seq]).fetchone()
     return {
         "proof": {"leaf": seq, "size": said.size, "path": b64encode(b"".join(path)).decode()},
@@ -60,12 +63,24 @@ def prove_growth(connection: sqlite.Connection, old: Checkpoint) -> dict[str, An
         StoreError: the older one covers more than the log has signed.
     """
     note, said = _newest(connection, at_least=old.size)
-    path = consistency_path(old.size, said.size, nodes_of(connection))
+    with _whole():
+        path = consistency_path(old.size, said.size, nodes_of(connection))
     return {
         "growth": {"from": old.size, "to": said.size, "path": b64encode(b"".join(path)).decode()},
         "checkpoint": note,
         "keys": _keys(connection),
     }
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    try:
+        yield
+    except LookupError as problem:
+        raise StoreError(
+            f"nothing can be proved, the stored tree is damaged ({problem}): `healerd audit verify` names the first "
+            "bad leaf"
+        ) from problem
 
 
 def _newest(connection: sqlite.Connection, *, at_least: int) -> tuple[str, Checkpoint]:

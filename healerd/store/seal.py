@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from healerd.audit.notes import Checkpoint, origin_of
 from healerd.audit.seals import SIGNED
 from healerd.audit.tree import Frontier, Nodes
+from healerd.errors import StoreError
 from healerd.store.library import sqlite
 
 if TYPE_CHECKING:
@@ -43,12 +44,19 @@ class Seal:
     def of(cls, connection: sqlite.Connection, size: int) -> "Seal":
         """Take up the tree of a database with `size` leaves, whose nodes are as they were written.
 
-        A node that is missing makes a tree that no checkpoint agrees with: the check of the log finds it.
+        Raises:
+            StoreError: a node or a leaf that it needs is missing.
         """
         newest = connection.execute("SELECT number, size FROM checkpoint ORDER BY number DESC LIMIT 1").fetchone()
         first = connection.execute("SELECT leaf_hash FROM audit_leaf WHERE seq = 1").fetchone()
         number, sealed = newest or (0, 0)
-        frontier = Frontier.of(size, nodes_of(connection))
+        try:
+            frontier = Frontier.of(size, nodes_of(connection))
+        except LookupError as problem:
+            raise StoreError(
+                "the stored tree over the audit log is damaged: `healerd audit verify` names the first bad leaf; "
+                "restore a backup, healerd does not act on it"
+            ) from problem
         return cls(frontier, number=number, sealed=sealed, origin=bytes(first[0]) if first else None)
 
     def copy(self) -> "Seal":

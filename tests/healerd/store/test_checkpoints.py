@@ -242,3 +242,20 @@ def test_a_golden_database_of_this_schema_verifies(tmp_path: Path) -> None:
         assert report.erased > 0
         assert report.dropped > 0
         assert [key.how for key in store.find(SigningKey)] == ["first", "rotated", "lost"]
+
+
+def test_a_tree_with_a_hole_is_refused_and_named(tmp_path: Path) -> None:
+    """A stored node that is gone keeps the daemon from starting, and every check and proof says so."""
+    with Store.open(tmp_path, clock=CLOCK) as store:
+        windows(store, 1, 300)
+    connection = sqlite.connect(tmp_path / "healerd.db")
+    connection.execute("DELETE FROM audit_node")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="`healerd audit verify` names the first bad leaf"):
+        Store.open(tmp_path, clock=CLOCK)
+    with ReadStore.open(tmp_path) as reader:
+        assert "from 1 on was changed or is gone" in (reader.verify().problem or "")
+        assert "the stored tree is damaged" in (reader.verify(after=280).problem or "")
+        with pytest.raises(StoreError, match="nothing can be proved"):
+            reader.prove("290")
