@@ -117,8 +117,8 @@ def _drop_rows(connection: sqlite.Connection, upto: int) -> None:
     newest = "SELECT max(seq) FROM saved_profile GROUP BY pipeline"
     connection.execute(f"DELETE FROM saved_profile WHERE leaf <= ? AND seq NOT IN ({newest})", [upto])
     connection.execute(
-        "DELETE FROM measurement WHERE NOT EXISTS (SELECT 1 FROM decision d "
-        "WHERE d.pipeline = measurement.pipeline AND d.window_end_at = measurement.window_end_at)"
+        "DELETE FROM measurement WHERE (pipeline, window_end_at) NOT IN "
+        "(SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL)"
     )
 
 
