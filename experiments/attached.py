@@ -195,6 +195,11 @@ def many(path: Path, pipeline: str, count: int) -> None:
         "SELECT ? + n, 'd' || n, ? + n, replace(?, '\"id\":\"dec-1\"', '\"id\":\"d' || n || '\"') FROM step",
         [count, head, head, body],
     )
+    for level in (8, 16):
+        connection.execute(
+            f'INSERT OR IGNORE INTO audit_node (level, "index", hash) {steps}SELECT ?, n - 1, zeroblob(32) FROM step',
+            [(head + count) >> level, level],
+        )
     connection.execute("COMMIT")
     connection.close()
 

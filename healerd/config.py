@@ -6,6 +6,7 @@ the folder of the file. The module is long because all settings of the house sta
 """
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from healerd.settings import Duration, Settings, parse_duration, require
 __all__ = [
     "LIVE_POLICIES",
     "ActionSettings",
+    "AuditSettings",
     "Config",
     "DaemonSettings",
     "DetectionSettings",
@@ -68,6 +70,27 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
         require(self.tick > 0, "tick", "above 0")
         unknown = set(self.roles) - {"viewer", "operator", "approver", "admin"}
         require(not unknown, "roles", f"viewer, operator, approver or admin, not {', '.join(sorted(unknown))}")
+
+
+class AuditSettings(Settings, frozen=True, kw_only=True):
+    """`[audit]`: the key that signs the log's checkpoints, and the places outside in which they are kept."""
+
+    key: str | None = None
+    """File of the private key; by default `audit.key` in the state folder. `credential:NAME` is one that the service
+    manager hands over."""
+    anchor_file: str | None = None
+    """A file to which checkpoints are added: on another disk or machine."""
+    anchor_journal: bool = False
+    """Send checkpoints to journald, or to syslog where there is none."""
+    anchor_git: str | None = None
+    """Folder of a git repository in which each checkpoint is committed."""
+    anchor_command: list[str] = msgspec.field(default_factory=list)
+    """A program with its arguments that is given each checkpoint on its stdin, such as one that puts it in a bucket."""
+    anchor_every: Duration = Duration(3600)
+    """How often; what lies in between can be cut off without being found, and an hour is short beside most windows."""
+
+    def __post_init__(self) -> None:
+        require(self.anchor_every > 0, "anchor_every", "above 0")
 
 
 class LabelsSettings(Settings, frozen=True, kw_only=True):
@@ -276,6 +299,7 @@ class Config(Settings, frozen=True, kw_only=True):
     """The whole configuration. `folder` is where the file lies; `state` and other paths are absolute."""
 
     daemon: DaemonSettings = DaemonSettings()
+    audit: AuditSettings = AuditSettings()
     pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
     folder: str = "."
 
@@ -293,11 +317,33 @@ class Config(Settings, frozen=True, kw_only=True):
         """The absolute path of the control socket."""
         return Path(self.folder, self.daemon.socket) if self.daemon.socket else self.state / "control.sock"
 
+    @property
+    def audit_key(self) -> Path | None:
+        """The absolute path of the key that signs checkpoints; None for the one in the state folder."""
+        named = self.audit.key
+        if named is None or not named.startswith(CREDENTIAL):
+            return self.path(named) if named else None
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            raise ConfigError(f"`audit.key` is `{named}`, but no service manager hands over credentials: name a file")
+        return Path(folder, named.removeprefix(CREDENTIAL))
+
+    @property
+    def anchors(self) -> AuditSettings:
+        """The places for checkpoints, with absolute paths."""
+        file, git = self.audit.anchor_file, self.audit.anchor_git
+        absolute = {
+            "anchor_file": str(self.path(file)) if file else None,
+            "anchor_git": str(self.path(git)) if git else None,
+        }
+        return msgspec.structs.replace(self.audit, **absolute)
+
     def path(self, text: str) -> Path:
         """Resolve a path written in the file."""
         return Path(self.folder, text)
 
 
+CREDENTIAL = "credential:"
 NAMES = "a name of at most 63 letters, digits, dots, dashes and underscores"
 
 

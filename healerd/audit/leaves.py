@@ -1,5 +1,7 @@
 """What one leaf of the audit log is, how it is hashed, and how it hangs on the one before.
 
+What is about a person is hashed as a salted commitment (`personal`), so that it can be erased without breaking a proof.
+
 Must never keep state: the head of the chain is handed in and a new one comes out.
 """
 
@@ -11,6 +13,7 @@ from typing import Any
 import msgspec
 
 from healerd.audit.canonical import canonical
+from healerd.audit.personal import hashed_form
 
 __all__ = ["EMPTY", "Entry", "Leaf", "entry_of", "leaf_hash", "link", "make_leaf"]
 
@@ -23,12 +26,16 @@ _LEAF, _LINK = b"\x00", b"\x02"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One leaf as it lies in the log: its number, its canonical bytes, its hash and the head of the chain after it."""
+    """One leaf as it lies in the log: its number, its canonical bytes, its hash and the head of the chain after it.
+
+    With a `salt`, the hash is of the form in which personal values are commitments; without one, of the bytes.
+    """
 
     seq: int
     body: bytes
     leaf_hash: bytes
     chain: bytes
+    salt: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +68,17 @@ def link(chain: bytes, leaf: bytes) -> bytes:
     return sha256(_LINK + chain + leaf).digest()
 
 
-def make_leaf(entry: Entry, chain: bytes) -> Leaf:
-    """Write an entry as the leaf that follows the head `chain`.
+def make_leaf(entry: Entry, chain: bytes, *, salt: bytes | None = None) -> Leaf:
+    """Write an entry as the leaf that follows the head `chain`; `salt` is kept when something in it is personal.
 
     Raises:
         ValueError: the record holds something that has no exact form in JSON.
     """
     body = canonical({name: getattr(entry, name) for name in Entry.__dataclass_fields__})
-    hashed = leaf_hash(body)
-    return Leaf(seq=entry.seq, body=body, leaf_hash=hashed, chain=link(chain, hashed))
+    form = body if salt is None else hashed_form(body, salt)
+    hashed = leaf_hash(form)
+    kept = None if form is body else salt
+    return Leaf(seq=entry.seq, body=body, leaf_hash=hashed, chain=link(chain, hashed), salt=kept)
 
 
 def entry_of(leaf: Leaf) -> Entry:

@@ -36,7 +36,7 @@ SECTIONS: Sections = {
     },
     "Check": {
         "rules": ("rules:rules", "Check, test, prove and compare rule files, explain a verdict, or count what fired."),
-        "audit": ("audit:audit", "Verify the record of everything that happened, or search it."),
+        "audit": ("audit:audit", "Verify, prove, export or search the record of everything that happened."),
         "replay": (
             "replay:replay",
             "Decide every recorded decision again.",

@@ -23,7 +23,10 @@ __all__ = ["tui"]
     "--remote-socket", metavar="PATH", default=REMOTE_SOCKET, show_default=True, help="Its control socket over there."
 )
 @click.option(
-    "--replay", metavar="DB", type=click.Path(path_type=Path), help="A state folder or its database, as it was."
+    "--replay",
+    metavar="DB",
+    type=click.Path(path_type=Path),
+    help="A state folder, its database or an export of its log, as it was.",
 )
 @click.option(
     "--at", "moment", metavar="TIME", help="The moment to replay, such as 2026-05-07T09:11 [default: the end]."

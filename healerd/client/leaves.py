@@ -7,6 +7,7 @@ the end.
 from collections.abc import Sequence
 from datetime import datetime
 
+from healerd.audit.notes import read_checkpoint, read_notes
 from healerd.client.asked import Asked, choices, number, whole
 from healerd.client.briefs import EntryBrief
 from healerd.client.views import Json, Reader, entry_view, plain
@@ -36,6 +37,7 @@ def audit(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) -> J
         "before": older,
         "after": found[0][0] if found else None,
         "head": {"seq": head[0], "chain": head[1]},
+        "checkpoint": _short(reader.checkpoint()),
     }
 
 
@@ -48,6 +50,15 @@ def entry(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) -> J
     if not found or found[0].seq != seq:
         raise NotFound(f"no leaf {seq}; the log has {reader.head()[0]}")
     return {"schema": 1, **entry_view(found[0]), "chain": reader.chains([seq])[seq]}
+
+
+def _short(text: str | None) -> Json | None:
+    """What people compare of a checkpoint: how many leaves it covers, and how its root begins."""
+    if text is None:
+        return None
+    (note,) = read_notes(text)
+    said = read_checkpoint(note)
+    return {"seq": said.size, "root": said.root.hex()[:CHAIN_SHOWN], "number": said.number}
 
 
 def _line(one: EntryBrief, chain: str) -> Json:

@@ -5,16 +5,17 @@ The same looks as through `Client`, made from what the audit log holds up to a l
 
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from healerd.client.access import Json, Looking
-from healerd.errors import ConfigError, ControlError
+from healerd.errors import ConfigError, ControlError, StoreError
 
 __all__ = ["Replay"]
 
 
 class Replay(Looking):
-    """A state folder or a database file, at first as it stood at its end.
+    """A state folder, a database file or an exported log, at first as it stood at its end.
 
     Raises ControlError when there is none, StoreError when it is no database of this version.
     """
@@ -24,9 +25,10 @@ class Replay(Looking):
 
         file = path / "healerd.db" if path.is_dir() else path
         if not file.exists():
-            raise ControlError(f"no database at `{file}`; name a state folder, or a copy of its healerd.db")
+            raise ControlError(f"no database at `{file}`; name a state folder, a copy of its healerd.db, or an export")
         self.path = file
-        self._store: ReplayStore = ReplayStore(file)
+        self._folder: TemporaryDirectory[str] | None = None
+        self._store: ReplayStore = ReplayStore(self._rebuilt(file))
         self.last_seq = self._store.last()
         if not self.last_seq:
             raise ControlError(f"the audit log of `{file}` is empty: there is nothing to replay")
@@ -79,6 +81,10 @@ class Replay(Looking):
         """Check the whole audit log of the file."""
         from healerd.client.stored import verified  # as above
 
+        if self._folder is not None:
+            from healerd.store.exported import ExportedLog  # as above
+
+            return verified(ExportedLog(self.path), at=datetime.fromisoformat(self.now))
         return verified(self._store, at=datetime.fromisoformat(self.now))
 
     def what_if(self, name: str, *, rules_id: str, path: str, text: str, days: int = 7) -> Json:
@@ -89,8 +95,27 @@ class Replay(Looking):
         return what_if(self._store, name, rules_id=rules_id, path=path, text=text, days=days, at=at)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of the database that was made from an export."""
         self._store.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _rebuilt(self, file: Path) -> Path:
+        """Give the database to read: the file itself, or one made from it when it is an export."""
+        from healerd.store.exported import is_export  # as above
+
+        if not is_export(file):
+            return file
+        from healerd.store.rebuild import rebuild  # as above
+
+        self._folder = TemporaryDirectory(prefix="healerd-replay-")
+        made = Path(self._folder.name) / "healerd.db"
+        try:
+            rebuild(file, made)
+        except StoreError:
+            self._folder.cleanup()
+            raise
+        return made
 
     def _go(self, seq: int) -> "Replay":
         self.seq = max(1, min(self.last_seq, seq))

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from healerd.audit import AuditReport
 from healerd.client.looks import find_look, view_of
 from healerd.client.views import plain
 from healerd.clock import Clock, SystemClock
 from healerd.errors import ControlError
 from healerd.store import Reader, ReadStore, Watermark
 
-__all__ = ["known_pipelines", "make_view", "open_state", "stored_view", "verified"]
+__all__ = ["Verifiable", "known_pipelines", "make_view", "open_state", "stored_view", "verified"]
 
 Json = dict[str, Any]
 Query = Mapping[str, str | int | None]
@@ -43,7 +44,15 @@ def known_pipelines(reader: Reader) -> Sequence[str]:
     return sorted(mark.pipeline for mark in reader.find(Watermark))
 
 
-def verified(reader: Reader, *, at: datetime) -> Json:
+class Verifiable(Protocol):
+    """What can check itself: a database, or an exported log."""
+
+    def verify(self) -> AuditReport:
+        """Check everything."""
+        ...
+
+
+def verified(reader: Verifiable, *, at: datetime) -> Json:
     """Check the whole audit log, and every row against it: it may take long."""
     report = reader.verify()
     return {

@@ -22,6 +22,7 @@ from healerd.daemon.logs import LogTail
 from healerd.daemon.notices import notices
 from healerd.daemon.people import People
 from healerd.daemon.ports import Core
+from healerd.daemon.rereading import Rereading
 from healerd.daemon.scheduler import ClockGuard, Ticker
 from healerd.daemon.threads import OneThread
 from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
@@ -83,6 +84,7 @@ class Daemon:
         self._failed = ""
         self._ticker: Ticker | None = None
         self._tail = LogTail()
+        self._rereading = Rereading(lambda: clock.read().boot_s)
         self.exit = RunExit.OK
 
     async def serve(self) -> None:
@@ -146,6 +148,7 @@ class Daemon:
             for notice in notices(self._core.run_due()):
                 log.info("%s", notice)
             self._ticked_at, self._failed = self._clock.now(), ""
+            self._rereading.step(self._core.store, self._ticked_at)
         finally:
             self._ticking_since, self._tick_s = None, self._clock.read().boot_s - began.boot_s
 
@@ -213,4 +216,5 @@ class Daemon:
             "failed": self._failed or None,
             "unattended": self._config.daemon.unattended,
             "state_folder": str(self._config.state),
+            "verified": self._rereading.said(),
         }

@@ -47,7 +47,7 @@ HEARTBEAT_S = 2.0
 """A reader that hears nothing for three beats calls the daemon away."""
 LEAVES_MAX = 500
 """Leaves sent at once."""
-INTENT = "/v1/intents/{id}"
+INTENT, AUDIT = "/v1/intents/{id}", "/v1/audit"
 
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotAllowed, 403, "not allowed"),
@@ -107,7 +107,12 @@ class Control:
 
     def app(self) -> Starlette:
         """Build the ASGI application."""
-        own = {"/v1/status": self._status, "/v1/intents/{id}": self._intent, "/v1/health": self._health}
+        own = {
+            "/v1/status": self._status,
+            "/v1/intents/{id}": self._intent,
+            "/v1/health": self._health,
+            AUDIT: self._audit,
+        }
         looks = [(look.path, own.get(look.path) or self._look(look)) for look in LOOKS]
         changes = ((mutation.path, self._change(mutation)) for mutation in MUTATIONS)
         return Starlette(
@@ -163,6 +168,12 @@ class Control:
         view = await self._view(find_look("/v1/health")[0], request)
         described = self._describe()
         return _json({**view, "daemon": described, "jobs": jobs_of(described, self._clock.now()), "log": self._log()})
+
+    async def _audit(self, request: Request) -> Response:
+        """A page of the log, with what the daemon found when it last read the whole of it again."""
+        view = await self._view(find_look(AUDIT)[0], request)
+        verified = self._describe().get("verified")
+        return _json({**view, "verified": verified} if verified else view)
 
     async def _events(self, request: Request) -> Response:
         given = request.headers.get("last-event-id") or request.query_params.get("after")

@@ -15,6 +15,7 @@ from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
 from healerd.daemon.accounts import current_account
+from healerd.daemon.anchoring import Anchoring
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.beginning import Beginning, begin_pipeline
 from healerd.daemon.executor import Executor, Move
@@ -85,6 +86,8 @@ class Core:
         )
         gap_max_s = self._longest_pause_s(max(REACTION_S, 3 * config.daemon.tick), windows=2)
         self._executor = Executor(reach, clock, gap_max_s=gap_max_s)
+        self._anchoring = Anchoring(store, config.anchors)
+        stack.callback(self._anchoring.close)
 
     @classmethod
     def open(
@@ -103,7 +106,7 @@ class Core:
         Raises LockHeld, StoreError, RulesError, ConfigError, ActionError, SourceError.
         """
         with ExitStack() as stack:
-            store = stack.enter_context(Store.open(config.state, clock=clock))
+            store = stack.enter_context(Store.open(config.state, clock=clock, key=config.audit_key))
             hands = worker or ProcessWorker(config.state / "jobs", config.state / "logs")
             stack.callback(hands.close)
             core = cls(config, clock, store=store, worker=hands, sources=sources or {}, stack=stack)
@@ -127,6 +130,7 @@ class Core:
         for pipeline in self.pipelines.values():
             told += self._judge_closed(pipeline)
         told += self._executor.step(channel_open=self._channel_open())
+        self._anchoring.step(self._clock.read().boot_s)
         return tuple(told)
 
     def settle(self) -> tuple[Move, ...]:
@@ -207,8 +211,10 @@ class Core:
         """Take a person's answer. Raises NotFound, NotAllowed, or Conflict with the state and the undo command."""
         intent = self._intent(intent_id)
         now = self._clock.now()
+        # No name in the id: names can be erased from the record, ids cannot.
+        before = len(self.store.find(Answer, intent_id=intent_id))
         answer = Answer(
-            id=f"{intent_id}-{kind.value}-{author}-{now:%Y%m%dT%H%M%S.%f}",
+            id=f"{intent_id}-{kind.value}-{before + 1}-{now:%Y%m%dT%H%M%S.%f}",
             intent_id=intent_id,
             pipeline=intent.pipeline,
             kind=kind,

@@ -31,6 +31,7 @@ from healerd.model import (
 from healerd.store import Reader, Transaction
 from healerd.store.library import sqlite
 from healerd.store.schema import migrate
+from healerd.store.seal import Seal
 
 __all__ = ["MemoryStore", "RecordingCore"]
 
@@ -43,6 +44,7 @@ class MemoryStore(Reader):
         self._writer = sqlite.connect(":memory:", isolation_level=None, check_same_thread=False)
         migrate(self._writer, Path())
         self._head, self._turn = (0, EMPTY), threading.RLock()
+        self._seal = Seal.of(self._writer, 0)
 
     def put(self, record: Any, *, instead_of: Any = None, actor: str = "daemon") -> None:
         """Keep a record, in the place of an earlier one if there is one, and note it."""
@@ -61,10 +63,11 @@ class MemoryStore(Reader):
     def transaction(self) -> Iterator[Transaction]:
         """Open a transaction, as the daemon's own store does; what it wrote before it raised is kept here."""
         with self._turn:
-            tx = Transaction(self.folder, self._writer, self._clock, self._head, 1)
+            tx = Transaction(self.folder, self._writer, self._clock, self._head, 1, seal=self._seal)
             try:
                 yield tx
             finally:
+                self._seal.write(self._writer)
                 self._head = tx.end()
 
     def close(self) -> None:

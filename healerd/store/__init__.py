@@ -5,7 +5,7 @@ Must never lose a commit, change a leaf, or make a new database over a damaged o
 
 from healerd.store.journal import Store, Transaction
 from healerd.store.read import Range, Reader, ReadStore
-from healerd.store.tables import TABLES, Epoch, Saved, SavedProfile, Watermark
+from healerd.store.tables import TABLES, Epoch, Saved, SavedProfile, SigningKey, Watermark
 
 __all__ = [
     "TABLES",
@@ -15,6 +15,7 @@ __all__ = [
     "Reader",
     "Saved",
     "SavedProfile",
+    "SigningKey",
     "Store",
     "Transaction",
     "Watermark",

@@ -5,24 +5,82 @@ Must never write, nor hold the log in memory.
 
 # ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
 import msgspec
 
 from healerd.audit import AuditReport, Leaf, Row, verify_leaves
+from healerd.audit.notes import Note, VerifierKey
+from healerd.audit.seals import SIGNING_KEY, Seals
+from healerd.audit.tree import TILE, Frontier
+from healerd.audit.verify import Start
 from healerd.store.library import sqlite
+from healerd.store.measured import measured_flaws
+from healerd.store.seal import nodes_of
 from healerd.store.tables import TABLES
 
-__all__ = ["check"]
+__all__ = ["check", "check_slice"]
 
 _NAMES = frozenset(table.name for table in TABLES.values())
 
 
-def check(connection: sqlite.Connection, progress: Callable[[int], None] | None = None) -> AuditReport:
-    """Verify chain and rows; then look for what no leaf describes: rows added, leaves cut off, values replaced."""
+def check(
+    connection: sqlite.Connection,
+    progress: Callable[[int], None] | None = None,
+    *,
+    after: int = 0,
+    saved: Sequence[Note] = (),
+    pinned: Sequence[VerifierKey] = (),
+) -> AuditReport:
+    """Verify chain, tree, checkpoints and rows; then look for what no leaf describes: rows added, leaves cut off.
 
+    `after` leaves are taken by their hashes alone, as their stored nodes say; what no leaf describes is then not looked
+    for. `saved` are checkpoints that were kept outside, `pinned` the keys that are trusted.
+    """
+    try:
+        start, seals = _start(connection, after, saved=saved, pinned=pinned)
+    except LookupError as problem:
+        return AuditReport(leaves=0, head="", first_bad=1, problem=f"the stored tree is damaged: {problem}")
+    leaves = _leaves(connection, after=start.after)
+    report = _verified(connection, leaves, seals=seals, start=start, progress=progress)
+    if report.first_bad is not None or start.after:
+        return report
+    for flaw in (
+        *_cut_off(connection, report),
+        *_added(connection, report),
+        *_replaced(connection),
+        *_nodes_added(connection, report),
+        *measured_flaws(connection),
+    ):
+        return replace(report, first_bad=flaw[0], problem=flaw[1])
+    return report
+
+
+def check_slice(connection: sqlite.Connection, start: Start, upto: int) -> tuple[AuditReport, Start]:
+    """Verify the leaves above `start` up to `upto` as `check` does; give where the next slice begins.
+
+    The slices of one pass cover what one state of the log would: a row that a later leaf has written since is as good.
+    """
+    seals = _seals(connection, start.after, upto=upto, due=False)
+    report = _verified(connection, _leaves(connection, after=start.after, upto=upto), seals=seals, start=start)
+    frontier = Frontier(start.after, start.peaks)
+    chain = start.chain
+    for leaf in _leaves(connection, after=start.after, upto=upto):
+        frontier.add(leaf.leaf_hash)
+        chain = leaf.chain
+    return report, Start(after=frontier.size, chain=chain, peaks=tuple(frontier.peaks))
+
+
+def _verified(
+    connection: sqlite.Connection,
+    leaves: Iterator[Leaf],
+    *,
+    seals: Seals,
+    start: Start,
+    progress: Callable[[int], None] | None = None,
+) -> AuditReport:
     def row_of(table: str, key: str) -> Row | None:
         if table not in _NAMES:
             return None
@@ -30,18 +88,70 @@ def check(connection: sqlite.Connection, progress: Callable[[int], None] | None 
         found = connection.execute(sql, [key]).fetchone()
         return Row(first=found[0], leaf=found[1], body=found[2]) if found else None
 
-    report = verify_leaves(_leaves(connection), row_of=row_of, progress=progress)
-    if report.first_bad is not None:
-        return report
-    for flaw in (*_cut_off(connection, report), *_added(connection, report), *_replaced(connection)):
-        return replace(report, first_bad=flaw[0], problem=flaw[1])
-    return report
+    def node_of(level: int, index: int) -> bytes | None:
+        sql = 'SELECT CAST(hash AS BLOB) FROM audit_node WHERE level = ? AND "index" = ?'
+        found = connection.execute(sql, [level, index]).fetchone()
+        return bytes(found[0]) if found else None
+
+    return verify_leaves(leaves, row_of=row_of, node_of=node_of, seals=seals, start=start, progress=progress)
 
 
-def _leaves(connection: sqlite.Connection) -> Iterator[Leaf]:
-    sql = "SELECT seq, CAST(body AS BLOB), CAST(leaf_hash AS BLOB), CAST(chain AS BLOB) FROM audit_leaf ORDER BY seq"
-    for seq, body, leaf_hash, chain in connection.execute(sql):
-        yield Leaf(seq=seq, body=body, leaf_hash=leaf_hash, chain=chain)
+def _start(
+    connection: sqlite.Connection, after: int, *, saved: Sequence[Note], pinned: Sequence[VerifierKey]
+) -> tuple[Start, Seals]:
+    """Take up the check after so many leaves; the keys known by then are read from their own leaves."""
+    seals = _seals(connection, after, saved=saved, pinned=pinned)
+    if not after:
+        return Start(), seals
+    (chain,) = connection.execute("SELECT chain FROM audit_leaf WHERE seq = ?", [after]).fetchone()
+    return Start(after=after, chain=chain, peaks=tuple(Frontier.of(after, nodes_of(connection)).peaks)), seals
+
+
+def _seals(
+    connection: sqlite.Connection,
+    after: int,
+    *,
+    upto: int | None = None,
+    saved: Sequence[Note] = (),
+    pinned: Sequence[VerifierKey] = (),
+    due: bool = True,
+) -> Seals:
+    """Take up the checkpoints above `after` leaves, with the keys that were known by then."""
+    sql = "SELECT number, size, note FROM checkpoint WHERE size > ? AND size <= ? ORDER BY number"
+    rows = connection.execute(sql, [after, upto or _LAST])
+    seals = Seals(rows, saved=saved, pinned=pinned, due=due)
+    if after:
+        (first,) = connection.execute("SELECT leaf_hash FROM audit_leaf WHERE seq = 1").fetchone()
+        newest = "SELECT coalesce(max(number), 0) FROM checkpoint WHERE size <= ?"
+        seals.begin(first, number=connection.execute(newest, [after]).fetchone()[0])
+        sql = "SELECT leaf FROM signing_key WHERE leaf <= ? ORDER BY leaf"
+        for (seq,) in connection.execute(sql, [after]).fetchall():
+            (leaf,) = _leaves(connection, after=seq - 1, upto=seq)
+            seals.listen(leaf, SIGNING_KEY, msgspec.json.decode(leaf.body, type=_Recorded).record)
+    return seals
+
+
+class _Recorded(msgspec.Struct):
+    record: msgspec.Raw
+
+
+def _leaves(connection: sqlite.Connection, *, after: int = 0, upto: int | None = None) -> Iterator[Leaf]:
+    sql = (
+        "SELECT seq, CAST(body AS BLOB), CAST(leaf_hash AS BLOB), CAST(chain AS BLOB), CAST(salt AS BLOB) "
+        "FROM audit_leaf WHERE seq > ? AND seq <= ? ORDER BY seq"
+    )
+    for seq, body, leaf_hash, chain, salt in connection.execute(sql, [after, upto or _LAST]):
+        yield Leaf(seq=seq, body=body or b"{}", leaf_hash=leaf_hash, chain=chain, salt=salt)
+
+
+_LAST = 2**62
+
+
+def _nodes_added(connection: sqlite.Connection, report: AuditReport) -> Iterator[tuple[int, str]]:
+    (count,) = connection.execute("SELECT count(*) FROM audit_node").fetchone()
+    due = sum(report.leaves >> level for level in range(TILE, 64, TILE))
+    if count != due:
+        yield report.leaves + 1, f"the tree over {report.leaves} leaves has {due} stored nodes, but {count} are there"
 
 
 def _cut_off(connection: sqlite.Connection, report: AuditReport) -> Iterator[tuple[int, str]]:

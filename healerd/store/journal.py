@@ -13,21 +13,28 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from healerd.audit import EMPTY, Entry, canonical, make_leaf, stamp
+from healerd.audit.notes import origin_of
+from healerd.audit.personal import SALT_BYTES
 from healerd.clock import Clock
 from healerd.errors import Conflict, StoreError
 from healerd.model import Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
+from healerd.store.keys import KEY, first_key, keep_key, next_path, rotated, settle_key, take_key
 from healerd.store.library import DATABASE, connect_to_write, guarded, sqlite
 from healerd.store.lock import held
 from healerd.store.read import Reader, ReadStore
 from healerd.store.schema import migrate
-from healerd.store.tables import Epoch, Saved, SavedProfile, Table, Watermark, key_of, plain, table_of
+from healerd.store.seal import Seal
+from healerd.store.tables import Epoch, Saved, SavedProfile, SigningKey, Table, Watermark, key_of, plain, table_of
+
+if TYPE_CHECKING:
+    from healerd.audit.signatures import Signer
 
 __all__ = ["Store", "Transaction"]
 
@@ -46,15 +53,22 @@ class Store(ReadStore):
         self._clock, self._writer, self._stack = clock, writer, stack
         self._turn, self._owner = threading.Lock(), 0
         self._head = _head(writer)
+        self._seal = Seal.of(writer, self._head[0])
         self.epoch = 0
 
     @classmethod
-    def open(cls, folder: Path, *, clock: Clock, create: bool = True) -> "Store":  # type: ignore[override]
+    def open(  # type: ignore[override]
+        cls, folder: Path, *, clock: Clock, create: bool = True, key: Path | None = None, lost: str = ""
+    ) -> "Store":
         """Take the folder's lock, check the database, bring its schema up to date, raise the epoch, sweep orphans.
+
+        `key` is the file of the key that signs checkpoints, by default one in the folder. `lost` says who goes on
+        with a new key because the old one is gone.
 
         Raises:
             LockHeld: another daemon holds the folder.
-            StoreError: the folder cannot be written, or its database is missing, damaged, foreign or newer.
+            StoreError: the folder cannot be written, its database is missing, damaged, foreign or newer, or the key
+                that signs its checkpoints is not there.
         """
         path = folder / DATABASE
         with ExitStack() as stack, guarded(path):
@@ -66,7 +80,7 @@ class Store(ReadStore):
             _check_sound(writer, path)
             migrate(writer, path)
             store = cls(folder, clock, writer, stack)
-            store._start()
+            store._start(key or folder / KEY, lost=lost)
             sweep(folder / FOLDER, {segment.path for segment in store.find(Segment)})
             store._stack = stack.pop_all()
         return store
@@ -75,6 +89,7 @@ class Store(ReadStore):
         """Fold the write-ahead log into the file, close every connection, and free the folder."""
         super().close()
         with self._turn, guarded(self.folder / DATABASE), self._stack:
+            self._seal.last(self._writer)
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def __enter__(self) -> "Store":
@@ -90,32 +105,70 @@ class Store(ReadStore):
         with self._turn, guarded(self.folder / DATABASE):
             self._owner = threading.get_ident()
             self._writer.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(self.folder, self._writer, self._clock, self._head, self.epoch)
+            seal = self._seal.copy()
+            transaction = Transaction(self.folder, self._writer, self._clock, self._head, self.epoch, seal=seal)
             try:
                 yield transaction
+                seal.write(self._writer)
                 self._writer.execute("COMMIT")
-                self._head = transaction.end()
+                self._head, self._seal = transaction.end(), seal
             finally:
                 self._owner = 0
                 transaction.end()
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
 
-    def _start(self) -> None:
+    def rotate(self, key: Path | None = None, *, actor: str) -> SigningKey:
+        """Sign with a new key from now on; the old one signs it, and the log says so. Gives the new one.
+
+        Raises:
+            StoreError: the file cannot be replaced.
+        """
+        path, old = key or self.folder / KEY, self._seal.signer
+        assert old is not None, "an open store has a key"
+        made = rotated(old, at=self._clock.now())
+        keep_key(made.signer, next_path(path))
+        with self.transaction() as tx:
+            tx.put(made.record, kind="key rotated", actor=actor)
+            tx.sign_with(made.signer)
+        settle_key(path)
+        return made.record
+
+    def shrink(self) -> None:
+        """Give back the room of what was taken out, so that nothing of it stays in the file."""
+        with self._turn, guarded(self.folder / DATABASE):
+            self._writer.execute("VACUUM")
+
+    def _start(self, key: Path, *, lost: str) -> None:
         newest = self.find(Epoch, order="-number", limit=1)
         self.epoch = newest[0].number + 1 if newest else 1
+        keys = self.find(SigningKey, order="-seq", limit=1)
+        held = None if lost else take_key(key, newest=keys[0] if keys else None)
         now = self._clock.read()
         with self.transaction() as tx:
             tx.put(Epoch(number=self.epoch, at=now.at, boot_id=now.boot_id, process=os.getpid()), kind="started")
+            if held is None:
+                origin = origin_of(self._seal.origin or tx.first_leaf())
+                made = first_key(key, origin, at=now.at, before=keys[0] if keys else None, lost=bool(lost))
+                tx.put(made.record, kind="key lost" if keys else "key", actor=lost or "daemon")
+                held = made.signer
+            tx.sign_with(held)
 
 
 class Transaction(Reader):
     """Changes that become true together. What it reads includes its own changes."""
 
     def __init__(
-        self, folder: Path, writer: sqlite.Connection, clock: Clock, head: tuple[int, bytes], epoch: int
+        self,
+        folder: Path,
+        writer: sqlite.Connection,
+        clock: Clock,
+        head: tuple[int, bytes],
+        epoch: int,
+        *,
+        seal: Seal,
     ) -> None:
-        self.folder = folder
+        self.folder, self._seal = folder, seal
         self._writer, self._clock, self._head, self._epoch = writer, clock, head, epoch
         self._over = False
 
@@ -199,6 +252,18 @@ class Transaction(Reader):
         assert mark is None or mark <= end_at, "a watermark never goes back"
         return self.put(Watermark(pipeline=pipeline, end_at=end_at))
 
+    def writer(self) -> sqlite.Connection:
+        """Give the writer's connection, for what changes no record but takes something out of the log (`care`)."""
+        return self._connection()
+
+    def first_leaf(self) -> bytes:
+        """Give the hash of the log's first leaf, which names the log."""
+        return bytes(self._query("SELECT leaf_hash FROM audit_leaf WHERE seq = 1", [])[0][0])
+
+    def sign_with(self, signer: "Signer") -> None:
+        """Sign this transaction's checkpoint, and those after it, with this key."""
+        self._seal.sign_with(signer)
+
     def end(self) -> tuple[int, bytes]:
         """Take no more changes, and give the head of the chain; the store calls it."""
         self._over = True
@@ -266,13 +331,14 @@ class Transaction(Reader):
             key=key,
             record=record,
         )
-        leaf = make_leaf(entry, chain)
+        leaf = make_leaf(entry, chain, salt=os.urandom(SALT_BYTES))
         if len(leaf.body) > RECORD_BYTES_MAX:
             raise StoreError(f"a leaf of kind `{kind}` has {len(leaf.body)} bytes, the limit is {RECORD_BYTES_MAX}")
         self._connection().execute(
-            "INSERT INTO audit_leaf (seq, body, leaf_hash, chain) VALUES (?, ?, ?, ?)",
-            [leaf.seq, leaf.body.decode(), leaf.leaf_hash, leaf.chain],
+            "INSERT INTO audit_leaf (seq, body, leaf_hash, chain, salt) VALUES (?, ?, ?, ?, ?)",
+            [leaf.seq, leaf.body.decode(), leaf.leaf_hash, leaf.chain, leaf.salt],
         )
+        self._seal.add(leaf.leaf_hash, table=table)
         self._head = (leaf.seq, leaf.chain)
         return leaf.seq, bytes(msgspec.json.decode(leaf.body, type=_Recorded).record).decode()
 

@@ -3,18 +3,20 @@
 # ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from healerd.audit import AuditReport, Entry, stamp
+from healerd.audit.notes import Note, VerifierKey, read_checkpoint
+from healerd.audit.verify import Start
 from healerd.errors import StoreError
 from healerd.model import Measurement
 from healerd.segments import FOLDER, Content, Segment
 from healerd.store.bodies import Bodies
-from healerd.store.check import check
+from healerd.store.check import check, check_slice
 from healerd.store.filters import Range, order_by, where
 from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
 from healerd.store.schema import check_version
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     # Rows are columns of numpy, read by DuckDB: half the start-up time of a verb that shows no rows.
     from healerd.columns import Predictions
     from healerd.segments.read import Selection
+    from healerd.store.export import Exported
 
 __all__ = ["Range", "ReadStore", "Reader"]
 
@@ -188,10 +191,58 @@ class Reader(Bodies, Survey):
         segments = self.segments(pipeline, start_at=start_at, end_at=end_at, content=content)
         return read_known(self.folder / FOLDER, segments, ids)
 
-    def verify(self, progress: Callable[[int], None] | None = None) -> AuditReport:
-        """Check the whole audit log, and every row against it, in constant memory."""
+    def verify(
+        self,
+        progress: Callable[[int], None] | None = None,
+        *,
+        after: int = 0,
+        saved: Sequence[Note] = (),
+        pinned: Sequence[VerifierKey] = (),
+    ) -> AuditReport:
+        """Check the audit log, its checkpoints, and every row against it, in constant memory.
+
+        `after` leaves are taken by their hashes alone; `saved` are checkpoints kept outside, `pinned` trusted keys.
+        """
         with self._reading() as connection:
-            return check(connection, progress)
+            return check(connection, progress, after=after, saved=saved, pinned=pinned)
+
+    def verify_slice(self, start: Start, *, upto: int) -> tuple[AuditReport, Start]:
+        """Check the leaves above `start` up to `upto`, and give where the next slice begins."""
+        with self._reading() as connection:
+            return check_slice(connection, start, upto)
+
+    def export(
+        self,
+        out: Path,
+        *,
+        since: datetime | None = None,
+        pipelines: Collection[str] = (),
+        progress: Callable[[int], None] | None = None,
+    ) -> "Exported":
+        """Write the log into one file that verifies by itself. Raises StoreError when it is there already."""
+        from healerd.store.export import export_log  # only who exports pays for it
+
+        with self._reading() as connection:
+            return export_log(connection, out, since=since, pipelines=pipelines, progress=progress)
+
+    def prove(self, name: str) -> dict[str, Any]:
+        """Prove that a leaf, or the newest about a row, is in the log. Raises NotFound, StoreError."""
+        from healerd.store.proofs import leaf_number, prove_leaf  # only who proves pays for it
+
+        with self._reading() as connection:
+            return prove_leaf(connection, leaf_number(connection, name))
+
+    def prove_growth(self, old: Note) -> dict[str, Any]:
+        """Prove that the log goes on from an older checkpoint. Raises StoreError."""
+        from healerd.store.proofs import prove_growth  # as above
+
+        with self._reading() as connection:
+            return prove_growth(connection, read_checkpoint(old))
+
+    def checkpoint(self) -> str | None:
+        """Read the newest signed checkpoint; None where nothing was signed yet."""
+        rows = self._query("SELECT note FROM checkpoint ORDER BY number DESC LIMIT 1", [])
+        return rows[0][0] if rows else None
 
     def _rows(self, pipeline: str, selection: "Selection") -> "Predictions":
         from healerd.segments.read import no_rows, read

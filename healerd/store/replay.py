@@ -9,12 +9,14 @@ newest form alone: one that has been replaced since is not there.
 # ruff: noqa: S608 - the names in SQL are those of TABLES; every value is bound
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from healerd.audit import AuditReport
+from healerd.audit.gaps import DROPPED
+from healerd.audit.notes import Note, VerifierKey
 from healerd.store.check import check
 from healerd.store.library import connect_to_read, guarded, sqlite
 from healerd.store.lock import LOCK
@@ -54,10 +56,17 @@ class ReplayStore(Reader):
                 if not table.once:
                     self._rewind(table)
 
-    def verify(self, progress: Callable[[int], None] | None = None) -> AuditReport:
-        """Check the whole audit log of the file, and every row against it, whatever the moment."""
+    def verify(
+        self,
+        progress: Callable[[int], None] | None = None,
+        *,
+        after: int = 0,
+        saved: Sequence[Note] = (),
+        pinned: Sequence[VerifierKey] = (),
+    ) -> AuditReport:
+        """Check the audit log of the file, and every row against it, whatever the moment."""
         with guarded(self._path), closing(self._connect()) as connection:
-            return check(connection, progress)
+            return check(connection, progress, after=after, saved=saved, pinned=pinned)
 
     def last(self) -> int:
         """Give the number of the newest leaf in the file."""
@@ -91,10 +100,11 @@ class ReplayStore(Reader):
         )
         run(
             "INSERT INTO written SELECT body ->> '$.table', body ->> '$.key', seq FROM main.audit_leaf "
-            f"WHERE kind NOT IN ({', '.join('?' * len(once))}) AND body ->> '$.table' IS NOT NULL",
-            sorted(once),
+            f"WHERE kind NOT IN ({', '.join('?' * (len(once) + 1))}) AND body ->> '$.table' IS NOT NULL",
+            [*sorted(once), DROPPED],
         )
         run("CREATE TEMP VIEW audit_leaf AS SELECT * FROM main.audit_leaf WHERE seq <= (SELECT seq FROM moment)")
+        run("CREATE TEMP VIEW checkpoint AS SELECT * FROM main.checkpoint WHERE size <= (SELECT seq FROM moment)")
         for table in TABLES.values():
             if table.once:
                 upto = f'SELECT * FROM main."{table.name}" WHERE seq <= (SELECT seq FROM moment)'
@@ -119,10 +129,11 @@ class ReplayStore(Reader):
     def _rewind(self, table: Table) -> None:
         run = self._opened.execute
         run(f'DELETE FROM temp."{table.name}"')
-        value = ", value" if table.with_value else ""
+        # What an export does not hold is empty in a database made from it.
+        value, taken = (", value", ", nullif(value, x'')") if table.with_value else ("", "")
         run(
             f'INSERT INTO temp."{table.name}" (seq, row_key, leaf, body{value}) '
-            f'SELECT seq, row_key, leaf, body{value} FROM main."{table.name}" WHERE leaf <= ?',
+            f'SELECT seq, row_key, leaf, body{taken} FROM main."{table.name}" WHERE leaf <= ?',
             [self.seq],
         )
         gone = ", NULL" if table.with_value else ""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from healerd.audit.tree import Frontier
 from healerd.errors import StoreError
 from healerd.store.library import sqlite
 
@@ -178,6 +179,29 @@ def _m0004_measurements(db: "Database") -> None:
     db.execute("CREATE INDEX measurement_window ON measurement (pipeline, window_end_at)")
 
 
+def _m0005_tree(db: "Database") -> None:
+    """Make the Merkle tree over the leaves that are there, and tables for signed checkpoints and their keys.
+
+    A node is stored for each 256 leaves, for each 65,536, and so on. The salt of a leaf goes when it is erased.
+    """
+    db.execute("ALTER TABLE audit_leaf ADD COLUMN salt BLOB")
+    db.execute(
+        """CREATE TABLE audit_node (
+            level INTEGER NOT NULL,
+            "index" INTEGER NOT NULL,
+            hash BLOB NOT NULL,
+            PRIMARY KEY (level, "index")
+        ) STRICT, WITHOUT ROWID"""
+    )
+    db.execute("CREATE TABLE checkpoint (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL) STRICT")
+    db.execute("CREATE INDEX checkpoint_size ON checkpoint (size)")
+    frontier = Frontier()
+    for (hashed,) in db.execute("SELECT leaf_hash FROM audit_leaf ORDER BY seq"):
+        for node in frontier.add(hashed):
+            db.execute('INSERT INTO audit_node (level, "index", hash) VALUES (?, ?, ?)', node)
+    _record_table(db, "signing_key", "id, at, how")
+
+
 def _record_table(db: "Database", table: str, columns: str, *indexes: str, with_value: bool = False) -> None:
     """Make a table of records: `seq` is the leaf that made the row, `leaf` the one that last wrote it.
 
@@ -204,4 +228,5 @@ MIGRATIONS: tuple[Callable[["Database"], None], ...] = (
     _m0002_records,
     _m0003_values,
     _m0004_measurements,
+    _m0005_tree,
 )

@@ -7,7 +7,7 @@ What is asked is bounded: a search through bodies looks at a stretch of the log,
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -139,6 +139,10 @@ class Survey:
         sql = "SELECT pipeline FROM audit_leaf WHERE seq > ? ORDER BY seq LIMIT ?"
         rows = self._query(sql, [seq, at_most + 1])
         return None if len(rows) > at_most else frozenset(name for (name,) in rows if name is not None)
+
+    def leaf_before(self, at: datetime) -> int:
+        """Give the number of the newest leaf written before `at`; 0 where there is none."""
+        return self.leaf_at(at - timedelta(microseconds=1))
 
     def leaf_at(self, at: datetime) -> int:
         """Give the number of the newest leaf written at `at` or before; 0 before the first. Leaves are in order."""

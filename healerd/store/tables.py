@@ -33,6 +33,7 @@ __all__ = [
     "Key",
     "Saved",
     "SavedProfile",
+    "SigningKey",
     "Table",
     "Watermark",
     "decode",
@@ -87,6 +88,22 @@ class SavedProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A public key that signs checkpoints from this record on, until the next one.
+
+    `how` it came: `first`, `rotated` (the key before signed the `statement`), or `lost` (it is signed by itself: the
+    key before was gone). `key` and `statement` are the texts of C2SP's signed notes.
+    """
+
+    id: str
+    key: str
+    at: datetime
+    how: str
+    before: str | None
+    statement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """How one record type is kept: `once` means that a row, once written, is never written again."""
 
@@ -121,6 +138,7 @@ TABLES: Mapping[type[Any], Table] = {
             key=("pipeline", "version", "window_end_at"),
             with_value=True,
         ),
+        Table(name="signing_key", record=SigningKey, key=("id",), once=True),
     )
 }
 

@@ -441,7 +441,8 @@ def an_audit() -> Json:
         "before": None,
         "after": None,
         "head": {"seq": 18204, "chain": "5c1e"},
-        "verified": {"at": ago(minutes=3), "seq": 18200, "sound": True, "problems": []},
+        "verified": {"at": ago(minutes=3), "seq": 18200, "sound": True, "problem": None, "by": "daemon"},
+        "checkpoint": {"seq": 18204, "root": "5c1e9a2b77d0e415", "number": 6021},
     }
 
 

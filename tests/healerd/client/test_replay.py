@@ -93,3 +93,26 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "healerd.db").write_bytes(b"this is no database, and long enough to be looked at as one " * 40)
     with pytest.raises(StoreError, match="damaged"):
         Replay(tmp_path)
+
+
+def test_an_export_replays_as_the_folder_it_came_from(past: Past, replay: Replay, name: str, tmp_path: Path) -> None:
+    """At every moment an exported log shows what the database shows, but for profiles, which are in no export."""
+    with past.client.open_store() as reader:
+        reader.export(tmp_path / "out.db")
+    exported = Replay(tmp_path / "out.db")
+    for seq in range(1, replay.last_seq + 1, 61):
+        replay.go(seq)
+        exported.go(seq)
+        assert exported.status() | {"daemon": None} == replay.status() | {"daemon": None}
+        assert exported.traces() == replay.traces()
+        assert exported.audit() == replay.audit()
+    end = replay.go(replay.last_seq), exported.go(exported.last_seq)
+    assert exported.timeline(name) == replay.timeline(name)
+    assert exported.rules(name)["sources"] == replay.rules(name)["sources"]
+    assert exported.verify()["sound"] is True
+    assert [each.seq for each in end] == [replay.last_seq] * 2
+    exported.close()
+    with past.client.open_store() as reader:
+        reader.export(tmp_path / "part.db", pipelines=("none",))
+    with pytest.raises(StoreError, match="is a part of a log"):
+        Replay(tmp_path / "part.db")

@@ -11,7 +11,7 @@ from healerd.clock import ManualClock
 from healerd.errors import Conflict, StoreError
 from healerd.model import Cohort, Decision, Incident, Intent, IntentState, Outcome, Version
 from healerd.segments import Segment
-from healerd.store import TABLES, Epoch, Range, ReadStore, Saved, SavedProfile, Store, Watermark
+from healerd.store import TABLES, Epoch, Range, ReadStore, Saved, SavedProfile, SigningKey, Store, Watermark
 from tests.healerd.store.records import EACH, HALF_HOUR, START, WINDOW, a_decision, a_measurement, a_segment, an_intent
 
 
@@ -40,7 +40,7 @@ def test_each_record_comes_back_as_it_was(store: Store, record: object) -> None:
 
 def test_every_record_type_with_a_table_is_tested() -> None:
     """A record type that gets a table is added to the tests above, or is one of the store's own."""
-    assert {type(record) for record in EACH} | {Epoch, Watermark, Saved, SavedProfile} == set(TABLES)
+    assert {type(record) for record in EACH} | {Epoch, Watermark, Saved, SavedProfile, SigningKey} == set(TABLES)
 
 
 def test_what_is_not_there_is_none(store: Store) -> None:

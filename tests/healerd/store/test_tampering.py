@@ -66,7 +66,7 @@ LEAF = "UPDATE audit_leaf SET"
             "does not follow",
         ),
         (["INSERT INTO audit_leaf (body, leaf_hash, chain) VALUES ('{}', x'00', x'00')"], None, "was changed"),
-        (["DELETE FROM audit_leaf WHERE kind = 'last'"], None, "the log ends after"),
+        (["DELETE FROM audit_leaf WHERE kind = 'last'"], None, "it was cut off"),
     ],
 )
 def test_a_changed_log_is_found(sound: Path, tmp_path: Path, statements: list[str], bad: int | None, said: str) -> None:

@@ -45,6 +45,7 @@ class AuditScreen(Frame):
     )
 
     verdict: Mapping[str, Any] | None = None
+    checkpoint: Mapping[str, Any] | None = None
     news_only = False
     verifying = False
 
@@ -77,8 +78,10 @@ class AuditScreen(Frame):
         return Source(page=page)
 
     def _take_head(self, view: Mapping[str, Any]) -> None:
-        if self.verdict is None:
-            self.verdict = view.get("verified")
+        said = view.get("verified")
+        if said and (self.verdict is None or self.verdict.get("by") == "daemon"):
+            self.verdict = said
+        self.checkpoint = view.get("checkpoint")
         self.head_seq = int(view["head"]["seq"])
         self._say_query()
 
@@ -138,14 +141,21 @@ class AuditScreen(Frame):
     def _chain(self, leaves: str) -> Line:
         if self.verifying:
             return ((f"{leaves}, verifying the chain", "watch"),)
-        verdict = self.verdict
+        verdict, signed = self.verdict, self._signed()
         if verdict is None:
-            return ((f"{leaves}, chain not verified yet (V)", "quiet"),)
+            return ((f"{leaves}, chain not verified yet (V){signed}", "quiet"),)
         if verdict["sound"]:
             when = say_when(verdict.get("at"), self.ui.daemon_now())
-            return ((f"{leaves}, chain {sign('check', self.glyphs)} verified {when}", "ok"),)
+            upto = verdict.get("seq") or verdict.get("leaves")
+            part = f" to {say_count(int(upto))}" if upto else ""
+            return ((f"{leaves}, chain {sign('check', self.glyphs)} verified{part} {when}{signed}", "ok"),)
         problem = verdict.get("problem") or "; ".join(map(str, verdict.get("problems") or ())) or "unknown"
         return ((f"chain {sign('cross', self.glyphs)} BROKEN: {show(str(problem))}", "failed"),)
+
+    def _signed(self) -> str:
+        """Say what the newest checkpoint covers, and how its root begins: to compare with one kept elsewhere."""
+        said = self.checkpoint
+        return f", signed to {say_count(int(said['seq']))} {show(str(said['root']))[:8]}" if said else ""
 
     # keys
 

@@ -1,0 +1,44 @@
+"""`healerd audit anchor`: keep a checkpoint outside. Must never say that it was kept where it was not."""
+
+from pathlib import Path
+
+import click
+
+from healerd.cli.audit.given import configured
+from healerd.cli.exits import Exit
+from healerd.cli.options import json_option, locate, place_options
+from healerd.cli.show import Show
+from healerd.client import Client
+from healerd.errors import ConfigError, StoreError
+
+__all__ = ["anchor"]
+
+
+@click.command(help="Keep the newest checkpoint in every place of `[audit]`, or in a file.")
+@click.option("--to", "file", type=click.Path(path_type=Path), metavar="FILE", help="Add it to this file instead.")
+@place_options
+@json_option
+def anchor(*, file: Path | None, state: Path | None, config: Path | None, as_json: bool) -> int:
+    """Print where it is kept now; ends with 1 when a place failed."""
+    from healerd.config import AuditSettings
+    from healerd.store.anchors import anchor as keep
+    from healerd.store.anchors import places
+
+    found = configured(state, config)
+    settings = AuditSettings(anchor_file=str(file.absolute())) if file else found.anchors if found else AuditSettings()
+    if not places(settings):
+        raise ConfigError(
+            "no place is configured: set `anchor_file` or another key of `[audit]`, or name one with --to"
+        )
+    with Client(locate(state, config)[0]).open_store() as store:
+        note = store.checkpoint()
+    if note is None:
+        raise StoreError("nothing is signed yet: start the daemon once, its first start signs")
+    done = keep(note, settings)
+    show = Show(as_json=as_json)
+    if as_json:
+        kept = [{"where": each.where, "kept": not each.problem, "problem": each.problem or None} for each in done]
+        show.json({"checkpoint": note, "anchors": kept})
+    else:
+        show.table(["where", "kept", "problem"], [[each.where, not each.problem, each.problem] for each in done])
+    return Exit.FAILED if any(each.problem for each in done) else Exit.OK

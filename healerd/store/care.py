@@ -1,0 +1,147 @@
+"""What may be taken out of the log, and how the log says so: bodies that are old, and what is about a person.
+
+Must never change a hash, nor take anything out without a leaf that names it, signed with the next checkpoint.
+"""
+
+# ruff: noqa: S608 - the names in SQL are those of TABLES; every value is bound
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from healerd.audit import stamp
+from healerd.audit.gaps import DROPPED, ERASED, PRUNED, digest_of, make_stub
+from healerd.audit.personal import hashed_form
+from healerd.store.library import sqlite
+from healerd.store.tables import TABLES
+
+if TYPE_CHECKING:
+    from healerd.store.journal import Transaction
+
+__all__ = ["ERASED_MAX", "erase", "in_use", "mentions", "prune"]
+
+ERASED_MAX = 100_000
+"""Leaves that one tombstone names."""
+_NAMES = frozenset(table.name for table in TABLES.values())
+
+
+def mentions(connection: sqlite.Connection, person: str) -> list[int]:
+    """Find the leaves that name a person: as who did it, in a field of its own, or between backticks in a text."""
+    sql = (
+        "SELECT seq FROM audit_leaf WHERE salt IS NOT NULL AND "
+        "(instr(body, ?) > 0 OR instr(body, ?) > 0) ORDER BY seq LIMIT ?"
+    )
+    quoted = msgspec.json.encode(person).decode()
+    rows = connection.execute(sql, [quoted, f"`{quoted[1:-1]}`", ERASED_MAX])
+    return [seq for (seq,) in rows]
+
+
+def erase(tx: "Transaction", leaves: Collection[int], *, actor: str, reason: str) -> int:
+    """Put the commitments in the place of the personal values of these leaves, and of the rows they last wrote.
+
+    The salts go with the values: nobody can find out by trying what stood there. `Store.shrink` afterwards takes them
+    out of the file's unused places too. Gives how many leaves it was; those `in_use` stay.
+    """
+    connection, done = tx.writer(), list[int]()
+    with _open_to_change(connection):
+        for seq in sorted(set(leaves) - in_use(connection)):
+            row = connection.execute("SELECT CAST(body AS BLOB), salt FROM audit_leaf WHERE seq = ?", [seq]).fetchone()
+            if row is None or row[1] is None:
+                continue
+            form = hashed_form(row[0], row[1])
+            connection.execute("UPDATE audit_leaf SET body = ?, salt = NULL WHERE seq = ?", [form.decode(), seq])
+            _rewrite_row(connection, seq, form)
+            done.append(seq)
+    if done:
+        tx.note(ERASED, {"leaves": done, "reason": reason}, actor=actor)
+    return len(done)
+
+
+def in_use(connection: sqlite.Connection) -> set[int]:
+    """Name the leaves that the next tick reads again: the newest decision of each pipeline, and those of open heals."""
+    sql = (
+        "SELECT max(seq) FROM decision GROUP BY pipeline UNION SELECT d.seq FROM decision d JOIN intent i "
+        "ON i.decision_id = d.id WHERE i.ended_at IS NULL"
+    )
+    return {seq for (seq,) in connection.execute(sql)}
+
+
+def prune(tx: "Transaction", before: datetime, *, actor: str, reason: str) -> int:
+    """Drop the bodies of leaves written before a time, but for those that last wrote a row which stays.
+
+    Hashes, chain and tree stay as they are; a leaf says what was dropped, with a hash over the stubs left in its
+    place. Rows of old windows that never acted go too. Gives how many leaves it was.
+    """
+    connection = tx.writer()
+    (upto,) = connection.execute(
+        'SELECT coalesce(max(seq), 0) FROM audit_leaf WHERE seq > 1 AND "at" < ?', [stamp(before)]
+    ).fetchone()
+    _drop_rows(connection, upto)
+    wanted = _droppable(connection, upto)
+    if not wanted:
+        return 0
+    statement = tx.head()[0] + 1
+    stubs = list[bytes]()
+    with _open_to_change(connection):
+        for seq in wanted:
+            (body,) = connection.execute("SELECT CAST(body AS BLOB) FROM audit_leaf WHERE seq = ?", [seq]).fetchone()
+            stubs.append(make_stub(body, statement=statement))
+            sql = "UPDATE audit_leaf SET body = ?, salt = NULL WHERE seq = ?"
+            connection.execute(sql, [stubs[-1].decode(), seq])
+    said = {"before": before, "upto": upto, "leaves": len(stubs), "stubs": digest_of(stubs), "reason": reason}
+    written = tx.note(PRUNED, said, actor=actor)
+    assert written == statement, "the leaf is the one that the stubs name"
+    return len(stubs)
+
+
+def _droppable(connection: sqlite.Connection, upto: int) -> list[int]:
+    kept = " UNION ALL ".join(f'SELECT leaf FROM "{name}" WHERE leaf <= {int(upto)}' for name in sorted(_NAMES))
+    sql = (
+        f"SELECT seq FROM audit_leaf WHERE seq > 1 AND seq <= ? AND kind NOT IN (?, ?, ?) AND seq NOT IN ({kept}) "
+        "ORDER BY seq"
+    )
+    return [seq for (seq,) in connection.execute(sql, [upto, DROPPED, PRUNED, ERASED])]
+
+
+def _drop_rows(connection: sqlite.Connection, upto: int) -> None:
+    """Delete the rows of old windows, of which there is one each; all that acted, or that people said, stays."""
+    connection.execute(
+        "DELETE FROM decision WHERE leaf <= ? AND id NOT IN (SELECT decision_id FROM intent) "
+        "AND seq NOT IN (SELECT max(seq) FROM decision GROUP BY pipeline) "
+        "AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = decision.incident_id AND i.closed_at IS NULL)",
+        [upto],
+    )
+    newest = "SELECT max(seq) FROM saved_profile GROUP BY pipeline"
+    connection.execute(f"DELETE FROM saved_profile WHERE leaf <= ? AND seq NOT IN ({newest})", [upto])
+    connection.execute(
+        "DELETE FROM measurement WHERE (pipeline, window_end_at) NOT IN "
+        "(SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL)"
+    )
+
+
+def _rewrite_row(connection: sqlite.Connection, seq: int, form: bytes) -> None:
+    """Write the row that a leaf last wrote as the leaf now has it."""
+    said = msgspec.json.decode(form, type=_Claim)
+    if said.table in _NAMES:
+        sql = f'UPDATE "{said.table}" SET body = ? WHERE leaf = ?'
+        connection.execute(sql, [bytes(said.record).decode(), seq])
+
+
+class _Claim(msgspec.Struct):
+    table: str | None
+    record: msgspec.Raw
+
+
+@contextmanager
+def _open_to_change(connection: sqlite.Connection) -> Iterator[None]:
+    """Lift the guard against accidents for a moment, inside the transaction."""
+    names = ("audit_leaf_no_update",)
+    texts = [connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", [name]).fetchone()[0] for name in names]
+    for name in names:
+        connection.execute(f"DROP TRIGGER {name}")
+    yield
+    for text in texts:
+        connection.execute(text)

@@ -1,0 +1,218 @@
+"""What is taken out of the log, and that its proofs go on to hold."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from healerd.audit.notes import read_notes
+from healerd.audit.proofs import check_growth, check_proof
+from healerd.clock import ManualClock
+from healerd.errors import NotFound, StoreError
+from healerd.model import Answer, Decision, Pause
+from healerd.store import ReadStore, Store, standalone
+from healerd.store.care import erase, mentions, prune
+from healerd.store.exported import ExportedLog
+from healerd.store.keys import KEY
+from healerd.store.library import sqlite
+from tests.healerd.store.records import EACH, START, a_decision
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, clock: ManualClock) -> Path:
+    """Make a log in which ada vetoed and paused, and days without harm went by."""
+    with Store.open(tmp_path, clock=clock) as store:
+        with store.transaction() as tx:
+            for record in EACH:
+                tx.put(record, actor="ada" if isinstance(record, Answer | Pause) else "daemon")
+        for day in range(2, 30):
+            clock.advance(86400)
+            with store.transaction() as tx:
+                said = {"trace": {"verdicts": "`ada` paused the pipeline"}} if day == 3 else {}
+                tx.put(a_decision(id=f"d{day}", at=clock.now(), **said))
+                tx.set_watermark("p", clock.now())
+    return tmp_path
+
+
+def test_what_is_about_a_person_is_erased_and_the_log_stays_sound(folder: Path, clock: ManualClock) -> None:
+    """After an erasure no name is left, the log says erased and not bad, and old checkpoints still agree."""
+    with ReadStore.open(folder) as reader:
+        kept = list(read_notes(reader.checkpoint() or ""))
+        root = reader.verify().root
+    with Store.open(folder, clock=clock) as store:
+        with store.transaction() as tx:
+            wanted = mentions(tx.writer(), "ada")
+            assert erase(tx, wanted, actor="officer", reason="article 17") == len(wanted) >= 5
+        store.shrink()
+        report = store.verify(saved=kept)
+        assert (report.problem, report.erased, report.saved) == (None, len(wanted), 1)
+        assert root != report.root
+        assert store.find(Pause)[0].author.startswith("erased:")
+        assert store.find(Answer)[0].reason.startswith("erased:")
+        assert mentions(store._connection(), "ada") == []
+        store.export(folder / "out.db")
+    assert ExportedLog(folder / "out.db").verify().erased == len(wanted)
+    assert standalone.verify(folder / "out.db")["erased"] == len(wanted)
+    for name in ("healerd.db", "out.db"):
+        data = (folder / name).read_bytes()
+        assert b'"ada"' not in data
+        assert b"`ada`" not in data
+
+
+def test_a_proof_of_an_erased_leaf_still_holds(folder: Path, clock: ManualClock) -> None:
+    """A leaf is proved before and after its personal values are gone, by the same hash."""
+    with Store.open(folder, clock=clock) as store:
+        seq = store.leaves(kind="answer")[0].seq
+        before = store.prove(str(seq))
+        assert check_proof(before) is None
+        assert check_proof({**before, "body": before["body"].replace("ada", "eve")}) is not None
+        with store.transaction() as tx:
+            erase(tx, [seq], actor="officer", reason="asked")
+            tx.set_watermark("p", clock.now())
+        after = store.prove(str(seq))
+        assert (after["salt"], check_proof(after)) == (None, None)
+        assert "ada" not in after["body"]
+
+
+def test_an_erasure_without_a_tombstone_is_found(folder: Path, clock: ManualClock) -> None:
+    """Whoever empties a leaf and says nothing is found."""
+    with Store.open(folder, clock=clock) as store, store.transaction() as tx:
+        seq = mentions(tx.writer(), "ada")[0]
+        erase(tx, [seq], actor="officer", reason="asked")
+    with ReadStore.open(folder) as reader:
+        (body,) = reader._connection().execute("SELECT body FROM audit_leaf WHERE seq = ?", [seq]).fetchone()
+    other = folder / "other"
+    other.mkdir()
+    source = sqlite.connect(folder / "healerd.db")
+    tomb = source.execute("SELECT seq FROM audit_leaf WHERE kind = 'erased'").fetchone()[0]
+    source.execute("DROP TRIGGER audit_leaf_no_update")
+    text = source.execute("SELECT body FROM audit_leaf WHERE seq = ?", [tomb]).fetchone()[0]
+    source.execute("UPDATE audit_leaf SET body = ? WHERE seq = ?", [text.replace(f"[{seq}]", "[1]"), tomb])
+    source.commit()
+    source.close()
+    with ReadStore.open(folder) as reader:
+        report = reader.verify()
+    assert report.first_bad in {seq, tomb}
+    assert "erased:" in body
+
+
+def test_what_the_next_window_reads_is_not_erased(folder: Path, clock: ManualClock) -> None:
+    """The newest decision stays whole until the next one, so that no tick stumbles over a gap."""
+    with Store.open(folder, clock=clock) as store:
+        newest = store.find(Decision, order="-seq", limit=1)[0]
+        with store.transaction() as tx:
+            leaf = tx.leaves(kind="decision", newest_first=True, limit=1)[0].seq
+            assert erase(tx, [leaf], actor="officer", reason="asked") == 0
+        assert store.get(Decision, newest.id) == newest
+
+
+def test_old_bodies_are_dropped_and_the_log_stays_sound(folder: Path, clock: ManualClock) -> None:
+    """Pruning drops bodies, keeps every hash, says so in the log, and leaves what acted and what people said."""
+    with ReadStore.open(folder) as reader:
+        kept = list(read_notes(reader.checkpoint() or ""))
+    with Store.open(folder, clock=clock) as store:
+        with store.transaction() as tx:
+            done = prune(tx, START.replace(day=20), actor="officer", reason="after two weeks")
+        report = store.verify(saved=kept)
+        assert (report.problem, report.dropped, report.saved) == (None, done, 1)
+        assert done > 30
+        assert store.get(Decision, "d1") is not None, "an intent stands on it"
+        assert store.get(Decision, "d5") is None
+        assert store.get(Decision, "d25") is not None
+        assert len(store.find(Answer)) == 1
+        assert store.leaf_at(START.replace(day=10)) > 10
+        assert len(store.leaves(limit=5)) == 5
+        with store.transaction() as tx:
+            again = prune(tx, START.replace(day=25), actor="officer", reason="later")
+        assert store.verify(saved=kept).dropped == done + again
+        store.export(folder / "out.db")
+        store.shrink()
+    assert ExportedLog(folder / "out.db").verify().dropped == done + again
+    assert standalone.verify(folder / "out.db")["dropped"] == done + again
+    with Store.open(folder, clock=clock) as store:
+        assert store.verify().problem is None
+
+
+def test_a_stub_that_nobody_signed_is_found(folder: Path, clock: ManualClock) -> None:
+    """A stub changed or put in the place of another body is found, and the leaf named."""
+    with Store.open(folder, clock=clock) as store, store.transaction() as tx:
+        prune(tx, START.replace(day=20), actor="officer", reason="old")
+    connection = sqlite.connect(folder / "healerd.db")
+    connection.execute("DROP TRIGGER audit_leaf_no_update")
+    stub, seq = connection.execute("SELECT body, seq FROM audit_leaf WHERE kind = 'dropped' LIMIT 1").fetchone()
+    whole, other = connection.execute("SELECT body, seq FROM audit_leaf WHERE kind = 'answer'").fetchone()
+    statement = "UPDATE audit_leaf SET body = ? WHERE seq = ?"
+    for changed, place in (
+        (stub.replace("2026", "2025", 1), seq),
+        (stub.replace(f'"seq":{seq}', f'"seq":{other}'), other),
+    ):
+        connection.execute(statement, [changed, place])
+        connection.commit()
+        with ReadStore.open(folder) as reader:
+            assert reader.verify().first_bad is not None
+        connection.execute(statement, [stub if place == seq else whole, place])
+        connection.commit()
+    connection.close()
+
+
+def test_a_proof_names_what_people_know(folder: Path) -> None:
+    """A leaf is proved by its number or by the id of what it wrote; what is not there is named with what is."""
+    with ReadStore.open(folder) as reader:
+        assert check_proof(reader.prove("i1")) is None
+        assert check_proof(reader.prove("d5")) is None
+        proof = reader.prove("7")
+        assert proof["proof"]["leaf"] == 7
+        for bad in ("0", "9999", "nothing"):
+            with pytest.raises(NotFound, match="the log has leaves 1 to"):
+                reader.prove(bad)
+    assert check_proof({**proof, "proof": {**proof["proof"], "leaf": 8}}) is not None
+    for broken in ({}, {**proof, "checkpoint": "x"}, {**proof, "body": "{"}, {**proof, "proof": None}):
+        with pytest.raises(ValueError, match=r"."):
+            check_proof(broken)
+
+
+def test_the_log_is_shown_to_go_on_from_a_kept_checkpoint(folder: Path, clock: ManualClock) -> None:
+    """A proof of growth holds for a checkpoint of this log, and for no other."""
+    with ReadStore.open(folder) as reader:
+        (old,) = read_notes(reader.checkpoint() or "")
+    with Store.open(folder, clock=clock) as store:
+        with store.transaction() as tx:
+            tx.set_watermark("p", clock.now())
+        proof = store.prove_growth(old)
+        (new,) = read_notes(store.checkpoint() or "")
+    assert check_growth(proof, old) is None
+    assert check_growth(proof, new) is not None
+    with Store.open(folder / "other", clock=clock) as other:
+        (foreign,) = read_notes(other.checkpoint() or "")
+    assert check_growth(proof, foreign) is not None
+    assert check_growth({**proof, "growth": {**proof["growth"], "path": ""}}, old) is not None
+
+
+def test_nothing_is_proved_that_nobody_signed(folder: Path, clock: ManualClock) -> None:
+    """A leaf after the newest checkpoint has no proof yet, and the error says when it will."""
+    with Store.open(folder, clock=clock) as store:
+        with store.transaction() as tx:
+            seq = tx.note("later", {})
+        with pytest.raises(StoreError, match="wait for the next window"):
+            store.prove(str(seq))
+
+
+def test_the_key_does_not_leave_the_folder(folder: Path) -> None:
+    """An export holds no private key."""
+    with ReadStore.open(folder) as reader:
+        reader.export(folder / "out.db")
+    secret = (folder / KEY).read_text().splitlines()[1]
+    assert secret.encode() not in (folder / "out.db").read_bytes()
+
+
+def test_ids_hold_no_names(folder: Path) -> None:
+    """Replacing the personal values of every leaf leaves no row under a key with a name in it."""
+    with ReadStore.open(folder) as reader:
+        assert not any("ada" in (leaf.key or "") for leaf in reader.leaves())
+        pause = reader.find(Pause)[0]
+        assert replace(pause, author="x") != pause
