@@ -11,6 +11,7 @@ from healerd.decision.facts import ALARMS, FACTS, SCHEMA, Fact, alarms, facts, s
 from healerd.decision.guards import bar_stands
 from healerd.decision.incidents import follow, open_for_wish
 from healerd.decision.log import logged, rejected_at
+from healerd.decision.payback import Payback, Stake, payback
 from healerd.decision.recheck import Recheck, recheck
 from healerd.decision.replaying import replay
 from healerd.decision.situation import Logged, Situation, Target, Wish, from_json, to_json
@@ -28,9 +29,11 @@ __all__ = [
     "SURE_ENOUGH",
     "Fact",
     "Logged",
+    "Payback",
     "Prompt",
     "Recheck",
     "Situation",
+    "Stake",
     "Target",
     "Wish",
     "alarms",
@@ -49,6 +52,7 @@ __all__ = [
     "logged",
     "open_for_wish",
     "page",
+    "payback",
     "prepare",
     "promote_stage",
     "prompt",

@@ -6,6 +6,7 @@ Must never guess: what the situation does not hold is unknown (None). A new fact
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from healerd.decision.payback import payback
 from healerd.decision.situation import Situation
 from healerd.detectors import p_error_high
 from healerd.model import Layer, Quality, VersionKind
@@ -122,6 +123,16 @@ def _p_error_high(situation: Situation) -> FactValue:
     return p_error_high(error * n, n, situation.reference.error)
 
 
+def _expected_loss(situation: Situation) -> FactValue:
+    found = payback(situation.stake)
+    return None if found is None else found.expected_loss
+
+
+def _p_retrain_pays(situation: Situation) -> FactValue:
+    found = payback(situation.stake)
+    return None if found is None else found.p_pays
+
+
 def _quality(situation: Situation) -> FactValue:
     return None if situation.quality is Quality.UNKNOWN else situation.quality.value
 
@@ -231,6 +242,18 @@ FACTS: Mapping[str, Fact] = {
         unit="probability",
         meaning="posterior probability that this stored version is better at all",
         of=lambda situation: situation.p_stored_better,
+    ),
+    "expected_loss": Fact(
+        type="number",
+        unit="cost",
+        meaning="what the errors that a new fit would spare are expected to cost while it would serve",
+        of=_expected_loss,
+    ),
+    "p_retrain_pays": Fact(
+        type="ratio",
+        unit="probability",
+        meaning="posterior probability that this is more than an accepted candidate costs",
+        of=_p_retrain_pays,
     ),
     "alias_moved": Fact(
         type="bool",
