@@ -105,6 +105,8 @@ def _counted(case: Case, run: Played) -> Row:
         "false alarms": float(len(run.opened(start, change + DAY, kinds=CALLS)) + (0 if case.heals else len(calls))),
         "heals": float(len(early) + len(late)),
         "wrong heals": float(len(early) + (run.worse if case.heals else len(late))),
+        "rollbacks": float(len(run.done.of("rollback"))),
+        "fallbacks": float(len(run.done.of("fallback"))),
         "undone": float(len(run.done.of("undo"))),
         "trainings": float(run.done.fits),
     }
