@@ -14,7 +14,8 @@ RUN = "run.json"
 NOT_CLAIMED = (
     "Made worlds are not users' systems: four features, one plane, labels within a day. What they show is whether the "
     "loop does what it says, not how much it will spare you.",
-    "The defaults were chosen with Elec2 and the flights in view, one set for both: figures on those two are not figures on streams never seen.",
+    "The defaults were chosen with Elec2 and the flights in view, one set for both: figures on those two are no "
+    "figures on streams never seen.",
     "A difference without an interval is one run, or a mean over few seeds: read tenths of a point as noise.",
     "The operator of every closed loop is simulated: it approves what asks, and promotes the pipeline (SAFETY S19).",
     "Results of other libraries are theirs, measured by their own protocol where a table says so.",

@@ -11,7 +11,7 @@ import pytest
 from experiments import concept_shift, noise_injection, run_all, synthetic_drift
 from experiments.loop import by_window, play
 from experiments.output import Figure, Finding, Line, keep
-from experiments.real_streams import Past, adwin_cuts, every, made, play_trigger
+from experiments.real_streams import Past, adwin_cuts, every, play_trigger
 from experiments.report import report
 from experiments.scenarios import ESTIMATOR, Case, run_cases
 from experiments.worlds import CHANGE, Change, Law, World, draw, law_in, seeded, stream_of
@@ -104,12 +104,13 @@ def test_the_short_form_has_fewer_cases_of_the_same_names(experiment):
 
 def test_triggers_fire_as_they_say():
     """A period fires at each phase; what never fires serves the first model; all losses are counted."""
-    stream = made(1)
+    world = World(change=Change(to=Law(angle=90.0)), served=28, rows=40)
+    stream = stream_of(world, seed=1)
     past = Past(stream=stream, loss=parse_loss("zero-one"))
     never, none = play_trigger(past, lambda *_: False)
     assert none == 0
     assert len(never) == len(stream) - stream.first
-    assert [play_trigger(past, every(20, phase))[1] for phase in (0, 19)] == [2, 3]
+    assert [play_trigger(past, every(10, phase))[1] for phase in (0, 9)] == [2, 3]
     always, fits = play_trigger(past, every(1, 0))
     assert fits == stream.windows - 1
     assert always.mean() < never.mean()
