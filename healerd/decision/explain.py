@@ -110,6 +110,7 @@ def _page(decision: Decision) -> Iterator[str]:
     yield ""
     yield "options"
     yield from (_option_line(option, chosen=decision.chosen) for option in decision.options)
+    yield from _payback(decision.trace.get("facts", {}))
     yield from _numbers("facts", decision.trace.get("facts", {}))
     yield from _numbers("context", decision.trace.get("context", {}))
     policy = decision.trace.get("policy")
@@ -119,6 +120,13 @@ def _page(decision: Decision) -> Iterator[str]:
             yield f"  no answer: {policy['failure']}"
     yield from _verdict_lines(decision.trace.get("second_pass") or {})
     yield from (f"withdraws {each['intent']}: {each['because']}" for each in decision.trace.get("withdraws", ()) or ())
+
+
+def _payback(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a new fit is worth, where it is known; a decision of an older version does not hold it."""
+    loss, p_pays = facts.get("expected_loss"), facts.get("p_retrain_pays")
+    if loss is not None and p_pays is not None:
+        yield f"a new fit would spare {loss:.1f} in cost, and pays for itself with probability {p_pays:.2f}"
 
 
 def _option_line(option: Option, *, chosen: str) -> str:
