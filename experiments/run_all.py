@@ -31,13 +31,14 @@ LOG = "run.json"
 class Experiment:
     """One experiment: its module, its options in the full and in the quick form (None: it has no quick form).
 
-    `keeps`: it writes into `--out` itself; else what it prints is kept in the file `prints`. `seeded`: it takes a seed.
+    `keeps`: the option that names the folder it writes into itself; else what it prints is kept in the file `prints`.
+    `seeded`: it takes a seed.
     """
 
     name: str
     full: tuple[str, ...] = ()
     quick: tuple[str, ...] | None = ("--quick",)
-    keeps: bool = False
+    keeps: str = ""
     prints: str = ""
     seeded: bool = True
 
@@ -52,11 +53,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         name="agreement", full=("--decisions", "100000"), quick=("--decisions", "2000"), prints="agreement.json"
     ),
     Experiment(name="kills", full=("--kills", "20"), quick=None, prints="kills.json"),
-    Experiment(name="synthetic_drift", keeps=True),
-    Experiment(name="concept_shift", keeps=True),
-    Experiment(name="noise_injection", keeps=True),
-    Experiment(name="real_streams", full=("--demo",), keeps=True),
-    Experiment(name="ablation", keeps=True),
+    Experiment(name="synthetic_drift", keeps="--out"),
+    Experiment(name="concept_shift", keeps="--out"),
+    Experiment(name="noise_injection", keeps="--out"),
+    Experiment(name="real_streams", full=("--demo",), keeps="--out"),
+    Experiment(name="one_step", quick=("--studies", "2"), prints="one_step.md"),
+    Experiment(name="ablation", keeps="--results"),
 )
 """Every experiment, the shorter ones first; one whose module is not there is left out, and said to be."""
 
@@ -113,7 +115,7 @@ def _left_out(each: Experiment, *, quick: bool) -> str:
 def _run(each: Experiment, folder: Path, *, quick: bool, seed: int) -> str:
     options = (each.quick or ()) if quick else each.full
     seeded = ("--seed", str(seed)) if each.seeded else ()
-    keeps = ("--out", str(folder)) if each.keeps else ()
+    keeps = (each.keeps, str(folder)) if each.keeps else ()
     command = [sys.executable, "-m", f"experiments.{each.name}", *options, *seeded, *keeps]
     limit_s = QUICK_LIMIT_S if quick else LIMIT_S
     paths = os.pathsep.join(path for path in sys.path if path)
