@@ -183,8 +183,10 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
     error of a gain is then about two points, as small as a gain that is worth a swap."""
     verify_windows: int = 7
     """Labelled windows after a heal on which it is compared with what it replaced."""
-    versions_kept: int = 24
-    """Stored versions a rollback may choose from."""
+    versions_kept: int = 60
+    """Stored versions a rollback may choose from: a concept may come back after a year of fits every week."""
+    payback_windows: int = 14
+    """Windows that a new model is expected to serve before the next one: in these it must pay for its fit."""
     refit: bool = True
     """Refit an accepted candidate on its judgement rows too; it is promoted only after a shadow window."""
 
@@ -197,6 +199,7 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
             "choose_rows",
             "verify_windows",
             "versions_kept",
+            "payback_windows",
         ):
             require(getattr(self, name) >= 1, name, "1 or more")
         require(0.5 < self.level < 1, "level", "in (0.5, 1)")

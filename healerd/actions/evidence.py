@@ -22,6 +22,7 @@ __all__ = [
     "Evidence",
     "best_stored",
     "compare",
+    "error_of",
     "gains_against",
     "models_that_never_saw",
     "newest",
@@ -33,7 +34,7 @@ __all__ = [
 
 ROWS_MAX = 20_000
 """Rows on which versions are compared; more are thinned evenly. The error of a share is then below .4 points."""
-VERSIONS_MAX = 24
+VERSIONS_MAX = 60
 LOOKS_BACK = 3
 
 
@@ -98,6 +99,14 @@ def gains_against(world: World, rows: Predictions, names: Sequence[str], *, agai
     wanted = [name for name in dict.fromkeys(names) if name != against][:VERSIONS_MAX]
     outputs = world.outputs([*wanted, against], rows)
     return {name: compare(world, rows, new=outputs[name], old=outputs[against]) for name in wanted}
+
+
+def error_of(world: World, rows: Predictions, name: str) -> float | None:
+    """Measure a version's error on n labelled rows, n > 0, in shadow; None when it gives no answer."""
+    rows = thin(rows, ROWS_MAX)
+    output = world.outputs([name], rows)[name]
+    found = _losses(parse_loss(world.settings.loss), output, rows.label)
+    return None if output is None or np.isnan(found).all() else float(np.nanmean(found))
 
 
 def best_stored(world: World, rows: Predictions, names: Sequence[str], *, against: str) -> tuple[str, Gain] | None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from healerd.actions import World
-from healerd.actions.evidence import gains_against, models_that_never_saw, newest
+from healerd.actions.evidence import error_of, gains_against, models_that_never_saw, newest
 from healerd.actions.retrain import judgement_rows
 from healerd.detectors.paired import Gain
 from healerd.model import Intent
@@ -21,15 +21,19 @@ __all__ = ["Candidate", "gain_note", "judge_candidate", "judge_refit", "patience
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """What the judgement says of a candidate: accepted or not, the gain on the active version, and why."""
+    """What the judgement says of a candidate: accepted or not, the gain on the active version, and why.
+
+    `error` is the candidate's own on the rows that judged it; None when it gave no answer.
+    """
 
     accepted: str | None
     gain: Gain
     reason: str
+    error: float | None = None
 
     def note(self) -> Mapping[str, Any]:
         """Give the numbers as plain values, for the intent's record."""
-        return {"accepted": self.accepted, "reason": self.reason, **gain_note(self.gain)}
+        return {"accepted": self.accepted, "reason": self.reason, "error": self.error, **gain_note(self.gain)}
 
 
 def judge_candidate(heal: Intent, world: World, *, name: str) -> Candidate | None:
@@ -39,15 +43,15 @@ def judge_candidate(heal: Intent, world: World, *, name: str) -> Candidate | Non
         return None
     active = world.registry.active
     gains = gains_against(world, rows, [name, *models_that_never_saw(world, rows)], against=active)
-    gain = gains.pop(name)
+    gain, error = gains.pop(name), error_of(world, rows, name)
     best = max(gains.items(), key=lambda item: item[1].mean, default=None)
     if gain.mean < world.settings.healing.gain_min or gain.p_better < world.settings.healing.sure:
         reason = f"no sure gain on `{active}`: {_said(gain)}"
-        return Candidate(accepted=None, gain=gain, reason=reason)
+        return Candidate(accepted=None, gain=gain, error=error, reason=reason)
     if best is not None and best[1].mean > gain.mean:
         reason = f"`{best[0]}`, which is stored, does better: {_said(best[1])}, the candidate {_said(gain)}"
-        return Candidate(accepted=None, gain=gain, reason=reason)
-    return Candidate(accepted=name, gain=gain, reason=f"better than `{active}`: {_said(gain)}")
+        return Candidate(accepted=None, gain=gain, error=error, reason=reason)
+    return Candidate(accepted=name, gain=gain, error=error, reason=f"better than `{active}`: {_said(gain)}")
 
 
 def judge_refit(world: World, *, refit: str, candidate: str, since: datetime) -> Candidate | None:

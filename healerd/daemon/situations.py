@@ -14,6 +14,7 @@ from healerd.config import PipelineSettings
 from healerd.daemon.accounts import account_of, log_of, with_severity
 from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.stakes import stake_of
 from healerd.decision import Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.errors import ActionError
 from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Pause, Stage, StageChange, Version
@@ -140,6 +141,14 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         bars=reader.find(Bar, pipeline=pipeline.name, lifted_at=None),
         pauses=_pauses(reader, pipeline.name, moment),
         rejected_at=rejected_at(reader.find(Intent, incident_id=incident[0].id), incident[0].id) if incident else (),
+        stake=stake_of(
+            reader,
+            pipeline.name,
+            pipeline.settings,
+            active=pipeline.active,
+            now=moment.now,
+            matured=situation.cohorts,
+        ),
         pipelines=max(1, len(moment.pipelines)),
         policy=pipeline.settings.policy.name,
         learned=learned,

@@ -66,7 +66,7 @@ def withdrawal(intent: Intent, reader: Reader) -> str:
     if incident is not None and incident.closed_at is not None and intent.action not in WAYS_BACK:
         return f"incident `{incident.id}` is closed"
     for other in _others(intent, reader):
-        if other.state in waiting_states and _rank(other) > _rank(intent):
+        if other.state in waiting_states and _outranks(other, intent, reader):
             return f"`{other.id}` answers to something more severe"
     return ""
 
@@ -145,8 +145,19 @@ def _family(root: str, reader: Reader) -> set[str]:
 def _bars(other: Intent, intent: Intent, reader: Reader) -> bool:
     """Tell whether another open intent keeps this one from starting."""
     if other.state in waiting_states:
-        return _rank(other) > _rank(intent)
+        return _outranks(other, intent, reader)
     return not (other.state in ENDED_BY_A_HEAL and _may_end_others(intent, reader))
+
+
+def _outranks(other: Intent, intent: Intent, reader: Reader) -> bool:
+    """Tell whether another that waits goes first. One that this one's own heal keeps waiting does not: each would wait
+    for the other, as a way back from a safe model and the promotion of a candidate that was fitted meanwhile.
+    """
+    if _rank(other) <= _rank(intent):
+        return False
+    family = _family(intent.parent_id or intent.id, reader) - {intent.id}
+    own = reader.find(Intent, id=tuple(family), state=OPEN_STATES - frozenset(waiting_states)) if family else ()
+    return not any(_bars(member, other, reader) for member in own)
 
 
 def _may_end_others(intent: Intent, reader: Reader) -> bool:

@@ -12,6 +12,7 @@ from healerd.decision.gate import SURE_ENOUGH
 from healerd.decision.guards import bar_stands
 from healerd.decision.incidents import follow, open_for_wish
 from healerd.decision.log import logged, rejected_at
+from healerd.decision.payback import Payback, Stake, payback
 from healerd.decision.recheck import Recheck, recheck
 from healerd.decision.replaying import replay
 from healerd.decision.situation import Logged, Situation, Target, Wish, from_json, to_json
@@ -32,9 +33,11 @@ __all__ = [
     "Fact",
     "Logged",
     "Moved",
+    "Payback",
     "Prompt",
     "Recheck",
     "Situation",
+    "Stake",
     "Target",
     "Wish",
     "alarms",
@@ -54,6 +57,7 @@ __all__ = [
     "logged",
     "open_for_wish",
     "page",
+    "payback",
     "prepare",
     "promote_stage",
     "prompt",

@@ -118,6 +118,7 @@ def _page(decision: Decision) -> Iterator[str]:
     yield from _diagnosis_lines(decision.trace)
     yield from _segment_lines(decision.trace)
     yield from _estimate_lines(decision.trace.get("facts", {}))
+    yield from _payback(decision.trace.get("facts", {}))
     yield from _numbers("facts", decision.trace.get("facts", {}))
     yield from _numbers("context", decision.trace.get("context", {}))
     policy = decision.trace.get("policy")
@@ -176,6 +177,13 @@ def _gate_lines(decision: Decision) -> Iterator[str]:
         yield f"  ledger with it: {ledger['mean']:+.1f} +- {ledger['sd']:.1f}, upper end {ledger['upper']:+.1f}"
     if tossed := gate.get("coin"):
         yield f"  coin between {tossed['policy']} (policy) and {tossed['rule']} (rules): {tossed['up']}"
+
+
+def _payback(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a new fit is worth, where it is known; a decision of an older version does not hold it."""
+    loss, p_pays = facts.get("expected_loss"), facts.get("p_retrain_pays")
+    if loss is not None and p_pays is not None:
+        yield f"a new fit would spare {loss:.1f} in cost, and pays for itself with probability {p_pays:.2f}"
 
 
 def _option_line(option: Option, *, chosen: str) -> str:

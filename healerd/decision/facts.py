@@ -6,6 +6,7 @@ Must never guess: what the situation does not hold is unknown (None). A new fact
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from healerd.decision.payback import payback
 from healerd.decision.segments import SegmentTold, segments_told
 from healerd.decision.situation import Situation
 from healerd.detectors import p_error_high
@@ -126,6 +127,16 @@ def _p_error_high(situation: Situation) -> FactValue:
     if error is None or n == 0 or situation.reference is None:
         return None
     return p_error_high(error * n, n, situation.reference.error)
+
+
+def _expected_loss(situation: Situation) -> FactValue:
+    found = payback(situation.stake)
+    return None if found is None else found.expected_loss
+
+
+def _p_retrain_pays(situation: Situation) -> FactValue:
+    found = payback(situation.stake)
+    return None if found is None else found.p_pays
 
 
 def _quality(situation: Situation) -> FactValue:
@@ -287,6 +298,18 @@ FACTS: Mapping[str, Fact] = {
         unit="probability",
         meaning="posterior probability that this stored version is better at all",
         of=lambda situation: situation.p_stored_better,
+    ),
+    "expected_loss": Fact(
+        type="number",
+        unit="cost",
+        meaning="what the errors that a new fit would spare are expected to cost while it would serve",
+        of=_expected_loss,
+    ),
+    "p_retrain_pays": Fact(
+        type="ratio",
+        unit="probability",
+        meaning="posterior probability that this is more than an accepted candidate costs",
+        of=_p_retrain_pays,
     ),
     "alias_moved": Fact(
         type="bool",

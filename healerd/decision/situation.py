@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from healerd.decision.diagnosis import Diagnosis
+from healerd.decision.payback import Stake
 from healerd.model import (
     Bar,
     Cohort,
@@ -92,6 +93,7 @@ class Situation:
     `diagnosis` what was found when it was looked into: for people, no verdict hangs on it.
     `account` bounds the policy's deviations; without one, as before there were accounts, the gate alone does.
     `unlearned` says why nothing could be learned from the log: the policy has no answer then.
+    `stake` is what is known of a retraining's price and of what it would spare.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     """
 
@@ -122,6 +124,7 @@ class Situation:
     pauses: tuple[Pause, ...] = ()
     rejected_at: tuple[datetime, ...] = ()
     diagnosis: Diagnosis | None = None
+    stake: Stake | None = None
     pipelines: int = 1
     wish: Wish | None = None
     policy: str = "bayesian"

@@ -35,6 +35,7 @@ SCHEMA = Schema(
         FactDecl(name="p_stored_better", type="ratio"),
         FactDecl(name="incident_kind", type="text"),
         FactDecl(name="windows_since_training", type="count"),
+        FactDecl(name="p_retrain_pays", type="ratio"),
         FactDecl(name="alias_moved", type="bool"),
         FactDecl(name="serving_fallback", type="bool"),
         FactDecl(name="p_error_high", type="ratio"),
@@ -71,6 +72,7 @@ def inputs(**changes: Any) -> Inputs:
         "serving_fallback": False,
         "incident_kind": "none",
         "windows_since_training": 1e6,
+        "p_retrain_pays": 0.9,
     }
     facts = {**healthy, **changes.pop("facts", {})}
     defaults: dict[str, Any] = {

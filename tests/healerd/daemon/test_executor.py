@@ -1,6 +1,7 @@
 """The executor: what it starts, what it never starts, and how a heal goes from its effect to its end."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -353,6 +354,34 @@ def test_s10_a_more_severe_proposal_withdraws_one_that_waits(bench: Bench) -> No
     bench.step()
     assert bench.intent("h1").state is S.WITHDRAWN
     assert bench.registry.active == "one"
+
+
+def test_a_promotion_does_not_give_way_to_what_its_own_heal_keeps_waiting(bench: Bench) -> None:
+    """An older way back waits for the retraining whose candidate is judged, so the promotion goes first: neither
+    could start otherwise, and the safe model would serve until somebody looked."""
+    bench.close_windows(4, label=1.0)
+    bench.close_windows(2, label=0.0)
+    bench.propose("retrain", name="h2")
+    bench.step()
+    assert bench.intent("h2").state is S.CONFIRMED
+    waits = replace(
+        bench.intent("h2"),
+        id="h1-return",
+        key="r" * 64,
+        action="return",
+        state=S.AWAITING_APPROVAL,
+        approvals=(approval(),),
+        parent_id="h1",
+        created_at=bench.intent("h2").created_at - timedelta(hours=1),
+        executed_at=None,
+        effect_at=None,
+    )
+    with bench.store.transaction() as tx:
+        tx.put(waits)
+    bench.close_windows(4, label=1.0)
+    bench.step()
+    assert bench.registry.active == bench.intent("h2").result["version"]
+    assert bench.intent("h1-return").state is S.WITHDRAWN
 
 
 def test_an_undo_is_due_even_when_its_incident_is_closed(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from healerd.config import ActionSettings, PipelineSettings, SourceSettings
-from healerd.decision import SCHEMA, Logged, Situation, Target, cost_model
+from healerd.decision import SCHEMA, Logged, Situation, Stake, Target, cost_model
 from healerd.model import (
     Bar,
     Decision,
@@ -94,6 +94,21 @@ def a_reference(**changes: Any) -> Reference:
     return made(Reference, held, changes)
 
 
+def a_stake(**changes: Any) -> Stake:
+    """A quarter of the answers are wrong, new fits have a tenth wrong, and one costs less than half a window."""
+    held = {
+        "window_cost": 100.0,
+        "retrain_cost": 40.0,
+        "failure": 0.25,
+        "horizon": 14,
+        "recent": ((600, 150.0), (600, 140.0), (600, 160.0)),
+        "fresh": (0.10, 0.09, 0.11),
+        "judged": 2,
+        "accepted": 2,
+    }
+    return made(Stake, held, changes)
+
+
 def a_version(**changes: Any) -> Version:
     held = {
         "pipeline": "churn",
@@ -123,6 +138,7 @@ def a_situation(**changes: Any) -> Situation:
         "active": a_version(),
         "stored_gain": 0.0,
         "alias_moved": False,
+        "stake": a_stake(),
         "targets": (Target(action="retrain"), Target(action="rollback", version="v1"), Target(action="fallback")),
         "costs": model,
         "learned": begin(model),

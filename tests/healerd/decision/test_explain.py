@@ -123,3 +123,12 @@ def test_a_step_is_told():
     )
     assert barred.chosen == HOLD
     assert "not during the sale" in sentences(barred)[1]
+
+
+def test_the_page_says_what_a_new_fit_is_worth():
+    """Expected loss and probability stand in words where they are known, and not at all where they are not."""
+    decision = decide(a_situation(), rules())
+    known = decision.trace["facts"]
+    said = f"would spare {known['expected_loss']:.1f} in cost, and pays for itself with probability 1.00"
+    assert f"a new fit {said}" in page(decision)
+    assert "a new fit would spare" not in page(decide(a_situation(stake=None), rules()))
