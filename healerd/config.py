@@ -217,6 +217,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     """A joblib file with the first version, for an empty registry. It runs as code when loaded: trust it."""
     rules: list[str] = []
     """Rule files; `base` is always in force, and `default` when none is named."""
+    policy: str = "bayesian"
+    """The policy that is asked within the rules, by its name in `healerd.policy`."""
     tags: list[str] = []
     degraded_cost: float = 100.0
     """Cost of one window served with the harm, in the unit of the actions' costs: the severity of an incident."""

@@ -147,6 +147,7 @@ class Ticker:
             cohorts=watched.cohorts,
             reference=watched.held.reference if watched.held else None,
             alias_moved=_alias_moved(self.store, pipeline),
+            policy=pipeline.settings.policy,
             costs=model,
             learned=begin(model),
             standing=tuple(each["rule"] for each in proposed),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,6 +28,9 @@ from healerd.store.lock import held
 from healerd.store.read import Reader, ReadStore
 from healerd.store.schema import migrate
 from healerd.store.tables import Epoch, Saved, SavedProfile, Table, Watermark, key_of, plain, table_of
+
+if TYPE_CHECKING:
+    from healerd.columns import Labels, Predictions
 
 __all__ = ["Store", "Transaction"]
 
@@ -100,6 +103,18 @@ class Store(ReadStore):
                 transaction.end()
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
+
+    def keep_rows(self, pipeline: str, rows: "Predictions") -> Segment:
+        """Write predictions (at least one) where they last; they exist once the manifest has the segment."""
+        from healerd.segments.write import write  # DuckDB is heavy: only where rows are written
+
+        return write(self.folder / FOLDER, pipeline, rows)
+
+    def keep_labels(self, pipeline: str, labels: "Labels") -> Segment:
+        """Write late labels (at least one) where they last; see `keep_rows`."""
+        from healerd.segments.write import write_labels  # DuckDB is heavy: only where rows are written
+
+        return write_labels(self.folder / FOLDER, pipeline, labels)
 
     def _start(self) -> None:
         newest = self.find(Epoch, order="-number", limit=1)

@@ -1,0 +1,207 @@
+"""The systems that are compared: each is a rule file, a policy, a prior, and what it learned before. Nothing else differs.
+
+Must never hold a way of deciding: `decision.decide` decides for all of them, through the daemon's own loop.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+from experiments.ablation.world import PIPELINE, WINDOW_S, Costs
+from healerd.policy import POLICIES, Advice, CostModel, Policy, PolicyState, Question
+
+__all__ = ["FIXED", "HYBRID", "SYSTEMS", "System", "Ungated", "configuration", "enter_ungated"]
+
+RULES = Path(__file__).parent / "rules"
+FAILURES: Mapping[str, float] = {"retrain": 0.3, "rollback": 0.3, "fallback": 0.4}
+"""The configured beliefs, those that `try` and `demo` ship with."""
+FLAT = 0.5
+DEGRADED_WINDOWS = 6.0
+"""Windows that an unresolved incident is believed to go on: what passes by itself here takes 5 to 10."""
+UNGATED = "ungated "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One row of the table. `everywhere`: plays all scenarios, not only the slice of each site.
+
+    `lessons`: `none` forgets what each scenario taught, `own` keeps it, `logs` begins with those of the shadow logs.
+    """
+
+    name: str
+    says: str
+    rules: str
+    policy: str
+    lessons: Literal["none", "own", "logs"] = "none"
+    prior: Literal["configured", "flat", "swapped"] = "configured"
+    everywhere: bool = False
+
+
+class Ungated:
+    """A policy whose candidate always replaces the rule's action: it claims to be certain. For experiments alone."""
+
+    def __init__(self, inner: Policy) -> None:
+        self._inner = inner
+        self.name = UNGATED + inner.name
+        self.does = f"{inner.does}, and says that it is certain"
+
+    def advise(self, question: Question, *, model: CostModel, state: PolicyState) -> Advice:
+        """Take the inner policy's advice, and claim certainty for its candidate."""
+        advice = self._inner.advise(question, model=model, state=state)
+        sure = (
+            replace(each, p_cheaper_than_rule=1.0)
+            if each.action == advice.candidate and each.action != question.rule_action
+            else each
+            for each in advice.estimates
+        )
+        return replace(advice, estimates=tuple(sure))
+
+
+def enter_ungated() -> None:
+    """Enter the ungated form of each policy into the table, in this process; doing it again changes nothing."""
+    table = cast("dict[str, Policy]", POLICIES)
+    for policy in [each for name, each in POLICIES.items() if not name.startswith(UNGATED)]:
+        table.setdefault(UNGATED + policy.name, Ungated(policy))
+
+
+HYBRID = "hybrid (shadow logs)"
+_SHIPPED = "bayesian"
+_TABLE = (
+    System(
+        name="brief's rules",
+        says="drift retrains, collapse rolls back, a safe model is the last resort",
+        rules="briefs",
+        policy="rules only",
+        everywhere=True,
+    ),
+    System(
+        name="tuned rules",
+        says="the shipped pack `default`, its times scaled to this world",
+        rules="tuned",
+        policy="rules only",
+        everywhere=True,
+    ),
+    System(
+        name="bandit only (cold)",
+        says="the cheapest in expectation on any incident; no gate, no rules but `base`",
+        rules="open",
+        policy=UNGATED + _SHIPPED,
+        lessons="own",
+        everywhere=True,
+    ),
+    System(
+        name="bandit only (same logs)",
+        says="the same, after the shadow logs",
+        rules="open",
+        policy=UNGATED + _SHIPPED,
+        lessons="logs",
+        everywhere=True,
+    ),
+    System(
+        name=HYBRID,
+        says="tuned rules, the policy behind its gate, after the shadow logs",
+        rules="tuned",
+        policy=_SHIPPED,
+        lessons="logs",
+        everywhere=True,
+    ),
+    System(
+        name="hybrid (cold)",
+        says="the same without shadow logs",
+        rules="tuned",
+        policy=_SHIPPED,
+        lessons="own",
+    ),
+    System(
+        name="hybrid (frozen prior)",
+        says="the same, and never learns",
+        rules="tuned",
+        policy=_SHIPPED,
+    ),
+    System(
+        name="hybrid (flat prior)",
+        says="with shadow logs, and every action believed to fail half the time",
+        rules="tuned",
+        policy=_SHIPPED,
+        lessons="logs",
+        prior="flat",
+    ),
+    System(
+        name="hybrid (two costs swapped)",
+        says="with shadow logs, and the costs of retraining and rollback confused in its configuration",
+        rules="tuned",
+        policy=_SHIPPED,
+        lessons="logs",
+        prior="swapped",
+    ),
+)
+_BASELINES = ("lints", "linucb", "greedy", "uniform")
+
+
+def _systems() -> dict[str, System]:
+    """Add a row for each baseline that the policy's own table has."""
+    baselines = (
+        System(
+            name=f"{name} (same logs)",
+            says=f"the baseline `{name}` of `healerd.policy`, no gate, no rules but `base`",
+            rules="open",
+            policy=UNGATED + name,
+            lessons="logs",
+        )
+        for name in POLICIES
+        if name.lower().replace(" ", "") in _BASELINES
+    )
+    return {system.name: system for system in (*_TABLE, *baselines)}
+
+
+SYSTEMS: Mapping[str, System] = _systems()
+"""Every system by its name."""
+FIXED: Mapping[str, System] = {
+    f"always {action}": System(
+        name=f"always {action}", says=f"{action} on harm or bad data", rules=f"always_{action}", policy="rules only"
+    )
+    for action in FAILURES
+}
+"""One answer to everything: what the shadow logs were made with, in turn, and what the floor may pick from."""
+
+
+def configuration(system: System, costs: Costs) -> str:
+    """Write the `healerd.toml` of a system at a site."""
+    believed = {"retrain": costs.retrain, "rollback": costs.rollback, "fallback": costs.fallback}
+    if system.prior == "swapped":
+        believed = {**believed, "retrain": costs.rollback, "rollback": costs.retrain}
+    failures = dict.fromkeys(FAILURES, FLAT) if system.prior == "flat" else FAILURES
+    trains = (
+        'entry = "healerd.offline.estimator:fit"\n'
+        'args = { task = "classification", estimator = "sklearn.linear_model:LogisticRegression" }\n'
+    )
+    actions = "".join(
+        f"[pipeline.{PIPELINE}.actions.{action}]\ncost = {believed[action]!r}\nfailure = {failures[action]!r}\n"
+        + (trains if action == "retrain" else "")
+        for action in FAILURES
+    )
+    return f"""
+[daemon]
+state = "."
+[pipeline.{PIPELINE}]
+window = {WINDOW_S}
+label_horizon = {WINDOW_S}
+loss = "zero-one"
+rules = ["{RULES / system.rules}.heal"]
+policy = "{system.policy}"
+degraded_cost = {costs.degraded!r}
+degraded_windows = {DEGRADED_WINDOWS}
+[pipeline.{PIPELINE}.source]
+kind = "memory"
+[pipeline.{PIPELINE}.detection]
+clean_windows = 4
+[pipeline.{PIPELINE}.healing]
+rows_min = 150
+train_windows = 8
+judge_windows = 2
+choose_windows = 3
+choose_rows = 300
+verify_windows = 3
+refit = false
+{actions}"""
