@@ -2,7 +2,7 @@
 
 Every default stands here once, with its unit and its reason. A key that is not known, of the wrong type or out of
 range is a `ConfigError` that names the file, the line, the key and the nearest name. Relative paths are taken from
-the folder of the file.
+the folder of the file. The module is long because every key of the file stands here, with its default and its reason.
 """
 
 import difflib
@@ -26,7 +26,9 @@ __all__ = [
     "HealingSettings",
     "LabelsSettings",
     "PipelineSettings",
+    "PolicySettings",
     "ReferenceSettings",
+    "SeveritySettings",
     "SourceSettings",
     "load_config",
     "parse_config",
@@ -34,6 +36,11 @@ __all__ = [
     "utc",
 ]
 
+COST_MAX, FACTOR_MAX, WINDOWS_MAX, PENDING_MOST = 1e12, 1e3, 1e6, 100
+"""Beyond these a number is a slip of the keyboard, and would drown every other."""
+DOWNTIME_MAX_S = 7 * 86400.0
+LIVE_POLICIES = ("bayesian", "rules only")
+EXPERIMENTS = "the other policies are for experiments: they act at random, or on beliefs that nothing bounds"
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -119,8 +126,10 @@ class ReferenceSettings(Settings, frozen=True, kw_only=True):
 class ActionSettings(Settings, frozen=True, kw_only=True):
     """`[pipeline.NAME.actions.ACTION]`: what an action costs and how often it fails, as its owner believes."""
 
-    cost: float = 0.0
-    """Money (or any one unit used throughout) that doing it costs, whatever comes of it."""
+    cost: float | None = None
+    """Money (or any one unit used throughout) that doing it costs, whatever comes of it; needed beside `failure`."""
+    downtime: Duration = Duration(0)
+    """Time in which nothing, or nothing useful, is served while it is done; costs `downtime_cost` a minute."""
     failure: float | None = None
     """Prior probability that it does not resolve the incident or does harm; needed for the policy to speak."""
     entry: str | None = None
@@ -131,7 +140,9 @@ class ActionSettings(Settings, frozen=True, kw_only=True):
     """A run longer than this is killed and counts as failed; half an hour is one default window."""
 
     def __post_init__(self) -> None:
-        _require(self.cost >= 0, "cost", "0 or more")
+        _require(self.cost is None or 0 <= self.cost <= COST_MAX, "cost", "from 0 to 1e12")
+        _require(self.cost is not None or self.failure is None, "cost", "given where `failure` is; 0 if it is free")
+        _require(0 <= self.downtime <= DOWNTIME_MAX_S, "downtime", "from 0 to a week")
         _require(self.failure is None or 0 < self.failure < 1, "failure", "between 0 and 1")
         _require(self.deadline > 0, "deadline", "above 0")
 
@@ -198,6 +209,38 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
         _require(0.5 < self.level < 1, "level", "in (0.5, 1)")
 
 
+class SeveritySettings(Settings, frozen=True, kw_only=True):
+    """`[pipeline.NAME.severity]`: how much an unresolved incident costs, by its severity, in multiples of the usual."""
+
+    low: float = 1.0
+    medium: float = 1.0
+    high: float = 1.0
+    critical: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("low", "medium", "high", "critical"):
+            _require(0 < getattr(self, name) <= FACTOR_MAX, name, "above 0, and at most 1000")
+
+
+class PolicySettings(Settings, frozen=True, kw_only=True):
+    """`[pipeline.NAME.policy]`: who proposes within the rules, and how far that may go without a person's word."""
+
+    name: str = "bayesian"
+    """`bayesian` learns from outcomes; `rules only` never deviates."""
+    alpha: float = 0.10
+    """The ledger's share: what deviations may cost beyond the rules, at 95% under a sceptical belief."""
+    budget: float | None = None
+    """Realised excess of deviations, in the unit of the costs, at which they stop; off by default."""
+    pending_max: int = 2
+    """Deviations that may wait for their outcome at one time."""
+
+    def __post_init__(self) -> None:
+        _require(self.name in LIVE_POLICIES, "name", f"{' or '.join(map(repr, LIVE_POLICIES))}; {EXPERIMENTS}")
+        _require(0 <= self.alpha <= 1, "alpha", "in [0, 1]")
+        _require(self.budget is None or 0 <= self.budget <= COST_MAX, "budget", "from 0 to 1e12")
+        _require(0 <= self.pending_max <= PENDING_MOST, "pending_max", "from 0 to 100")
+
+
 class PipelineSettings(Settings, frozen=True, kw_only=True):
     """`[pipeline.NAME]`: one model in production."""
 
@@ -217,13 +260,17 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     """A joblib file with the first version, for an empty registry. It runs as code when loaded: trust it."""
     rules: list[str] = []
     """Rule files; `base` is always in force, and `default` when none is named."""
-    policy: str = "bayesian"
-    """The policy that is asked within the rules, by its name in `healerd.policy`."""
     tags: list[str] = []
     degraded_cost: float = 100.0
     """Cost of one window served with the harm, in the unit of the actions' costs: the severity of an incident."""
+    degraded_minute_cost: float | None = None
+    """Cost of one minute served with the harm, for those who think in minutes: takes the place of `degraded_cost`."""
     degraded_windows: float = 3.0
-    """Windows an unresolved incident is expected to go on hurting before somebody finds it."""
+    """Windows an unresolved incident is expected to go on hurting before somebody finds it; realised ones pool in."""
+    downtime_cost: float = 0.0
+    """Cost of one minute in which nothing is served; an action's `downtime` is counted with it."""
+    severity: SeveritySettings = SeveritySettings()
+    policy: PolicySettings = PolicySettings()
     actions: dict[str, ActionSettings] = {}
     detection: DetectionSettings = DetectionSettings()
     healing: HealingSettings = HealingSettings()
@@ -231,9 +278,19 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _require(self.window >= 1, "window", "1s or more")
         _require(self.label_horizon >= 0, "label_horizon", "0 or more")
-        _require(self.degraded_cost > 0, "degraded_cost", "above 0")
+        _require(0 < self.degraded_cost <= COST_MAX, "degraded_cost", "above 0, and at most 1e12")
+        _require(0 < self.degraded_windows <= WINDOWS_MAX, "degraded_windows", "above 0, and at most 1e6")
+        a_minute = self.degraded_minute_cost
+        _require(a_minute is None or 0 < a_minute <= COST_MAX, "degraded_minute_cost", "above 0, and at most 1e12")
+        _require(0 <= self.downtime_cost <= COST_MAX, "downtime_cost", "from 0 to 1e12")
         unknown = set(self.actions) - {"retrain", "rollback", "fallback"}
         _require(not unknown, "actions", f"retrain, rollback or fallback, not {', '.join(sorted(unknown))}")
+
+    @property
+    def window_cost(self) -> float:
+        """Cost of one window served with the harm."""
+        a_minute = self.degraded_minute_cost
+        return self.degraded_cost if a_minute is None else a_minute * self.window / 60.0
 
 
 class Config(Settings, frozen=True, kw_only=True):

@@ -1,13 +1,13 @@
 """Play one scenario under one system, through the daemon's own core, and count what it cost and whether it failed.
 
 Must never decide, act or judge in the place of the product: what is done here is to configure, to let time pass, to
-hand over what earlier scenarios taught (as the records of the pipeline's own log), and to count from the truth.
+put the pipeline's own log of earlier scenarios back, and to count from the truth.
 """
 
-from collections.abc import Iterator, Sequence
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.ablation.faults import BAD_DEPLOY
+from experiments.ablation.memory import NOTHING, Memory, put_back, remember
 from experiments.ablation.systems import System, configuration
 from experiments.ablation.world import PIPELINE, PLAYED, ROWS, Scenario
 from healerd.actions import Draft, Model
-from healerd.config import parse_config
-from healerd.model import ACTIONS_THAT_HEAL, HOLD, Answer, Decision, Intent, Outcome, Stage, VersionKind
+from healerd.model import HOLD, Answer, Decision, Intent, Stage, StageChange, VersionKind
 from healerd.offline.chronicle import SIMULATED
 from healerd.offline.estimator import fit
 from healerd.offline.first import First, train_first
@@ -30,9 +30,8 @@ from healerd.offline.operators import ROLES, SimulatedOperator
 from healerd.offline.played import PlayedStore
 from healerd.offline.session import Session, open_session
 from healerd.segments.times import aware
-from healerd.store import Reader
 
-__all__ = ["Lesson", "Met", "Played", "holding", "meet", "play"]
+__all__ = ["NOTHING", "Memory", "Met", "Played", "holding", "meet", "play"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,19 +46,8 @@ HARMED = 0.05
 """Rise over what no action at all would have served, from which a window was harmed by what was done."""
 LAST, HARMED_MIN = 4, 2
 """Windows that tell whether an incident is resolved; windows harmed that count as harm."""
-LESSONS_MAX = 60
-"""Lessons that are carried over: what is older weighs less than a sixth (0.97 to the 60th)."""
 SHM = Path("/dev/shm")
 PAST = "past"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
-    """One heal that is over, as the log has it."""
-
-    decision: Decision
-    intent: Intent
-    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,6 +80,8 @@ class Played:
     asked: int = 0
     incidents: bool = False
     deviations: int = 0
+    barred: dict[str, int] = field(default_factory=dict)
+    demoted: int = 0
     gated: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -118,24 +108,22 @@ def meet(scenario: Scenario) -> Met:
     return Met(scenario=scenario, first=first, past=past, bad=bad, usual=usual, held=held)
 
 
-def play(met: Met, system: System, lessons: Sequence[Lesson] = ()) -> tuple[Played, tuple[Lesson, ...]]:
-    """Play to the end; give what it came to, and the lessons with the new ones."""
-    with _opened(met, system, lessons) as session:
+def play(met: Met, system: System, memory: Memory = NOTHING) -> tuple[Played, Memory]:
+    """Play to the end; give what it came to, and what the pipeline's log remembers from then on."""
+    with _opened(met, system, memory) as session:
         deploy_at = session.mark + timedelta(seconds=met.scenario.stream.window_s * met.scenario.happening.first)
         while not session.player.over:
             if met.scenario.fault == BAD_DEPLOY and session.mark == deploy_at:
                 _deploy(session, met.bad)
             session.player.play_window()
-        store = session.core.store
-        return _counted(met, system, session), (*lessons, *_learned(store, since=met.scenario))[-LESSONS_MAX:]
+        return _counted(met, system, session), remember(session.core.store, end_at=met.scenario.stream.end_at)
 
 
 @contextmanager
-def _opened(met: Met, system: System, lessons: Sequence[Lesson]) -> Iterator[Session]:
+def _opened(met: Met, system: System, memory: Memory) -> Iterator[Session]:
     scenario = met.scenario
     with TemporaryDirectory(prefix="ablation-", dir=SHM if SHM.is_dir() else None) as folder:
-        text = configuration(system, scenario.site.costs)
-        config = parse_config(text, path=Path(folder, "healerd.toml"))
+        config = configuration(system, scenario.site.costs, Path(folder))
         with open_session(
             scenario.stream,
             config,
@@ -144,22 +132,12 @@ def _opened(met: Met, system: System, lessons: Sequence[Lesson]) -> Iterator[Ses
             feed=scenario.feed,
             store_kind=PlayedStore,
         ) as session:
-            _remember(session, lessons)
+            put_back(session.core.store, memory)
             _store_past(session, met)
-            reason = "the experiment begins where people trust the pipeline"
-            session.core.set_stage(PIPELINE, Stage.LIVE, author=SIMULATED, roles=ROLES, reason=reason)
+            if memory.stage is not Stage.LIVE:
+                reason = "the experiment begins where people trust the pipeline"
+                session.core.set_stage(PIPELINE, Stage.LIVE, author=SIMULATED, roles=ROLES, reason=reason)
             yield session
-
-
-def _remember(session: Session, lessons: Sequence[Lesson]) -> None:
-    """Put the pipeline's earlier heals into its log, at their own times, each with the decision it came from."""
-    if not lessons:
-        return
-    with session.core.store.transaction() as tx:
-        for lesson in lessons:
-            tx.put(lesson.decision)
-            tx.put(lesson.intent)
-            tx.put(lesson.outcome)
 
 
 def _store_past(session: Session, met: Met) -> None:
@@ -226,7 +204,7 @@ def _counted(met: Met, system: System, session: Session) -> Played:
     done = [each for each in store.find(Intent) if each.effect_at and each.created_at >= stream.start_at]
     acts = Counter(each.action for each in done)
     decisions = [each for each in store.find(Decision) if each.window_end_at is not None]
-    wanted = [each for each in decisions if each.rule_action != HOLD and each.candidate != each.rule_action]
+    wanted = [each for each in decisions if each.rule_action not in (HOLD, each.candidate)]
     return Played(
         system=system.name,
         fault=met.scenario.fault,
@@ -238,6 +216,11 @@ def _counted(met: Met, system: System, session: Session) -> Played:
         asked=len(store.find(Answer)),
         incidents=any(each.incident_id is not None for each in decisions),
         deviations=sum(each.chosen != each.rule_action for each in decisions),
+        barred=dict(Counter(by for each in wanted if (by := (each.trace.get("gate") or {}).get("barred_by")))),
+        demoted=sum(
+            each.stage is not Stage.LIVE and each.at > stream.start_at
+            for each in store.find(StageChange, pipeline=PIPELINE)
+        ),
         gated=_gated(wanted[0], stream.start_at) if wanted else None,
     )
 
@@ -251,19 +234,3 @@ def _gated(decision: Decision, start_at: datetime) -> dict[str, Any]:
         "p": decision.p_cheaper_than_rule,
         "deviated": decision.chosen == decision.candidate,
     }
-
-
-def _learned(store: Reader, *, since: Scenario) -> Iterator[Lesson]:
-    """List the heals of this scenario that are over; of their decisions only what a lesson reads is kept."""
-    heals = {
-        each.id: each
-        for each in store.find(Intent, action=ACTIONS_THAT_HEAL, parent_id=None)
-        if each.created_at >= since.stream.start_at
-    }
-    for outcome in store.find(Outcome, intent_id=tuple(heals)) if heals else ():
-        intent = heals[outcome.intent_id]
-        decision = store.get(Decision, intent.decision_id)
-        assert decision is not None, "an intent follows from a decision"
-        slim = {"context": decision.trace.get("context", {})}
-        told = replace(decision, window_start_at=None, window_end_at=None, trace=slim)
-        yield Lesson(decision=told, intent=intent, outcome=outcome)

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from experiments.ablation.playing import Lesson, holding, meet, play
-from experiments.ablation.systems import FIXED, SYSTEMS, System, enter_ungated
+from experiments.ablation.playing import NOTHING, Memory, holding, meet, play
+from experiments.ablation.systems import FIXED, SYSTEMS, System
 from experiments.ablation.world import make_scenario, make_site
 
 __all__ = ["FULL", "QUICK", "Run", "Size", "run", "run_site"]
@@ -63,12 +63,9 @@ def run(size: Size, *, seed: int, jobs: int, kept: Path | None, tell: Callable[[
 
 def run_site(number: int, *, size: Size, seed: int) -> Run:
     """Play one site: first the shadow logs, then each scenario under each system, which learns as it goes."""
-    enter_ungated()
     site = make_site(seed, number)
     logs = _shadow_logs(seed, number, size.logged)
-    learned: dict[str, tuple[Lesson, ...]] = {
-        name: logs if system.lessons == "logs" else () for name, system in SYSTEMS.items()
-    }
+    learned = {name: logs if system.lessons == "logs" else NOTHING for name, system in SYSTEMS.items()}
     played: dict[str, list[dict[str, Any]]] = {name: [] for name in (*SYSTEMS, *FIXED, "hold")}
     usual = []
     for place in range(size.scenarios):
@@ -76,20 +73,20 @@ def run_site(number: int, *, size: Size, seed: int) -> Run:
         usual.append(met.usual)
         played["hold"].append(holding(met).plain())
         for system in _playing(place, size):
-            done, lessons = play(met, system, learned.get(system.name, ()))
+            done, memory = play(met, system, learned.get(system.name, NOTHING))
             played[system.name].append(done.plain())
             if system.lessons != "none":
-                learned[system.name] = lessons
+                learned[system.name] = memory
     return Run(site=number, costs=asdict(site.costs), usual=sum(usual) / len(usual), played=played)
 
 
-def _shadow_logs(seed: int, number: int, count: int) -> tuple[Lesson, ...]:
+def _shadow_logs(seed: int, number: int, count: int) -> Memory:
     """Let people try one heal after the other, in turn, on incidents of the same site that are compared nowhere."""
-    site, lessons, answers = make_site(seed, number), tuple[Lesson, ...](), tuple(FIXED.values())
+    site, memory, answers = make_site(seed, number), NOTHING, tuple(FIXED.values())
     for place in range(count):
         scenario = make_scenario(site, WARMING + place, slot=place - count)
-        lessons = play(meet(scenario), answers[place % len(answers)], lessons)[1]
-    return lessons
+        memory = play(meet(scenario), answers[place % len(answers)], memory)[1]
+    return memory.before_activation()
 
 
 def _playing(place: int, size: Size) -> Iterator[System]:

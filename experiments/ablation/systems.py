@@ -4,14 +4,17 @@ Must never hold a way of deciding: `decision.decide` decides for all of them, th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
+
+import msgspec
 
 from experiments.ablation.world import PIPELINE, WINDOW_S, Costs
-from healerd.policy import POLICIES, Advice, CostModel, Policy, PolicyState, Question
+from healerd.config import Config, PolicySettings, parse_config
+from healerd.policy import POLICIES
 
-__all__ = ["FIXED", "HYBRID", "SYSTEMS", "System", "Ungated", "configuration", "enter_ungated"]
+__all__ = ["FIXED", "HYBRID", "SYSTEMS", "System", "configuration"]
 
 RULES = Path(__file__).parent / "rules"
 FAILURES: Mapping[str, float] = {"retrain": 0.3, "rollback": 0.3, "fallback": 0.4}
@@ -19,7 +22,6 @@ FAILURES: Mapping[str, float] = {"retrain": 0.3, "rollback": 0.3, "fallback": 0.
 FLAT = 0.5
 DEGRADED_WINDOWS = 6.0
 """Windows that an unresolved incident is believed to go on: what passes by itself here takes 5 to 10."""
-UNGATED = "ungated "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,35 +40,14 @@ class System:
     everywhere: bool = False
 
 
-class Ungated:
-    """A policy whose candidate always replaces the rule's action: it claims to be certain. For experiments alone."""
+class AnyPolicy(PolicySettings, frozen=True, kw_only=True):
+    """The policy's settings, with those for experiments let through: no configuration file can ask for them."""
 
-    def __init__(self, inner: Policy) -> None:
-        self._inner = inner
-        self.name = UNGATED + inner.name
-        self.does = f"{inner.does}, and says that it is certain"
-
-    def advise(self, question: Question, *, model: CostModel, state: PolicyState) -> Advice:
-        """Take the inner policy's advice, and claim certainty for its candidate."""
-        advice = self._inner.advise(question, model=model, state=state)
-        sure = (
-            replace(each, p_cheaper_than_rule=1.0)
-            if each.action == advice.candidate and each.action != question.rule_action
-            else each
-            for each in advice.estimates
-        )
-        return replace(advice, estimates=tuple(sure))
-
-
-def enter_ungated() -> None:
-    """Enter the ungated form of each policy into the table, in this process; doing it again changes nothing."""
-    table = cast("dict[str, Policy]", POLICIES)
-    for policy in [each for name, each in POLICIES.items() if not name.startswith(UNGATED)]:
-        table.setdefault(UNGATED + policy.name, Ungated(policy))
+    def __post_init__(self) -> None:
+        assert self.name in POLICIES, "a policy of the table"
 
 
 HYBRID = "hybrid (shadow logs)"
-_SHIPPED = "bayesian"
 _TABLE = (
     System(
         name="brief's rules",
@@ -86,7 +67,7 @@ _TABLE = (
         name="bandit only (cold)",
         says="the cheapest in expectation on any incident; no gate, no rules but `base`",
         rules="open",
-        policy=UNGATED + _SHIPPED,
+        policy="greedy",
         lessons="own",
         everywhere=True,
     ),
@@ -94,7 +75,7 @@ _TABLE = (
         name="bandit only (same logs)",
         says="the same, after the shadow logs",
         rules="open",
-        policy=UNGATED + _SHIPPED,
+        policy="greedy",
         lessons="logs",
         everywhere=True,
     ),
@@ -102,7 +83,7 @@ _TABLE = (
         name=HYBRID,
         says="tuned rules, the policy behind its gate, after the shadow logs",
         rules="tuned",
-        policy=_SHIPPED,
+        policy="bayesian",
         lessons="logs",
         everywhere=True,
     ),
@@ -110,20 +91,20 @@ _TABLE = (
         name="hybrid (cold)",
         says="the same without shadow logs",
         rules="tuned",
-        policy=_SHIPPED,
+        policy="bayesian",
         lessons="own",
     ),
     System(
         name="hybrid (frozen prior)",
         says="the same, and never learns",
         rules="tuned",
-        policy=_SHIPPED,
+        policy="bayesian",
     ),
     System(
         name="hybrid (flat prior)",
         says="with shadow logs, and every action believed to fail half the time",
         rules="tuned",
-        policy=_SHIPPED,
+        policy="bayesian",
         lessons="logs",
         prior="flat",
     ),
@@ -131,31 +112,22 @@ _TABLE = (
         name="hybrid (two costs swapped)",
         says="with shadow logs, and the costs of retraining and rollback confused in its configuration",
         rules="tuned",
-        policy=_SHIPPED,
+        policy="bayesian",
         lessons="logs",
         prior="swapped",
     ),
 )
-_BASELINES = ("lints", "linucb", "greedy", "uniform")
-
-
-def _systems() -> dict[str, System]:
-    """Add a row for each baseline that the policy's own table has."""
-    baselines = (
-        System(
-            name=f"{name} (same logs)",
-            says=f"the baseline `{name}` of `healerd.policy`, no gate, no rules but `base`",
-            rules="open",
-            policy=UNGATED + name,
-            lessons="logs",
-        )
-        for name in POLICIES
-        if name.lower().replace(" ", "") in _BASELINES
+_BASELINES = tuple(
+    System(
+        name=f"{name} (same logs)",
+        says=f"the baseline `{name}` of `healerd.policy`: no gate, no rules but `base`",
+        rules="open",
+        policy=name,
+        lessons="logs",
     )
-    return {system.name: system for system in (*_TABLE, *baselines)}
-
-
-SYSTEMS: Mapping[str, System] = _systems()
+    for name in ("LinTS", "LinUCB", "uniform")
+)
+SYSTEMS: Mapping[str, System] = {system.name: system for system in (*_TABLE, *_BASELINES)}
 """Every system by its name."""
 FIXED: Mapping[str, System] = {
     f"always {action}": System(
@@ -166,8 +138,14 @@ FIXED: Mapping[str, System] = {
 """One answer to everything: what the shadow logs were made with, in turn, and what the floor may pick from."""
 
 
-def configuration(system: System, costs: Costs) -> str:
-    """Write the `healerd.toml` of a system at a site."""
+def configuration(system: System, costs: Costs, folder: Path) -> Config:
+    """Make the configuration of a system at a site, as a `healerd.toml` in its state folder would."""
+    config = parse_config(_text(system, costs), path=folder / "healerd.toml")
+    settings = msgspec.structs.replace(config.pipeline[PIPELINE], policy=AnyPolicy(name=system.policy))
+    return msgspec.structs.replace(config, pipeline={PIPELINE: settings})
+
+
+def _text(system: System, costs: Costs) -> str:
     believed = {"retrain": costs.retrain, "rollback": costs.rollback, "fallback": costs.fallback}
     if system.prior == "swapped":
         believed = {**believed, "retrain": costs.rollback, "rollback": costs.retrain}
@@ -189,7 +167,6 @@ window = {WINDOW_S}
 label_horizon = {WINDOW_S}
 loss = "zero-one"
 rules = ["{RULES / system.rules}.heal"]
-policy = "{system.policy}"
 degraded_cost = {costs.degraded!r}
 degraded_windows = {DEGRADED_WINDOWS}
 [pipeline.{PIPELINE}.source]

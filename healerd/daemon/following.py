@@ -240,7 +240,9 @@ def _undone(reach: Reach, intent: Intent, now: datetime) -> Intent:
         stages = tx.find(StageChange, pipeline=intent.pipeline, order="-seq", limit=1)
         if len(recent) >= UNDOS_MAX and (not stages or stages[0].stage is not Stage.OBSERVE):
             reason = f"{len(recent)} heals undone within 24 h: somebody should look"
-            tx.put(StageChange(pipeline=intent.pipeline, stage=Stage.OBSERVE, at=now, author="daemon", reason=reason))
+            # No two changes of a stage share their moment: this one comes after any of the same tick.
+            at = max(now, stages[0].at + timedelta(microseconds=1)) if stages else now
+            tx.put(StageChange(pipeline=intent.pipeline, stage=Stage.OBSERVE, at=at, author="daemon", reason=reason))
         return end(tx, intent, IntentState.UNDONE, at=now, reason="worse, so undone")
 
 

@@ -1,36 +1,45 @@
-"""What the policy has learned on a pipeline: its outcomes, in the order in which they arrived. Must never skip one."""
+"""What the policy has learned on a pipeline: its outcomes, in the order in which they arrived. Must never skip one.
 
-from collections.abc import Sequence
-from dataclasses import replace
+An outcome that cannot be teaches nothing; a log that nothing can be learned from leaves the rules alone, and says why.
+"""
 
-from healerd.decision import FEATURES, recorded_context
-from healerd.model import ACTIONS_THAT_HEAL, Decision, Intent, Outcome
-from healerd.policy import CostModel, Event, PolicyState, event_of, learn_all
-from healerd.store import Reader
+from healerd.daemon.accounts import Log
+from healerd.decision.deeds import Told, impossible
+from healerd.model import Intent, Outcome
+from healerd.policy import CostModel, Event, PolicyState, begin, event_of, learn_all
 
 __all__ = ["events_of", "learned_of"]
 
 
-def events_of(reader: Reader, pipeline: str, model: CostModel) -> tuple[Event, ...]:
+def events_of(log: Log, model: CostModel) -> tuple[Event, ...]:
     """List the lessons of the heals that are over: one a heal, with the context of its decision."""
-    heals = {
-        intent.id: intent for intent in reader.find(Intent, pipeline=pipeline, action=ACTIONS_THAT_HEAL, parent_id=None)
-    }
-    outcomes: Sequence[Outcome] = reader.find(Outcome, intent_id=tuple(heals)) if heals else ()
-    return tuple(_lesson(reader, heals[each.intent_id], each, model, number=n) for n, each in enumerate(outcomes, 1))
-
-
-def learned_of(reader: Reader, pipeline: str, model: CostModel) -> PolicyState:
-    """Learn everything from the start: the same log gives the same state, bit for bit."""
-    return learn_all(model, events_of(reader, pipeline, model))
-
-
-def _lesson(reader: Reader, heal: Intent, outcome: Outcome, model: CostModel, *, number: int) -> Event:
-    """Without the context of its decision, as an older version of healerd saw it, an outcome teaches nothing."""
-    decision = reader.get(Decision, heal.decision_id)
-    context = recorded_context(decision) if decision is not None else ()
-    prior = model.prior(heal.action)
-    event = event_of(
-        outcome, number=number, action=heal.action, context=context, cost=prior.cost if prior is not None else 0.0
+    heals = {heal.id: heal for heal in log.heals}
+    return tuple(
+        _lesson(heals[name], outcome, log.told.get(name), model, number=number)
+        for number, (name, outcome) in enumerate(log.outcomes.items(), 1)
     )
-    return event if len(context) == len(FEATURES) else replace(event, failed=None)
+
+
+def learned_of(log: Log, model: CostModel) -> tuple[PolicyState, str]:
+    """Learn everything from the start: the same log gives the same state, bit for bit.
+
+    Gives the configured belief and the reason where the log cannot be learned from.
+    """
+    try:
+        return learn_all(model, events_of(log, model)), ""
+    except (ValueError, ArithmeticError) as error:
+        return begin(model), f"nothing can be learned from the log: {error}"
+
+
+def _lesson(heal: Intent, outcome: Outcome, told: Told | None, model: CostModel, *, number: int) -> Event:
+    """Without the context of its decision, as an older version of healerd saw it, an outcome teaches nothing."""
+    prior = model.prior(heal.action)
+    sound = told is not None and bool(told.context) and not impossible(heal.id, outcome, told)
+    event = event_of(
+        outcome,
+        number=number,
+        action=heal.action,
+        context=told.context if told is not None else (),
+        cost=prior.cost if prior is not None else 0.0,
+    )
+    return event if sound else Event(number=number, at=event.at, action=event.action, context=(), failed=None, cost=0.0)

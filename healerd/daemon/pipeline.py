@@ -9,6 +9,7 @@ from healerd.actions.shadows import Shadows
 from healerd.columns import Predictions
 from healerd.config import Config, PipelineSettings
 from healerd.daemon.rowcache import RowCache
+from healerd.decision.deeds import Told
 from healerd.detectors import DetectionSettings
 from healerd.errors import ActionError
 from healerd.model import Quality, Window
@@ -24,7 +25,10 @@ BACKLOG_MAX = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pipeline:
-    """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start."""
+    """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start.
+
+    `told` remembers what the decision behind each heal tells, which never changes.
+    """
 
     name: str
     settings: PipelineSettings
@@ -37,6 +41,7 @@ class Pipeline:
     cache: RowCache
     shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
 
     @property
     def active(self) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from healerd.actions import ACTIONS, Plan, Refusal, World
 from healerd.config import PipelineSettings
+from healerd.daemon.accounts import account_of, log_of, with_severity
 from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.decision import Logged, Situation, Target, Wish, from_json, logged, rejected_at
@@ -122,6 +123,9 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
     """Bring everything in a situation that is not measured up to this moment."""
     stage = reader.find(StageChange, pipeline=pipeline.name, order="-seq", limit=1)  # by order: clocks are set back
     incident = reader.find(Incident, pipeline=pipeline.name, closed_at=None, order="-seq", limit=1)
+    history = log_of(reader, pipeline)
+    model = with_severity(reader, pipeline.settings, pipeline.name, model, history)
+    learned, unlearned = learned_of(history, model)
     return replace(
         situation,
         now=moment.now,
@@ -136,7 +140,10 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         pauses=_pauses(reader, pipeline.name, moment),
         rejected_at=rejected_at(reader.find(Intent, incident_id=incident[0].id), incident[0].id) if incident else (),
         pipelines=max(1, len(moment.pipelines)),
-        learned=learned_of(reader, pipeline.name, model),
+        policy=pipeline.settings.policy.name,
+        learned=learned,
+        unlearned=unlearned,
+        account=account_of(reader, pipeline, model, history, moment.now),
         costs=model,
     )
 

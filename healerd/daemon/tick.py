@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from healerd.actions import Plan
+from healerd.daemon.accounts import keep_hold
 from healerd.daemon.beginning import UNKNOWN_VERSION
 from healerd.daemon.ingest import Arrived, ingest
 from healerd.daemon.pipeline import Pipeline
@@ -18,6 +19,7 @@ from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import Moment, Options, newest_decision, now_in, options_of, situation_of
 from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
+from healerd.decision.stages import demoted, withdraw_trust
 from healerd.errors import ActionError, ConfigError, HealerdError, SourceError
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Intent, IntentState, Quality, Stage, Window
 from healerd.policy import begin
@@ -113,6 +115,8 @@ class Ticker:
         pipeline.qualities[window.start_at] = watched.quality
         before = newest_decision(self.store, pipeline.name)
         seen = self._situation(pipeline, watched, moment, before)
+        demotion = withdraw_trust(seen)
+        seen = demoted(seen, demotion)
         ruleset = self.rules.of(pipeline.name)
         options = _options(pipeline, watched, moment, seen)
         prepared = prepare(_with(seen, options), ruleset)
@@ -122,6 +126,8 @@ class Ticker:
         decision = decide(prepared, ruleset)
         with self.store.transaction() as tx:
             _record(tx, pipeline, watched)
+            if demotion is not None:
+                tx.put(demotion)
             if prepared.incident is not None and prepared.incident != seen.incident:
                 tx.put(prepared.incident)
             _commit(tx, pipeline, decision, options, actor="daemon")
@@ -147,7 +153,6 @@ class Ticker:
             cohorts=watched.cohorts,
             reference=watched.held.reference if watched.held else None,
             alias_moved=_alias_moved(self.store, pipeline),
-            policy=pipeline.settings.policy,
             costs=model,
             learned=begin(model),
             standing=tuple(each["rule"] for each in proposed),
@@ -190,6 +195,7 @@ def _record(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
 def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, options: Options, *, actor: str) -> None:
     """Write the decision, and the intent that follows from it: committed before anything is touched."""
     tx.put(decision, actor=actor)
+    keep_hold(tx, decision)
     plan = options.plans.get(decision.chosen)
     if decision.chosen == HOLD or plan is None:
         return

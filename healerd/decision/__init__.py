@@ -3,11 +3,11 @@
 Pure: a frozen situation and a rule set in, a decision out. Must never act, read a clock or draw a random number.
 """
 
-from healerd.decision.choice import SURE_ENOUGH
 from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
 from healerd.decision.decide import decide
 from healerd.decision.explain import Prompt, as_json, page, prompt, sentences
 from healerd.decision.facts import ALARMS, FACTS, SCHEMA, Fact, alarms, facts, schema
+from healerd.decision.gate import SURE_ENOUGH
 from healerd.decision.guards import bar_stands
 from healerd.decision.incidents import follow, open_for_wish
 from healerd.decision.log import logged, rejected_at

@@ -1,22 +1,20 @@
 """The middle of the line: the rule's action, the policy's candidate, and the gate between them.
 
-Must never choose what the first pass has not permitted, nor let the policy replace the rule's action unless it is at
-least 80% sure that its own is cheaper. Rules say when, the policy says which: it starts nothing that no rule asks for.
+Must never choose what the first pass has not permitted, nor let the policy replace the rule's action unless every test
+of `gate` lets it. Rules say when, the policy says which: it starts nothing that no rule asks for.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from healerd.decision.context import contexts_of
+from healerd.decision.gate import Coin, Sides, Tried, costs_of, try_deviation
 from healerd.decision.view import View
 from healerd.model import HOLD
 from healerd.policy import POLICIES, Advice, Estimate, PolicyFailed, Question
 from healerd_rules import Proposal
 
-__all__ = ["SURE_ENOUGH", "Choice", "Counsel", "choose", "consult"]
-
-SURE_ENOUGH = 0.80
-"""The deviation gate: below it the rule's action stands."""
+__all__ = ["Choice", "Counsel", "choose", "consult"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +60,12 @@ class Choice:
     context: tuple[float, ...] = ()
     counsel: Counsel | None = None
     failure: str = ""
+    tried: Tried | None = None
+
+    @property
+    def coin(self) -> Coin | None:
+        """The coin that was tossed, if one was."""
+        return None if self.tried is None else self.tried.coin
 
     @property
     def deviates(self) -> bool:
@@ -85,32 +89,46 @@ def choose(view: View) -> Choice:
             context=context,
             failure=failure,
         )
-    candidate = counsel.advices[0].candidate
-    p = counsel.p_cheaper_than_rule(candidate)
-    asked = view.situation.wish is None and rule_action != HOLD
-    deviates = asked and p is not None and p >= SURE_ENOUGH
-    chosen = candidate if deviates else rule_action
+    sides = _sides(counsel, rule_action)
+    tried = try_deviation(view, sides, contexts_of(view.situation))
     return Choice(
         rule=rule,
         rule_action=rule_action,
-        candidate=candidate,
-        chosen=chosen,
-        p_cheaper_than_rule=p,
-        confidence=counsel.confidence(chosen),
+        candidate=sides.candidate,
+        chosen=tried.chosen,
+        p_cheaper_than_rule=sides.p,
+        confidence=counsel.confidence(tried.chosen),
+        propensity=tried.propensity,
         context=context,
         counsel=counsel,
+        tried=tried,
+    )
+
+
+def _sides(counsel: Counsel, rule_action: str) -> Sides:
+    advice = counsel.advices[0]
+    return Sides(
+        candidate=advice.candidate,
+        rule_action=rule_action,
+        p=counsel.p_cheaper_than_rule(advice.candidate),
+        confidence=counsel.confidence(advice.candidate),
+        rule_confidence=counsel.confidence(rule_action),
+        propensity=advice.propensities.get(advice.candidate, 1.0),
     )
 
 
 def consult(view: View, rule_action: str) -> tuple[Counsel | None, str]:
     """Ask the policy; None and the reason when it fails."""
     situation, permitted = view.situation, (HOLD, *view.permitted)
-    policy = POLICIES[situation.policy]
+    if situation.unlearned:
+        return None, situation.unlearned
+    policy, model = POLICIES[situation.policy], costs_of(situation)
     questions = (
-        Question(context=context, permitted=permitted, rule_action=rule_action) for context in contexts_of(situation)
+        Question(context=context, permitted=permitted, rule_action=rule_action, key=situation.id)
+        for context in contexts_of(situation)
     )
     try:
-        advices = tuple(policy.advise(each, model=situation.costs, state=situation.learned) for each in questions)
+        advices = tuple(policy.advise(each, model=model, state=situation.learned) for each in questions)
     except PolicyFailed as error:
         return None, str(error)
     return Counsel(advices=advices), ""

@@ -6,13 +6,14 @@
 Must never act, wait, read a clock or draw a random number; and what comes after the guards can only hold.
 """
 
-from healerd.decision.choice import SURE_ENOUGH, Choice, choose
+from healerd.decision.choice import Choice, choose
+from healerd.decision.gate import SURE_ENOUGH
 from healerd.decision.record import record
 from healerd.decision.situation import Situation
-from healerd.decision.view import View, inputs_of, judge, look
+from healerd.decision.view import View, look, second_pass
 from healerd.decision.words import LEVELS, main_reason
 from healerd.model import HOLD, Decision
-from healerd_rules import Level, RuleSet, Verdict, evaluate, join
+from healerd_rules import Level, RuleSet, Verdict
 
 __all__ = ["decide"]
 
@@ -23,7 +24,7 @@ def decide(situation: Situation, ruleset: RuleSet) -> Decision:
     choice = choose(view)
     if choice.chosen == HOLD:
         return record(view, choice, _blocked_verdict(view, choice), _why_hold(view, choice), acts=False)
-    verdict = _second_pass(view, choice)
+    verdict = second_pass(view, choice.chosen, choice.confidence)
     waiting = _same_waiting(view, choice.chosen)
     if waiting:
         return record(view, choice, verdict, waiting, acts=False)
@@ -33,18 +34,6 @@ def decide(situation: Situation, ruleset: RuleSet) -> Decision:
     sure = choice.confidence is not None and choice.confidence >= SURE_ENOUGH
     assert not verdict.autonomous or (sure and situation.open_incident is not None), "the base rules are in force"
     return record(view, choice, verdict, _why_act(view, choice), acts=True)
-
-
-def _second_pass(view: View, choice: Choice) -> Verdict:
-    """Judge the chosen action with its confidence known; never looser than the first pass."""
-    situation, action = view.situation, choice.chosen
-    second = evaluate(
-        view.ruleset,
-        inputs_of(situation, without=view.ignoring),
-        situation.signals,
-        confidence={action: choice.confidence},
-    )
-    return join(view.verdicts[action], judge(situation, action, second, view.ignoring))
 
 
 def _blocked_actions(view: View) -> tuple[str, ...]:
@@ -75,9 +64,11 @@ def _why_act(view: View, choice: Choice) -> str:
     wish = view.situation.wish
     if wish is not None:
         return f"`{wish.author}` asks for {wish.action}: {wish.reason}"
+    if choice.coin is not None:
+        other = choice.coin.policy if choice.chosen == choice.coin.rule else choice.coin.rule
+        return f"the coin of the canary picked {choice.chosen}, not {other}; each would run without a person's word"
     if choice.deviates:
-        instead = f"{choice.rule_action}, which the rules propose"
-        return f"{choice.chosen} is cheaper than {instead}, with probability {choice.p_cheaper_than_rule:.2f}"
+        return _why_instead(choice, choice.chosen)
     assert choice.rule is not None, "what is neither wished nor deviated to is a rule's"
     return f"rule {choice.rule.rule} proposes {choice.chosen}" + _because(choice.rule.because)
 
@@ -91,10 +82,20 @@ def _why_hold(view: View, choice: Choice) -> str:
     if wish is not None:
         return _barred_wish(view, wish.action)
     if choice.deviates:
-        return f"holding is cheaper than {choice.rule_action}, with probability {choice.p_cheaper_than_rule:.2f}"
+        return _why_instead(choice, "holding")
     if not view.permitted:
         return "nothing is permitted" + _blocked(view)
     return "no rule proposes what is permitted" + _blocked(view)
+
+
+def _why_instead(choice: Choice, what: str) -> str:
+    """Say why the policy's choice stands in the place of the rule's action; one for experiments has no reason."""
+    if choice.p_cheaper_than_rule is None:
+        return f"the policy draws {what}, where the rules propose {choice.rule_action}"
+    sure = f"with probability {choice.p_cheaper_than_rule:.2f}"
+    if what == "holding":
+        return f"holding is cheaper than {choice.rule_action}, {sure}"
+    return f"{what} is cheaper than {choice.rule_action}, which the rules propose, {sure}"
 
 
 def _barred_wish(view: View, action: str) -> str:

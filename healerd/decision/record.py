@@ -5,12 +5,14 @@ Must never decide anything, and never leave out what a sentence about the decisi
 
 from typing import Any
 
-from healerd.decision.choice import SURE_ENOUGH, Choice
+from healerd.decision.choice import Choice
 from healerd.decision.context import FEATURES
+from healerd.decision.gate import SURE_ENOUGH, costs_of
 from healerd.decision.situation import Situation, to_json
 from healerd.decision.view import View
 from healerd.decision.words import LEVELS, approvals_of, main_reason, on_silence, verdict_json, who
 from healerd.model import HOLD, Decision, Option
+from healerd.policy import BARS
 from healerd_rules import Level, Proposal, Verdict
 
 __all__ = ["record"]
@@ -90,10 +92,14 @@ def _why_not(choice: Choice, action: str, verdict: Verdict, taken: str, reason: 
         return main_reason(verdict)
     if action == choice.chosen:
         return reason
-    if action == choice.rule_action:
+    if action == choice.rule_action and choice.coin is None:
         return f"the policy is sure enough that {choice.chosen} is cheaper"
     if choice.rule_action == HOLD:
         return "no rule asks for anything"
+    if choice.coin is not None and action in (choice.coin.policy, choice.coin.rule):
+        return "the coin of the canary picked the other"
+    if action == choice.candidate and choice.tried is not None and choice.tried.barred_by not in ("", "gate"):
+        return f"{choice.tried.barred_by}: {BARS[choice.tried.barred_by]}"
     return "no rule proposes it first, and the policy is not sure enough that it is cheaper"
 
 
@@ -111,7 +117,7 @@ def _trace(view: View, choice: Choice, verdict: Verdict, *, acts: bool) -> dict[
         "incident": situation.incident,
         "context": dict(zip(FEATURES, choice.context, strict=False)),
         "policy": _policy(situation, choice),
-        "gate": {"sure_enough": SURE_ENOUGH, "p": choice.p_cheaper_than_rule, "deviates": choice.deviates},
+        "gate": _gate(situation, choice),
         "first_pass": {action: verdict_json(found) for action, found in view.verdicts.items()},
         "second_pass": None if choice.chosen == HOLD else {"action": choice.chosen, **verdict_json(verdict)},
         "on_silence": on_silence(verdict) if acts else None,
@@ -134,6 +140,20 @@ def _proposal(proposal: Proposal) -> dict[str, Any]:
         "last_resort": proposal.last_resort,
         "because": proposal.because,
     }
+
+
+def _gate(situation: Situation, choice: Choice) -> dict[str, Any]:
+    """Write down the tests; what a deed is charged for needs what its incident was worth."""
+    tried = choice.tried
+    sure_enough = SURE_ENOUGH if tried is None else tried.sure_enough
+    told: dict[str, Any] = {
+        "sure_enough": sure_enough,
+        "p": choice.p_cheaper_than_rule,
+        "deviates": choice.deviates,
+    }
+    if situation.account is None or tried is None:
+        return told
+    return {**told, "severity": costs_of(situation).severity, **tried.note()}
 
 
 def _policy(situation: Situation, choice: Choice) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from healerd.model import (
     Version,
     Window,
 )
-from healerd.policy import CostModel, PolicyState
+from healerd.policy import Account, CostModel, PolicyState
 from healerd_rules import SignalState
 
 __all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json"]
@@ -84,6 +84,8 @@ class Situation:
     this window. `standing` names the rules that proposed at the window before. `intents` are those of this pipeline
     and of any other that shares its alias: all open ones, and those that ended in the last day. `log` is
     the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident.
+    `account` bounds the policy's deviations; without one, as before there were accounts, the gate alone does.
+    `unlearned` says why nothing could be learned from the log: the policy has no answer then.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     """
 
@@ -118,6 +120,8 @@ class Situation:
     policy: str = "bayesian"
     costs: CostModel
     learned: PolicyState
+    unlearned: str = ""
+    account: Account | None = None
     signals: SignalState = field(default_factory=SignalState)
     standing: tuple[str, ...] = ()
 

@@ -4,15 +4,17 @@ Must never raise a stage by itself.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.decision.situation import Logged
+from healerd.decision.situation import Logged, Situation
 from healerd.model import Stage, StageChange
 
-__all__ = ["LADDER", "breaker", "demote", "promote_stage"]
+__all__ = ["LADDER", "breaker", "demote", "demoted", "promote_stage", "withdraw_trust"]
 
 LADDER = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
-"""From the least to the most trusted. Canary may be skipped: it acts as live does until there is a coin to toss."""
+"""From the least to the most trusted. In canary a coin decides where the policy and the rules disagree."""
+ACTIVE = (Stage.CANARY, Stage.LIVE)
 MAY_PROMOTE = frozenset({"approver", "admin"})
 DAEMON = "daemon"
 UNDOS_MAX, UNDOS_WITHIN = 2, timedelta(hours=24)
@@ -40,6 +42,21 @@ def demote(pipeline: str, *, now: Stage, to: Stage, author: str, reason: str, at
     if LADDER.index(to) >= LADDER.index(now):
         return f"`{to}` is not below `{now}`"
     return StageChange(pipeline=pipeline, stage=to, at=at, author=author, reason=reason)
+
+
+def withdraw_trust(situation: Situation) -> StageChange | None:
+    """Take a pipeline's autonomy away once its account has turned against the policy; people decide from then on."""
+    account = situation.account
+    if situation.stage not in ACTIVE or account is None or not (reason := account.turned):
+        return None
+    return StageChange(pipeline=situation.pipeline, stage=Stage.SUGGEST, at=situation.now, author=DAEMON, reason=reason)
+
+
+def demoted(situation: Situation, change: StageChange | None) -> Situation:
+    """Give the situation after a demotion: whatever its account says, a person decides."""
+    if change is None or situation.account is None:
+        return situation
+    return replace(situation, stage=change.stage, account=replace(situation.account, since_at=None))
 
 
 def breaker(log: Collection[Logged], pipeline: str, *, now: Stage, at: datetime) -> StageChange | None:

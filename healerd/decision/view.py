@@ -14,7 +14,7 @@ from healerd.decision.situation import Situation
 from healerd.model import Intent, Stage
 from healerd_rules import Acting, Evaluation, Inputs, Level, RuleSet, Verdict, advance, evaluate, join
 
-__all__ = ["View", "Way", "inputs_of", "judge", "look", "prepare"]
+__all__ = ["View", "Way", "inputs_of", "judge", "look", "prepare", "second_pass"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,14 @@ def judge(situation: Situation, action: str, evaluation: Evaluation, ignoring: f
         ignoring=ignoring,
     )
     return join(evaluation.verdicts[action], guard(HEAL_GUARDS, asked))
+
+
+def second_pass(view: View, action: str, confidence: float | None) -> Verdict:
+    """Judge a heal with its confidence known; never looser than the first pass (SAFETY S1)."""
+    situation = view.situation
+    inputs = inputs_of(situation, without=view.ignoring)
+    second = evaluate(view.ruleset, inputs, situation.signals, confidence={action: confidence})
+    return join(view.verdicts[action], judge(situation, action, second, view.ignoring))
 
 
 def inputs_of(

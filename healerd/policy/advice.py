@@ -16,11 +16,15 @@ class PolicyFailed(ArithmeticError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One incident: its context, what the guards permit (`hold` always is), and what the rules would do."""
+    """One incident: its context, what the guards permit (`hold` always is), and what the rules would do.
+
+    `key` is the decision's id: what draws at random draws from the stream of this key.
+    """
 
     context: tuple[float, ...]
     permitted: tuple[str, ...]
     rule_action: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +62,14 @@ class Advice:
 
 
 class Policy(Protocol):
-    """Proposes, within what the guards permit."""
+    """Proposes, within what the guards permit.
+
+    `experimental`: for comparisons alone. No gate stands before it, and the configuration refuses it.
+    """
 
     name: str
     does: str
+    experimental: bool
 
     def advise(self, question: Question, *, model: CostModel, state: PolicyState) -> Advice:
         """Answer a question. Raises PolicyFailed."""

@@ -4,7 +4,7 @@ Must never explore: a random action on a live model gains nothing and does harm.
 x P(failure): money itself is too heavy-tailed to be learned from a few incidents, failure is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from healerd.policy.learning import PolicyState
 from healerd.policy.prior import CostModel
 from healerd.policy.quadrature import Student, p_least, p_less
 
-__all__ = ["Bayesian", "estimate"]
+__all__ = ["Bayesian", "cheapest", "contest", "estimate", "surely"]
 
 
 class Bayesian:
@@ -23,18 +23,30 @@ class Bayesian:
 
     name = "bayesian"
     does = "proposes the permitted action with the lowest expected cost"
+    experimental = False
 
     def advise(self, question: Question, *, model: CostModel, state: PolicyState) -> Advice:
         """Estimate every action and pick the cheapest permitted one that has a configured prior."""
         estimates = estimate(question, model=model, state=state)
-        open_ = [each for each in estimates if each.permitted and each.configured]
-        order = {each.action: number for number, each in enumerate(estimates)}
-        best = min(open_, key=lambda each: (each.cost_mean, each.action != question.rule_action, order[each.action]))
-        return Advice(
-            candidate=best.action,
-            estimates=estimates,
-            propensities={each.action: float(each.action == best.action) for each in estimates},
-        )
+        costs = {each.action: each.cost_mean for each in contest(estimates)}
+        return surely(cheapest(costs, question.rule_action), estimates)
+
+
+def contest(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """List what may be proposed: permitted, with a configured prior."""
+    return [each for each in estimates if each.permitted and each.configured]
+
+
+def cheapest(costs: Mapping[str, float], rule_action: str) -> str:
+    """Name the action with the least number; a tie is the rule's action, else the first's."""
+    order = {action: number for number, action in enumerate(costs)}
+    return min(costs, key=lambda action: (costs[action], action != rule_action, order[action]))
+
+
+def surely(action: str, estimates: tuple[Estimate, ...]) -> Advice:
+    """Give the advice of a policy that does not draw: it would propose this action each time."""
+    propensities = {each.action: float(each.action == action) for each in estimates}
+    return Advice(candidate=action, estimates=estimates, propensities=propensities)
 
 
 def estimate(question: Question, *, model: CostModel, state: PolicyState) -> tuple[Estimate, ...]:

@@ -15,10 +15,13 @@ import numpy as np
 from healerd.policy.prior import PSEUDO_INCIDENTS, UNCONFIGURED_FAILURE, ActionPrior
 from healerd.policy.quadrature import Floats, Student
 
-__all__ = ["DISCREPANCY_SD", "Belief", "believe", "forget", "learn", "predict"]
+__all__ = ["DISCREPANCY_SD", "Belief", "along", "believe", "forget", "learn", "predict"]
 
 DISCREPANCY_SD = 0.05
 """How far the true P(failure) may lie from the best line, in points: without it confidence grows beyond what holds."""
+
+SHAPE_LEAST = 2.0
+"""Shape of the variance's law for the fewest incidents: its mean is then the coin's own variance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,24 +42,24 @@ class Belief:
         return self.cost_sum / self.cost_weight
 
 
-def believe(prior: ActionPrior, features: Sequence[str]) -> Belief:
-    """Turn a prior into sums that weigh as `PSEUDO_INCIDENTS` incidents.
+def believe(prior: ActionPrior, features: Sequence[str], *, incidents: float = PSEUDO_INCIDENTS) -> Belief:
+    """Turn a prior into sums that weigh as so many incidents; a sceptic takes fewer.
 
     The variance of the outcome is that of a coin with the prior's failure, drawn towards 1/2 by two incidents, so
-    that a prior of almost 0 or 1 does not count as certain.
+    that a prior of almost 0 or 1 does not count as certain. The law has a variance however few the incidents.
     """
     failure = UNCONFIGURED_FAILURE if prior.failure is None else prior.failure
     mean = np.array([failure, *(prior.slopes.get(name, 0.0) for name in features[1:])])
     smoothed = (failure * PSEUDO_INCIDENTS + 1.0) / (PSEUDO_INCIDENTS + 2.0)
-    rate = PSEUDO_INCIDENTS / 2.0 * smoothed * (1.0 - smoothed)
+    rate = incidents / 2.0 * smoothed * (1.0 - smoothed)
     return Belief(
         action=prior.action,
-        precision=tuple((np.eye(len(mean)) * PSEUDO_INCIDENTS).ravel().tolist()),
-        information=tuple((mean * PSEUDO_INCIDENTS).tolist()),
-        square=2.0 * rate + PSEUDO_INCIDENTS * float(np.sum(mean * mean)),
-        shape=PSEUDO_INCIDENTS / 2.0,
-        cost_sum=prior.cost * PSEUDO_INCIDENTS,
-        cost_weight=PSEUDO_INCIDENTS,
+        precision=tuple((np.eye(len(mean)) * incidents).ravel().tolist()),
+        information=tuple((mean * incidents).tolist()),
+        square=2.0 * rate + incidents * float(np.sum(mean * mean)),
+        shape=max(incidents / 2.0, SHAPE_LEAST),
+        cost_sum=prior.cost * incidents,
+        cost_weight=incidents,
     )
 
 
@@ -95,6 +98,15 @@ def predict(belief: Belief, context: Sequence[float]) -> Student:
     rate = 0.5 * (belief.square - float(np.sum(information * mean)))
     variance = rate / belief.shape * float(np.sum(x * spread)) + DISCREPANCY_SD**2
     return Student(location=float(np.sum(x * mean)), scale=float(np.sqrt(variance)), df=2.0 * belief.shape)
+
+
+def along(belief: Belief, vector: Sequence[float]) -> tuple[float, float]:
+    """Give mean and variance of the posterior of vector . b, without the model's discrepancy; `shape` above 1."""
+    v, information = np.array(vector), np.array(belief.information)
+    precision = np.array(belief.precision).reshape(len(v), len(v))
+    mean, spread = np.linalg.solve(precision, np.stack([information, v], axis=1)).T
+    rate = 0.5 * (belief.square - float(np.sum(information * mean)))
+    return float(np.sum(v * mean)), rate / (belief.shape - 1.0) * float(np.sum(v * spread))
 
 
 def _mix(learned: Sequence[float], prior: Sequence[float], keep: float) -> tuple[float, ...]:

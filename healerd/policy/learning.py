@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from healerd.policy.belief import Belief, believe, forget, learn
-from healerd.policy.prior import CostModel
+from healerd.policy.prior import PSEUDO_INCIDENTS, CostModel
 
 __all__ = ["KEEP", "Event", "PolicyState", "begin", "learn_all", "learn_event"]
 
@@ -50,13 +50,14 @@ class PolicyState:
         return hashlib.sha256("\n".join((str(self.events), *map(_exactly, self.beliefs))).encode()).hexdigest()
 
 
-def begin(model: CostModel) -> PolicyState:
-    """Give the state before the first event: the configured belief."""
-    return PolicyState(events=0, beliefs=tuple(believe(prior, model.features) for prior in model.actions))
+def begin(model: CostModel, *, incidents: float = PSEUDO_INCIDENTS) -> PolicyState:
+    """Give the state before the first event: the configured belief, with the weight of so many incidents."""
+    beliefs = tuple(believe(prior, model.features, incidents=incidents) for prior in model.actions)
+    return PolicyState(events=0, beliefs=beliefs)
 
 
-def learn_event(model: CostModel, state: PolicyState, event: Event) -> PolicyState:
-    """Take up the next event. All beliefs fade a little towards their priors; the event's action learns.
+def learn_event(model: CostModel, state: PolicyState, event: Event, *, start: PolicyState | None = None) -> PolicyState:
+    """Take up the next event. All beliefs fade a little towards `start`, their priors; the event's action learns.
 
     Raises ValueError for an event out of order, or whose context has other features than the model.
     """
@@ -64,19 +65,19 @@ def learn_event(model: CostModel, state: PolicyState, event: Event) -> PolicySta
     if event.failed is None or model.prior(event.action) is None:
         return PolicyState(events=event.number, beliefs=state.beliefs)
     beliefs = []
-    for prior, belief in zip(model.actions, state.beliefs, strict=True):
-        faded = forget(belief, believe(prior, model.features), keep=KEEP)
+    for prior, belief in zip((start or begin(model)).beliefs, state.beliefs, strict=True):
+        faded = forget(belief, prior, keep=KEEP)
         if belief.action == event.action:
             faded = learn(faded, event.context, failed=event.failed, cost=event.cost)
         beliefs.append(faded)
     return PolicyState(events=event.number, beliefs=tuple(beliefs))
 
 
-def learn_all(model: CostModel, events: Iterable[Event]) -> PolicyState:
-    """Take up all events from the start."""
-    state = begin(model)
+def learn_all(model: CostModel, events: Iterable[Event], *, incidents: float = PSEUDO_INCIDENTS) -> PolicyState:
+    """Take up all events from the start, from a belief with the weight of so many incidents."""
+    state = start = begin(model, incidents=incidents)
     for event in events:
-        state = learn_event(model, state, event)
+        state = learn_event(model, state, event, start=start)
     return state
 
 

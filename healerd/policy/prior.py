@@ -6,7 +6,7 @@ ValueError that names its key.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from healerd.config import PipelineSettings
 from healerd.model import ACTIONS_THAT_HEAL, HOLD
@@ -17,6 +17,8 @@ PSEUDO_INCIDENTS = 10.0
 """Weight of the configured belief: it counts like so many incidents that were really seen."""
 UNCONFIGURED_FAILURE = 0.5
 """Stands in the log for an action without a configured failure; nothing is decided by it."""
+SEVERITIES = ("low", "medium", "high", "critical")
+FACTOR_MAX = 1e3
 COST_MAX = 1e12
 """A cost above this is a slip of the keyboard, and would drown every other number."""
 
@@ -52,16 +54,21 @@ class CostModel:
     """The cost model of one pipeline: expected cost of an action = fixed cost + severity x P(failure | context).
 
     `features` names the context's numbers; the first is the constant 1. `severity` is what an unresolved incident
-    costs. `actions` holds a prior for each action, `hold` among them.
+    costs, times the factor of its severity: low, medium, high, critical. `actions` holds a prior for each action,
+    `hold` among them.
     """
 
     features: tuple[str, ...]
     severity: float
     actions: tuple[ActionPrior, ...]
+    factors: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
         sound = math.isfinite(self.severity) and 0 < self.severity <= COST_MAX
         _require(sound, "degraded_cost x degraded_windows", self.severity, "above 0, and at most 1e12")
+        for name, factor in zip(SEVERITIES, self.factors, strict=True):
+            within = math.isfinite(factor) and 0 < factor <= FACTOR_MAX
+            _require(within, f"severity.{name}", factor, "above 0, and at most 1000")
         names = [prior.action for prior in self.actions]
         _require(len(set(names)) == len(names), "actions", names, "each named once")
         _require(HOLD in names, "actions", names, "complete: `hold` is an action too")
@@ -71,13 +78,20 @@ class CostModel:
     @classmethod
     def of(cls, settings: PipelineSettings, *, features: tuple[str, ...], hold: ActionPrior) -> "CostModel":
         """Take the cost model from a pipeline's configuration. Raises ValueError with the key."""
-        named = {name: (each.cost, each.failure) for name, each in settings.actions.items()}
-        priors = [
-            ActionPrior(action=name, cost=named.get(name, (0.0, None))[0], failure=named.get(name, (0.0, None))[1])
-            for name in ACTIONS_THAT_HEAL
-        ]
-        severity = settings.degraded_cost * settings.degraded_windows
-        return cls(features=features, severity=severity, actions=(hold, *priors))
+        priors = [_prior_of(name, settings) for name in ACTIONS_THAT_HEAL]
+        severity = settings.window_cost * settings.degraded_windows
+        factors = settings.severity
+        return cls(
+            features=features,
+            severity=severity,
+            actions=(hold, *priors),
+            factors=(factors.low, factors.medium, factors.high, factors.critical),
+        )
+
+    def at(self, severity: int) -> "CostModel":
+        """Give the model of an incident of this severity, 1 to 4: what it costs is in its `severity` then."""
+        factor = self.factors[min(4, max(1, severity)) - 1]
+        return self if factor == 1.0 else replace(self, severity=self.severity * factor, factors=(1.0, 1.0, 1.0, 1.0))
 
     def prior(self, action: str) -> ActionPrior | None:
         """Find the prior of an action."""
@@ -87,6 +101,15 @@ class CostModel:
         """Tell whether somebody said how often the action fails; without it the policy stays in shadow."""
         prior = self.prior(action)
         return prior is not None and prior.failure is not None
+
+
+def _prior_of(name: str, settings: PipelineSettings) -> ActionPrior:
+    """Read one action: what it costs is its price, and the time in which nothing is served."""
+    found = settings.actions.get(name)
+    if found is None:
+        return ActionPrior(action=name)
+    downtime = found.downtime / 60.0 * settings.downtime_cost
+    return ActionPrior(action=name, cost=(found.cost or 0.0) + downtime, failure=found.failure)
 
 
 DEFAULT_PRIORS: Mapping[str, ActionPrior] = {

@@ -40,14 +40,16 @@ def a_question(**changes: object) -> Question:
 @given(seed=st.integers(0, 2**32 - 1), open_=st.sets(st.sampled_from(ACTIONS)))
 @settings(max_examples=30, deadline=None)
 def test_a_policy_proposes_only_what_is_permitted(name: str, seed: int, open_: set[str]):
-    """The candidate is permitted, and alone has a propensity."""
+    """The candidate is permitted and can be drawn, nothing else is, and the same question has the same answer."""
     model, rng = a_model(), np.random.Generator(np.random.Philox(seed))
     state = learn_all(model, drawn_events(rng, 30))
     permitted = ("hold", *sorted(open_))
     question = a_question(permitted=permitted, rule_action=str(rng.choice(permitted)))
     advice = POLICIES[name].advise(question, model=model, state=state)
     assert advice.candidate in permitted
-    assert {action for action, p in advice.propensities.items() if p} == {advice.candidate}
+    assert advice.propensities[advice.candidate] > 0
+    assert {action for action, p in advice.propensities.items() if p} <= set(permitted)
+    assert sum(advice.propensities.values()) == pytest.approx(1.0)
     assert advice == POLICIES[name].advise(question, model=model, state=state)
 
 

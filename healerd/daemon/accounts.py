@@ -1,0 +1,180 @@
+"""The policy's account of a pipeline, put together out of the store at each tick. Must never be kept between ticks.
+
+What is kept is only what a recorded decision tells, which never changes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from healerd.config import PipelineSettings
+from healerd.daemon.pipeline import Pipeline
+from healerd.decision.deeds import Told, deed_of_heal, deed_of_hold, impossible, told_of
+from healerd.decision.incidents import GRAVE
+from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent, Outcome, Result, Stage, StageChange
+from healerd.policy import KEEP, Account, CostModel, Deed, Terms, begin_account, keep_account, pooled_windows
+from healerd.store import Reader, Transaction
+
+__all__ = ["Log", "account_of", "activated_at", "keep_hold", "log_of", "terms_of", "with_severity"]
+
+HOLDS = "policy holds"
+"""The name under which the decisions are saved that held in the place of what the rules proposed."""
+HOLDS_MAX = 500
+ACTIVE = (Stage.CANARY, Stage.LIVE)
+LESSONS = round(1.0 / (1.0 - KEEP))
+"""As many newest outcomes make the belief; an outcome that cannot be is forgotten when it is none of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What the store holds of one pipeline's heals: those that began, and the outcomes in the order of arrival."""
+
+    heals: tuple[Intent, ...]
+    told: Mapping[str, Told]
+    outcomes: Mapping[str, Outcome]
+
+
+def log_of(reader: Reader, pipeline: Pipeline) -> Log:
+    """Read the heals of a pipeline with what was decided and what came of it."""
+    found = reader.find(Intent, pipeline=pipeline.name, action=ACTIONS_THAT_HEAL, parent_id=None)
+    outcomes = reader.find(Outcome, intent_id=tuple(heal.id for heal in found)) if found else ()
+    by_heal = {each.intent_id: each for each in outcomes}
+    heals = tuple(each for each in found if each.executed_at is not None or each.id in by_heal)
+    told = {heal.id: each for heal in heals if (each := _told(reader, pipeline, heal)) is not None}
+    return Log(heals=heals, told=told, outcomes=by_heal)
+
+
+def terms_of(settings: PipelineSettings) -> Terms:
+    """Take the terms from the configuration."""
+    policy = settings.policy
+    return Terms(alpha=policy.alpha, budget=policy.budget, pending_max=policy.pending_max)
+
+
+def with_severity(reader: Reader, settings: PipelineSettings, name: str, model: CostModel, log: Log) -> CostModel:
+    """Pool what unresolved incidents really went on for into the model's severity."""
+    incidents = [each for each in reader.find(Incident, pipeline=name) if each.closed_at and each.kind in GRAVE]
+    resolved = {
+        heal.incident_id
+        for heal in log.heals
+        if (outcome := log.outcomes.get(heal.id)) is not None and outcome.result is Result.HEALED
+    }
+    realised = [_degraded_windows(each, settings) for each in incidents if each.id not in resolved]
+    windows = pooled_windows(settings.degraded_windows, realised)
+    return replace(model, severity=settings.window_cost * windows) if realised else model
+
+
+def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, now: datetime) -> Account:
+    """Put the account together; where its numbers do not fit the cost model, one under which nothing deviates."""
+    terms, since_at = terms_of(pipeline.settings), activated_at(reader, pipeline.name)
+    refused, irregular = _refused(log)
+    try:
+        return keep_account(
+            model,
+            _deeds(reader, pipeline, log, now=now, since_at=since_at),
+            terms=terms,
+            since_at=since_at,
+            refused=refused,
+            irregular=irregular,
+        )
+    except (ValueError, ArithmeticError) as error:
+        return replace(
+            begin_account(model, terms), since_at=since_at, refused=(str(error),), refusals=1, irregular=True
+        )
+
+
+def activated_at(reader: Reader, name: str) -> datetime | None:
+    """Tell since when the pipeline may act alone; None while a person decides everything."""
+    since: datetime | None = None
+    for change in reader.find(StageChange, pipeline=name):
+        since = (since or change.at) if change.stage in ACTIVE else None
+    return since
+
+
+def keep_hold(tx: Transaction, decision: Decision) -> None:
+    """Remember a hold in the place of what the rules proposed, once an incident."""
+    gate = decision.trace.get("gate") or {}
+    if decision.chosen != HOLD or not gate.get("deviates") or decision.incident_id is None:
+        return
+    kept = _holds(tx, decision.pipeline)
+    if decision.incident_id not in kept:
+        newest = dict([*kept.items(), (decision.incident_id, decision.id)][-HOLDS_MAX:])
+        tx.save_state(decision.pipeline, HOLDS, newest)
+
+
+def _holds(reader: Reader, name: str) -> dict[str, str]:
+    saved = reader.state(name, HOLDS)
+    return dict(json.loads(saved)) if saved else {}
+
+
+def _told(reader: Reader, pipeline: Pipeline, heal: Intent) -> Told | None:
+    """Read what the decision behind a heal tells, once: of what was asked anew, the decision that first chose it."""
+    if heal.id not in pipeline.told:
+        decision = reader.get(Decision, heal.decision_id)
+        if decision is None or decision.chosen != heal.action:
+            first = reader.find(Decision, pipeline=heal.pipeline, at=heal.created_at, chosen=heal.action, limit=1)
+            decision = first[0] if first else decision
+        if decision is None:
+            return None
+        pipeline.told[heal.id] = told_of(decision)
+    return pipeline.told[heal.id]
+
+
+def _deeds(
+    reader: Reader, pipeline: Pipeline, log: Log, *, now: datetime, since_at: datetime | None
+) -> tuple[Deed, ...]:
+    heals = (
+        deed_of_heal(
+            heal,
+            log.told[heal.id],
+            log.outcomes.get(heal.id),
+            due_at=_due_at(heal, pipeline.settings),
+            now=now,
+            since_at=since_at,
+        )
+        for heal in log.heals
+        if heal.id in log.told and log.told[heal.id].context
+    )
+    holds = _hold_deeds(reader, pipeline, log, now=now, since_at=since_at)
+    return tuple(sorted((*heals, *holds), key=lambda deed: deed.at))
+
+
+def _hold_deeds(
+    reader: Reader, pipeline: Pipeline, log: Log, *, now: datetime, since_at: datetime | None
+) -> Iterable[Deed]:
+    patience = pipeline.settings.degraded_windows + pipeline.settings.detection.clean_windows
+    for incident_id, decision_id in _holds(reader, pipeline.name).items():
+        incident, decision = reader.get(Incident, incident_id), reader.get(Decision, decision_id)
+        if incident is None or decision is None:
+            continue
+        yield deed_of_hold(
+            told_of(decision),
+            incident,
+            (heal for heal in log.heals if heal.incident_id == incident_id),
+            due_at=decision.at + timedelta(seconds=patience * pipeline.settings.window),
+            now=now,
+            since_at=since_at,
+        )
+
+
+def _refused(log: Log) -> tuple[tuple[str, ...], bool]:
+    """List the outcomes that cannot be, and tell whether one of them is among the newest lessons."""
+    said = [impossible(name, outcome, log.told.get(name)) for name, outcome in log.outcomes.items()]
+    return tuple(each for each in said if each), any(said[-LESSONS:])
+
+
+def _due_at(heal: Intent, settings: PipelineSettings) -> datetime:
+    """Tell when an outcome is missing: a window after its test's deadline, or after all that may come before a test."""
+    if heal.test is not None:
+        return heal.test.deadline_at + timedelta(seconds=settings.window)
+    healing = settings.healing
+    windows = healing.choose_windows + 2 * healing.verify_windows + 3
+    patience_s = 3 * settings.label_horizon + windows * settings.window
+    return (heal.executed_at or heal.created_at) + timedelta(days=1, seconds=patience_s)
+
+
+def _degraded_windows(incident: Incident, settings: PipelineSettings) -> float:
+    """Count the windows of an incident that were not the clean ones at its end."""
+    assert incident.closed_at is not None, "only closed incidents have a length"
+    windows = (incident.closed_at - incident.opened_at).total_seconds() / settings.window
+    return max(1.0, windows - incident.clean_windows)

@@ -1,0 +1,41 @@
+"""The terms under which a policy may replace what the rules propose. Must never hold what has happened under them."""
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["ALPHA", "PENDING_MAX", "SURE_ENOUGH", "Terms"]
+
+SURE_ENOUGH = 0.80
+"""The deviation gate: below it the rule's action stands."""
+ALPHA = 0.10
+"""Share of the rules' cost that all deviations together may cost on top of it."""
+PENDING_MAX = 2
+"""Deviations whose outcome is not in yet: one that is judged, and one more for what comes in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How sure, how dear and how many. Raises ValueError with the key of a number that makes no sense.
+
+    `gate` is the least P(cheaper than the rule's action); `alpha` the ledger's share, None for no ledger; `budget` the
+    realised excess up to which deviations go on, None for no cap; `check` whether a tripped prior check bars.
+    A gate under 0.80, no ledger and no check are for experiments: the configuration knows no key for them.
+    """
+
+    gate: float = SURE_ENOUGH
+    alpha: float | None = ALPHA
+    budget: float | None = None
+    pending_max: int = PENDING_MAX
+    check: bool = True
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.gate <= 1, "gate", self.gate, "in [0, 1]")
+        _require(self.alpha is None or 0 <= self.alpha <= 1, "alpha", self.alpha, "in [0, 1]")
+        sound = self.budget is None or (math.isfinite(self.budget) and self.budget >= 0)
+        _require(sound, "budget", self.budget, "0 or more")
+        _require(self.pending_max >= 0, "pending_max", self.pending_max, "0 or more")
+
+
+def _require(holds: bool, key: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not holds:
+        raise ValueError(f"`{key}` is {value}, and must be {wanted}")
