@@ -4,14 +4,15 @@
 
 Declared before any run:
 
-- A site is one learner run: a model, a truth, costs of its own. All systems meet the same scenarios of a site in the same
-  order; only what they have learned is carried from one to the next. Eleven kinds of fault, dealt equally often.
+- A site is one learner run: a model, a truth, costs of its own. All systems meet the same scenarios of a site in the
+  same order; only what the pipeline's log remembers is carried from one to the next. Eleven kinds of fault, dealt
+  equally often. A simulated operator approves what asks, and trusts the pipeline (stage live) at each beginning.
 - Costs, in one unit of money. Actions: drawn for each site, lognormal, with medians 60 (a training, promoted or not), 4
-  (a rollback), 10 (a fallback) and log-sd .9, .5, .5. A served window: `degraded` (median 60, log-sd .7) times how far its
-  expected error has risen above the site's usual one, nothing up to 2 points, the full price from 22 points on. Questions
-  to people cost nothing and are counted.
+  (a rollback), 10 (a fallback) and log-sd .7, .5, .5. A served window: `degraded` (median 60, log-sd .7) times how far
+  its expected error has risen above the site's usual one: nothing up to 2 points, the full price from 22 points on.
+  Questions to people cost nothing and are counted.
 - A scenario fails if its incident is not resolved (the expected error of the last 4 windows is in the mean more than 5
-  points above the usual), or if harm was done (in 2 windows or more it is 5 points above what no action would have served).
+  points above the usual), or if harm was done (in 2 windows or more it is 5 points above what no action would serve).
 - The unit of the intervals is the site, 40 of them; n = 1,400 paired scenarios for the five systems that are compared,
   the first 5 of each site, the brief's 200, for the others. Percentile bootstrap over sites, 95%.
 - Shadow logs: 15 earlier scenarios of the same site, on which people tried retraining, rollback and fallback in turn.

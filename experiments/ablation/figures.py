@@ -1,4 +1,4 @@
-"""Figures of a finished run as PNG: differences with intervals, the gate's reliability, cumulative cost over the rules'.
+"""Figures of a finished run as PNG: differences with intervals, the gate's reliability, cumulative cost ratios.
 
 Must never compute a figure of its own: what is drawn is what `statistics` found.
 """

@@ -1,7 +1,7 @@
 """What a pipeline's log remembers from one scenario to the next: the very records that the policy and its account read.
 
-Must never change what they tell but in two ways, each as if people had come by between two scenarios: an incident that is
-open at the end is closed later than any heal is waited for, and a heal that is not over is forgotten.
+Must never change what they tell but in two ways, each as if people had come by between two scenarios: an incident
+that is open at the end is closed later than any hold is waited for, and a heal that is not over is forgotten.
 """
 
 import json
@@ -26,8 +26,8 @@ from healerd.store import Reader, Store
 
 __all__ = ["NOTHING", "Memory", "put_back", "remember"]
 
-HEALS_MAX = 40
-"""Heals that are carried over: what is older weighs less than a third of the newest (0.97 to the 40th)."""
+HEALS_MAX = 30
+"""Heals that are carried over: what is older weighs less than 0.4 of the newest (0.97 to the 30th)."""
 MENDED_AFTER = timedelta(seconds=WINDOW_S * (DEGRADED_WINDOWS + 6))
 """When people mend what a scenario leaves open: after the deadline of every hold."""
 

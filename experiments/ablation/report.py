@@ -1,4 +1,4 @@
-"""The tables of a finished run as Markdown and JSON: what was compared, what was reached, and what was not, with reasons.
+"""The tables of a finished run as Markdown and JSON: what was compared, what was reached, what was not, and why.
 
 Must never leave out a comparison that is lost, nor print a figure that this run did not measure.
 """
@@ -37,9 +37,10 @@ def as_text(runs: Sequence[Run], size: Size, *, seed: int, declared: str) -> str
     """Write the whole report."""
     parts = [
         "# Ablation: what rules, policy and gate are each worth in a closed loop",
-        f"`python -m experiments.ablation --seed {seed}`: {size.sites} sites (learner runs) of {size.scenarios} scenarios, "
-        f"n = {len(runs) * size.scenarios:,} paired scenarios. A simulated operator approves what asks. Simulated sites "
-        "are no evidence about yours.",
+        f"`python -m experiments.ablation --seed {seed}`: {len(runs)} sites (learner runs) of {size.scenarios} "
+        "scenarios, "
+        f"n = {len(runs) * size.scenarios:,} paired scenarios. A simulated operator approves what asks. Simulated "
+        "sites are no evidence about yours.",
         "## Declared before the run",
         declared,
         "## Systems, all scenarios",
@@ -171,8 +172,8 @@ def _gate_note(runs: Sequence[Run]) -> list[str]:
         return []
     counts = ", ".join(str(each["judged"]) for each in bins)
     return [
-        f"The bar of the gate's calibration needs {BIN_MIN} judged decisions a bin; these bins have {counts}. It is NOT "
-        "reached where a bin is short: the policy disagrees with the rules too seldom, and only the first disagreement "
+        f"The bar of the gate's calibration needs {BIN_MIN} judged decisions a bin; these bins have {counts}. It is "
+        "NOT reached where a bin is short: the policy disagrees with the rules too seldom, and only the first one "
         "of a scenario has a clean counterfactual."
     ]
 
@@ -201,8 +202,8 @@ def _above(runs: Sequence[Run], size: Size) -> list[dict[str, Any]]:
 def _above_note(runs: Sequence[Run]) -> list[str]:
     return [
         f"With {len(runs)} sites a share of 1% cannot be shown: even none of them leaves an upper limit of "
-        f"{1 - 0.025 ** (1 / len(runs)):.0%}. The first scenarios of a site weigh heavily: one dear incident more than the "
-        "rules' counts before there is much to divide by."
+        f"{1 - 0.025 ** (1 / len(runs)):.0%}. The first scenarios of a site weigh heavily: one dear incident more than "
+        "the rules' counts before there is much to divide by."
     ]
 
 

@@ -6,6 +6,7 @@ site are resampled together, because they met the same scenarios.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,8 +182,8 @@ def by_fault(runs: Sequence[Run], names: Sequence[str]) -> dict[str, dict[str, t
 def _claims(runs: Sequence[Run]) -> Iterator[tuple[float, bool | None]]:
     """Pair each first disagreement of the hybrid with the run in which the rule's action was taken instead.
 
-    Until then both runs are the same, so the tuned rules' run is the counterfactual of a deviation; for a candidate that
-    did not pass the gate no counterfactual was run, and it is counted without an answer.
+    Until then both runs are the same, so the tuned rules' run is the counterfactual of a deviation; for a candidate
+    that did not pass the gate no counterfactual was run, and it is counted without an answer.
     """
     for run in runs:
         for mine, theirs in zip(run.played[HYBRID], run.played["tuned rules"], strict=True):
@@ -197,7 +198,7 @@ def calibration(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Hold claimed P(cheaper than the rule's action) against how often it was, by bin."""
     claims = list(_claims(runs))
     table = []
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    for low, high in pairwise(EDGES):
         inside = [(p, came) for p, came in claims if low <= p < high or (high == 1.0 and p == 1.0)]
         known = [(p, came) for p, came in inside if came is not None]
         hits = sum(came for _, came in known)

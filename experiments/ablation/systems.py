@@ -1,4 +1,4 @@
-"""The systems that are compared: each is a rule file, a policy, a prior, and what it learned before. Nothing else differs.
+"""The systems that are compared: each is a rule file, a policy, a prior, and what it learned before; no more.
 
 Must never hold a way of deciding: `decision.decide` decides for all of them, through the daemon's own loop.
 """
@@ -20,8 +20,8 @@ RULES = Path(__file__).parent / "rules"
 FAILURES: Mapping[str, float] = {"retrain": 0.3, "rollback": 0.3, "fallback": 0.4}
 """The configured beliefs, those that `try` and `demo` ship with."""
 FLAT = 0.5
-DEGRADED_WINDOWS = 6.0
-"""Windows that an unresolved incident is believed to go on: what passes by itself here takes 5 to 10."""
+DEGRADED_WINDOWS = 10.0
+"""Windows that an unresolved incident is believed to go on: what passes by itself takes 5 to 10, what stays 16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

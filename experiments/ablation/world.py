@@ -111,7 +111,7 @@ def make_site(seed: int, number: int) -> Site:
         seed=seed,
         number=number,
         costs=Costs(
-            retrain=_money(rng, 60.0, 0.9),
+            retrain=_money(rng, 60.0, 0.7),
             rollback=_money(rng, 4.0, 0.5),
             fallback=_money(rng, 10.0, 0.5),
             degraded=_money(rng, 60.0, 0.7),

@@ -52,25 +52,27 @@ def test_a_healthy_scenario_leads_to_no_heal():
     """Where nothing happens no system does anything, and nothing fails."""
     met = meet(make_scenario(make_site(SEED, 0), 0, fault="healthy"))
     for name in ("brief's rules", "bandit only (cold)", HYBRID):
-        done, lessons = play(met, SYSTEMS[name])
+        done, memory = play(met, SYSTEMS[name])
         assert (done.cost, done.failed, done.retrains + done.rollbacks + done.fallbacks) == (
             holding(met).cost,
             False,
             0,
         ), name
-        assert not lessons
+        assert not memory.heals
 
 
 def test_a_lasting_change_is_healed_for_less_than_it_costs_to_bear():
-    """When the relation turns and stays, the rules heal it: less is paid than by holding on, and the log has lessons."""
+    """When an old relation returns, the rules heal it: less is paid than by holding on, and the log has lessons."""
     met = meet(make_scenario(make_site(SEED, 0), 0, fault="recurring concept drift"))
-    done, lessons = play(met, SYSTEMS["tuned rules"])
+    done, memory = play(met, SYSTEMS["tuned rules"])
     assert met.held[-1] - met.usual > 0.05
     assert done.rollbacks + done.retrains >= 1
     assert done.cost < holding(met).cost
-    assert lessons
-    _, more = play(meet(make_scenario(make_site(SEED, 0), 1, fault="bad deploy")), SYSTEMS["tuned rules"], lessons)
-    assert more[: len(lessons)] == lessons
+    assert memory.heals
+    assert {each.intent_id for each in memory.outcomes} <= {each.id for each in memory.heals}
+    _, more = play(meet(make_scenario(make_site(SEED, 0), 1, fault="bad deploy")), SYSTEMS["tuned rules"], memory)
+    assert more.heals[: len(memory.heals)] == memory.heals
+    assert more.outcomes[: len(memory.outcomes)] == memory.outcomes
 
 
 def test_the_floor_is_never_dearer_than_any_system(runs):
@@ -80,7 +82,7 @@ def test_the_floor_is_never_dearer_than_any_system(runs):
 
 
 def test_each_fault_comes_once_in_a_pack():
-    """Eleven scenarios of a site in a row have the eleven faults, each once; before its first window it shows nothing."""
+    """Eleven scenarios in a row have the eleven faults, each once; before its first window a fault shows nothing."""
     site = make_site(SEED, 3)
     pack = [make_scenario(site, number) for number in range(len(FAULTS))]
     assert sorted(each.fault for each in pack) == sorted(FAULTS)
