@@ -13,9 +13,9 @@ Declared before any run:
   Questions to people cost nothing and are counted.
 - A scenario fails if its incident is not resolved (the expected error of the last 4 windows is in the mean more than 5
   points above the usual), or if harm was done (in 2 windows or more it is 5 points above what no action would serve).
-- The unit of the intervals is the site, 40 of them; n = 1,400 paired scenarios for the five systems that are compared,
+- The unit of the intervals is the site, 40 of them; n = 1,400 paired scenarios for the six systems that are compared,
   the first 5 of each site, the brief's 200, for the others. Percentile bootstrap over sites, 95%.
-- Shadow logs: 15 earlier scenarios of the same site, on which people tried retraining, rollback and fallback in turn.
+- Shadow logs: 12 earlier scenarios of the same site, on which people tried retraining, rollback and fallback in turn.
 - Tuned rules: the pack `default`, with one constant chosen of three on six sites of another seed.
 - The bars are those of `statistics.BARS`. What is not met is printed.
 

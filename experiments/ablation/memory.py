@@ -72,15 +72,18 @@ def remember(store: Reader, *, end_at: datetime) -> Memory:
     outcomes = store.find(Outcome, intent_id=tuple(each.id for each in heals)) if heals else ()
     incidents = store.find(Incident, pipeline=PIPELINE)[-HEALS_MAX:]
     holds = store.state(PIPELINE, HOLDS)
-    mended = {"closed_at": end_at + MENDED_AFTER, "closed_by": "people mended it after the scenario"}
     return Memory(
         stages=store.find(StageChange, pipeline=PIPELINE),
-        incidents=tuple(each if each.closed_at else replace(each, **mended) for each in incidents),
+        incidents=tuple(each if each.closed_at else _mended(each, end_at + MENDED_AFTER) for each in incidents),
         decisions=tuple(_slim(each) for each in _decisions(store, heals, holds)),
         heals=heals,
         outcomes=outcomes,
         holds=holds,
     )
+
+
+def _mended(incident: Incident, at: datetime) -> Incident:
+    return replace(incident, closed_at=at, closed_by="people mended it after the scenario")
 
 
 def _decisions(store: Reader, heals: tuple[Intent, ...], holds: bytes | None) -> Iterator[Decision]:

@@ -5,7 +5,7 @@ put the pipeline's own log of earlier scenarios back, and to count from the trut
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -64,7 +64,7 @@ class Met:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """What one run of one scenario came to. Costs in money, `gated` the first decision in which the policy differed."""
+    """What one run of one scenario came to. Costs in money, `gated` what the policy wanted instead of the rules."""
 
     system: str
     fault: str
@@ -221,12 +221,15 @@ def _counted(met: Met, system: System, session: Session) -> Played:
             each.stage is not Stage.LIVE and each.at > stream.start_at
             for each in store.find(StageChange, pipeline=PIPELINE)
         ),
-        gated=_gated(wanted[0], stream.start_at) if wanted else None,
+        gated=_gated(wanted, stream.start_at),
     )
 
 
-def _gated(decision: Decision, start_at: datetime) -> dict[str, Any]:
-    """Say what the policy wanted in the place of what the rules proposed, and how sure it was."""
+def _gated(wanted: Sequence[Decision], start_at: datetime) -> dict[str, Any] | None:
+    """Say what the policy first did in the place of what the rules proposed, else what it first wanted, how surely."""
+    decision = next((each for each in wanted if each.chosen == each.candidate), wanted[0] if wanted else None)
+    if decision is None:
+        return None
     return {
         "window": (decision.at - start_at).days,
         "rule": decision.rule_action,

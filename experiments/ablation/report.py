@@ -23,7 +23,7 @@ from experiments.ablation.statistics import (
     share_above,
     summary,
 )
-from experiments.ablation.systems import FIXED, HYBRID, SYSTEMS
+from experiments.ablation.systems import FIXED, HYBRID, LAX, SYSTEMS
 
 __all__ = ["as_json", "as_text"]
 
@@ -179,7 +179,13 @@ def _gate_note(runs: Sequence[Run]) -> list[str]:
 
 
 def _above_rows(size: Size) -> list[tuple[str, int | None]]:
-    return [(HYBRID, None), ("bandit only (same logs)", None), ("bandit only (cold)", None), (SWAPPED, size.slice)]
+    return [
+        (HYBRID, None),
+        (LAX, None),
+        ("bandit only (same logs)", None),
+        ("bandit only (cold)", None),
+        (SWAPPED, size.slice),
+    ]
 
 
 def _above(runs: Sequence[Run], size: Size) -> list[dict[str, Any]]:

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import healerd
+import healerd_rules
 from experiments.ablation.playing import NOTHING, Memory, holding, meet, play
 from experiments.ablation.systems import FIXED, SYSTEMS, System
 from experiments.ablation.world import make_scenario, make_site
@@ -33,7 +36,7 @@ class Size:
     logged: int
 
 
-FULL = Size(sites=40, scenarios=35, slice=5, logged=15)
+FULL = Size(sites=40, scenarios=35, slice=5, logged=12)
 """40 learner runs, 1,400 paired scenarios; 200 of them for the rows that no comparison needs."""
 QUICK = Size(sites=2, scenarios=2, slice=1, logged=1)
 
@@ -50,13 +53,14 @@ class Run:
 
 def run(size: Size, *, seed: int, jobs: int, kept: Path | None, tell: Callable[[str], None]) -> list[Run]:
     """Run what is not kept yet; give all sites in order."""
-    found = {each.site: each for each in _kept(kept, size, seed)} if kept else {}
+    code = _fingerprint()
+    found = {each.site: each for each in _kept(kept, size, seed, code)} if kept else {}
     missing = [site for site in range(size.sites) if site not in found]
     for each in _runs(missing, partial(run_site, size=size, seed=seed), jobs=jobs):
         found[each.site] = each
         if kept:
             with kept.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"seed": seed, "size": asdict(size), **asdict(each)}) + "\n")
+                file.write(json.dumps({"code": code, "seed": seed, "size": asdict(size), **asdict(each)}) + "\n")
         tell(f"site {each.site}: {len(found)} of {size.sites} sites")
     return [found[site] for site in range(size.sites)]
 
@@ -106,8 +110,22 @@ def _runs(sites: Sequence[int], one: Callable[[int], Run], *, jobs: int) -> Iter
             yield done.result()
 
 
-def _kept(path: Path, size: Size, seed: int) -> Iterable[Run]:
-    """Read the sites that were run before with the same seed and size; a line broken off counts as none."""
+def _fingerprint() -> str:
+    """Name the code that plays, so that sites played by other code are never taken for these."""
+    here = Path(__file__).parent
+    played_by = ("world", "faults", "systems", "memory", "playing", "running")
+    files = [
+        *(here / f"{name}.py" for name in played_by),
+        *(here / "rules").glob("*.heal"),
+        *Path(healerd.__file__).parent.rglob("*.py"),
+        *Path(healerd_rules.__file__).parent.rglob("*.py"),
+        *Path(healerd_rules.__file__).parent.rglob("*.heal"),
+    ]
+    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
+
+
+def _kept(path: Path, size: Size, seed: int, code: str) -> Iterable[Run]:
+    """Read the sites that the same code has run with the same seed and size; a line broken off counts as none."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -115,5 +133,6 @@ def _kept(path: Path, size: Size, seed: int) -> Iterable[Run]:
             told = json.loads(line)
         except ValueError:
             continue
-        if told.pop("seed") == seed and told.pop("size") == asdict(size):
+        key = (told.pop("code", ""), told.pop("seed"), told.pop("size"))
+        if key == (code, seed, asdict(size)):
             yield Run(**told)

@@ -4,7 +4,7 @@ Must never treat scenarios as independent: a site is one learner run, and sites 
 site are resampled together, because they met the same scenarios.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from experiments.ablation.running import Run
-from experiments.ablation.systems import HYBRID
+from experiments.ablation.systems import HYBRID, LAX
 
 __all__ = [
     "BARS",
@@ -165,28 +165,27 @@ def by_fault(runs: Sequence[Run], names: Sequence[str]) -> dict[str, dict[str, t
     """Give mean cost and failure rate of systems by fault."""
     faults = dict.fromkeys(each["fault"] for run in runs for each in run.played[names[0]])
     return {
-        fault: {
-            name: tuple(
-                float(np.mean([each[key] for run in runs for each in run.played[name] if each["fault"] == fault]))
-                for key in ("cost", "failed")
-            )
-            for name in names
-        }
+        fault: {name: (_mean_of(runs, name, fault, "cost"), _mean_of(runs, name, fault, "failed")) for name in names}
         for fault in faults
     }
+
+
+def _mean_of(runs: Sequence[Run], name: str, fault: str, key: str) -> float:
+    return float(np.mean([each[key] for run in runs for each in run.played[name] if each["fault"] == fault]))
 
 
 # The gate.
 
 
 def _claims(runs: Sequence[Run]) -> Iterator[tuple[float, bool | None]]:
-    """Pair each first disagreement of the hybrid with the run in which the rule's action was taken instead.
+    """Pair the first deviation of each scenario with the run in which the rule's action was taken instead.
 
-    Until then both runs are the same, so the tuned rules' run is the counterfactual of a deviation; for a candidate
-    that did not pass the gate no counterfactual was run, and it is counted without an answer.
+    It is the hybrid's with a lax ledger, which hardly anything bars but the gate. Until then both runs are the same,
+    so the tuned rules' run is its counterfactual. A scenario without a deviation gives its first disagreement, for
+    which no counterfactual was run: it is counted without an answer.
     """
     for run in runs:
-        for mine, theirs in zip(run.played[HYBRID], run.played["tuned rules"], strict=True):
+        for mine, theirs in zip(run.played[LAX], run.played["tuned rules"], strict=True):
             gated = mine["gated"]
             if gated is None or gated["p"] is None:
                 continue
@@ -235,8 +234,8 @@ def cumulative_ratios(runs: Sequence[Run], name: str, *, first: int | None = Non
     for run in runs:
         mine = np.cumsum([each["cost"] for each in run.played[name][:first]])
         rules = np.cumsum([each["cost"] for each in run.played["tuned rules"][: len(mine)]])
-        both: Callable[[Floats], Floats] = lambda each, kept=rules > 0: each[kept]  # noqa: E731
-        found.append(both(mine) / both(rules))
+        there = rules > 0
+        found.append(mine[there] / rules[there])
     return found
 
 

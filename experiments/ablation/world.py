@@ -141,7 +141,8 @@ def make_scenario(site: Site, number: int, *, slot: int | None = None, fault: st
         + (np.arange(n) * (DAY // ROWS)).astype("timedelta64[us]")
     )
     told = made.labels(label, window, happening, rng)
-    known_at = at.astype("datetime64[D]").astype("datetime64[us]") + DAY * (1 + made.delay(window, happening))
+    day: Times = at.astype("datetime64[D]").astype("datetime64[us]")
+    known_at: Times = day + DAY * (1 + made.delay(window, happening))
     features = {f"x{place}": x[:, place].copy() for place in range(FEATURES)}
     arrived = made.arrives(x, window, happening, rng)
     return Scenario(
@@ -162,8 +163,9 @@ def _past(rng: np.random.Generator, site: Site, at: Times) -> Stream:
     x = rng.normal(size=(n, FEATURES))
     relation = np.repeat(site.past_weights[None, :], n, axis=0)
     label = (rng.random(n) < _chance(x, relation)).astype(np.float64)
-    earlier = at[:n] - DAY * TRAINED
-    return _stream(earlier, {f"x{place}": x[:, place].copy() for place in range(FEATURES)}, label, earlier + DAY)
+    earlier: Times = at[:n] - DAY * TRAINED
+    known_at: Times = earlier + DAY
+    return _stream(earlier, {f"x{place}": x[:, place].copy() for place in range(FEATURES)}, label, known_at)
 
 
 def _stream(at: Times, features: Mapping[str, Column], label: Column, known_at: Times) -> Stream:
@@ -184,9 +186,10 @@ def _stream(at: Times, features: Mapping[str, Column], label: Column, known_at: 
 
 def _fault_of(site: Site, number: int) -> str:
     """Deal the faults as a shuffled pack of cards, a new one when it is used up."""
-    names = list(FAULTS)
+    names = tuple(FAULTS)
     pack, card = divmod(number, len(names))
-    return names[_drawn(site.seed, site.number, 10_000 + pack).permutation(len(names))[card]]
+    order = _drawn(site.seed, site.number, 10_000 + pack).permutation(len(names))
+    return names[int(order[card])]
 
 
 def _chance(x: Floats, relation: Floats) -> Floats:

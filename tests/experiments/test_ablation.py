@@ -11,7 +11,7 @@ from experiments.ablation.playing import holding, meet, play
 from experiments.ablation.report import as_json, as_text
 from experiments.ablation.running import QUICK, Run, run
 from experiments.ablation.statistics import BARS, FLOOR, Difference, calibration, compared, summary
-from experiments.ablation.systems import FIXED, HYBRID, SYSTEMS
+from experiments.ablation.systems import FIXED, HYBRID, LAX, SYSTEMS
 from experiments.ablation.world import make_scenario, make_site
 
 SEED = 1
@@ -26,7 +26,9 @@ def a_run(site, cost, failed, *, other_cost=10.0, gated=None):
     row = {"cost": cost, "failed": failed, "fault": "healthy", "gated": gated}
     other = {"cost": other_cost, "failed": False, "fault": "healthy", "gated": None}
     names = {bar.other for bar in BARS}
-    return Run(site=site, costs={}, usual=0.0, played={HYBRID: [row] * 4, **dict.fromkeys(names, [other] * 4)})
+    return Run(
+        site=site, costs={}, usual=0.0, played={HYBRID: [row] * 4, LAX: [row] * 4, **dict.fromkeys(names, [other] * 4)}
+    )
 
 
 def test_the_same_seed_gives_the_same_table(runs):
