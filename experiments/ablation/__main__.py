@@ -1,6 +1,6 @@
 """The ablation: rules, policy and the gate between them, each left out in turn, in a closed loop of the product's code.
 
-    python -m experiments.ablation [--quick] [--seed N] [--jobs N] [--kept FILE] [--results DIR]
+    python -m experiments.ablation [--quick] [--seed N] [--jobs N] [--sites N] [--kept FILE] [--results DIR]
 
 Declared before any run:
 
@@ -25,6 +25,7 @@ Must never change what it runs: systems differ by rule file, policy, prior and l
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.ablation.figures import draw
@@ -40,10 +41,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two sites in seconds; writes nothing unless told where")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes; each plays whole sites")
+    parser.add_argument("--sites", type=int, help="only the first so many sites: a preview, and marked so")
     parser.add_argument("--kept", type=Path, help="file of finished sites, a line each: a run broken off goes on there")
     parser.add_argument("--results", type=Path, help="folder to write tables and figures to")
     asked = parser.parse_args()
     size = QUICK if asked.quick else FULL
+    if asked.sites is not None:
+        size = replace(size, sites=asked.sites)
     results = asked.results or (None if asked.quick else RESULTS)
     runs = run(size, seed=asked.seed, jobs=asked.jobs, kept=asked.kept, tell=_tell)
     text = as_text(runs, size, seed=asked.seed, declared=declared())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.ablation.faults import FAULTS
-from experiments.ablation.running import Run, Size
+from experiments.ablation.running import FULL, Run, Size
 from experiments.ablation.statistics import (
     BARS,
     BIN_MIN,
@@ -41,6 +41,7 @@ def as_text(runs: Sequence[Run], size: Size, *, seed: int, declared: str) -> str
         "scenarios, "
         f"n = {len(runs) * size.scenarios:,} paired scenarios. A simulated operator approves what asks. Simulated "
         "sites are no evidence about yours.",
+        *_preview(runs),
         "## Declared before the run",
         declared,
         "## Systems, all scenarios",
@@ -66,6 +67,16 @@ def as_text(runs: Sequence[Run], size: Size, *, seed: int, declared: str) -> str
         "\n".join(f"- {line}" for line in verdicts(runs)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _preview(runs: Sequence[Run]) -> list[str]:
+    """Say that fewer sites were run than declared."""
+    if len(runs) >= FULL.sites:
+        return []
+    return [
+        f"**A preview on {len(runs)} of the {FULL.sites} declared sites: no bar counts as met or "
+        "missed by it.** Intervals from so few sites are too narrow."
+    ]
 
 
 def as_json(runs: Sequence[Run], size: Size, *, seed: int) -> dict[str, Any]:

@@ -53,14 +53,14 @@ class Run:
 
 def run(size: Size, *, seed: int, jobs: int, kept: Path | None, tell: Callable[[str], None]) -> list[Run]:
     """Run what is not kept yet; give all sites in order."""
-    code = _fingerprint()
-    found = {each.site: each for each in _kept(kept, size, seed, code)} if kept else {}
+    key = [_fingerprint(), seed, size.scenarios, size.slice, size.logged]
+    found = {each.site: each for each in _kept(kept, key)} if kept else {}
     missing = [site for site in range(size.sites) if site not in found]
     for each in _runs(missing, partial(run_site, size=size, seed=seed), jobs=jobs):
         found[each.site] = each
         if kept:
             with kept.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"code": code, "seed": seed, "size": asdict(size), **asdict(each)}) + "\n")
+                file.write(json.dumps({"key": key, **asdict(each)}) + "\n")
         tell(f"site {each.site}: {len(found)} of {size.sites} sites")
     return [found[site] for site in range(size.sites)]
 
@@ -124,8 +124,8 @@ def _fingerprint() -> str:
     return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
 
 
-def _kept(path: Path, size: Size, seed: int, code: str) -> Iterable[Run]:
-    """Read the sites that the same code has run with the same seed and size; a line broken off counts as none."""
+def _kept(path: Path, key: list[object]) -> Iterable[Run]:
+    """Read the sites that the same code has run with the same seed and sizes; a line broken off counts as none."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -133,6 +133,5 @@ def _kept(path: Path, size: Size, seed: int, code: str) -> Iterable[Run]:
             told = json.loads(line)
         except ValueError:
             continue
-        key = (told.pop("code", ""), told.pop("seed"), told.pop("size"))
-        if key == (code, seed, asdict(size)):
+        if told.pop("key", None) == key:
             yield Run(**told)

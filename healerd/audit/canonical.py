@@ -52,10 +52,8 @@ def _write(value: object, place: _Place, out: list[str]) -> None:
         out.append(encode_basestring(value))  # type: ignore[arg-type]
     elif kind is float or kind is int:
         out.append(_number(value, place))  # type: ignore[arg-type]
-    elif value is None or kind is bool:
-        out.append(_rare(value, place))
-    elif kind is dict or isinstance(value, Mapping):
-        _object(value, place, out)  # type: ignore[arg-type]
+    elif isinstance(value, Mapping):
+        _object(value, place, out)
     elif isinstance(value, list | tuple):
         _array(value, place, out)
     else:

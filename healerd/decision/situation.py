@@ -32,9 +32,6 @@ from healerd_rules import SignalState
 
 __all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json"]
 
-PLAIN = frozenset({str, int, bool, type(None)})
-"""What JSON has as it is."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -145,11 +142,6 @@ class Situation:
 
 def to_json(record: object) -> Any:
     """Write a record as plain JSON values, leaving out what has its default; a number that is not finite is None."""
-    kind = type(record)
-    if kind in PLAIN:  # by far most parts are these: they are told apart first
-        return record
-    if kind is float:
-        return record if math.isfinite(record) else None  # type: ignore[arg-type]
     if dataclasses.is_dataclass(record) and not isinstance(record, type):
         held = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
         return {each.name: to_json(held[each.name]) for each in dataclasses.fields(record) if _told(each, held)}
