@@ -16,7 +16,7 @@ Declared before any run:
 - The unit of the intervals is the site, 40 of them; n = 1,400 paired scenarios for the six systems that are compared,
   the first 5 of each site, the brief's 200, for the others. Percentile bootstrap over sites, 95%.
 - Shadow logs: 12 earlier scenarios of the same site, on which people tried retraining, rollback and fallback in turn.
-- Tuned rules: the pack `default`, its wait between two fits chosen of 3, 5 and 8 windows on three sites of another seed.
+- Tuned rules: the pack `default`; its wait between two fits is the best of 3, 5 and 8 windows on three sites apart.
 - The bars are those of `statistics.BARS`. What is not met is printed.
 
 Must never change what it runs: systems differ by rule file, policy, prior and lessons alone.

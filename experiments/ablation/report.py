@@ -20,6 +20,7 @@ from experiments.ablation.statistics import (
     calibration,
     compared,
     differences,
+    let_through,
     share_above,
     summary,
 )
@@ -57,6 +58,8 @@ def as_text(runs: Sequence[Run], size: Size, *, seed: int, declared: str) -> str
         _differences(differences(runs, first=BRIEF_FIRST)),
         "## By fault: mean cost, failures",
         _table(_by_fault(runs)),
+        "## What let the policy deviate, and what barred it",
+        _table(let_through(runs, name) for name, system in SYSTEMS.items() if system.rules == "tuned"),
         "## The gate: claimed and observed P(cheaper than the rule's action)",
         _table(_calibration(runs)),
         *_gate_note(runs),
@@ -99,8 +102,9 @@ def verdicts(runs: Sequence[Run]) -> list[str]:
     """Say of each bar whether it is met, with the numbers it stands on."""
     said = []
     for bar, found in zip(BARS, differences(runs), strict=True):
-        word = "reached" if found.reaches(bar) else "NOT reached"
-        said.append(f"{word}: minus {bar.other}: {bar.says}: cost {_cost(found)}, failures {_points(found)}")
+        missed = found.misses(bar)
+        word = f"NOT reached ({'; '.join(missed)})" if missed else "reached"
+        said.append(f"minus {bar.other}, {bar.says}: {word}: cost {_cost(found)}, failures {_points(found)}")
     return said
 
 

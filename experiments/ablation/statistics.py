@@ -4,6 +4,7 @@ Must never treat scenarios as independent: a site is one learner run, and sites 
 site are resampled together, because they met the same scenarios.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +30,7 @@ __all__ = [
     "cumulative_ratios",
     "differences",
     "floor_of",
+    "let_through",
     "share_above",
     "summary",
 ]
@@ -94,9 +96,20 @@ class Difference:
 
     def reaches(self, bar: Bar) -> bool:
         """Tell whether a bar is met."""
-        by_share = bar.cost_share_max is None or self.cost <= bar.cost_share_max * self.other_cost
-        by_cost = bar.cost_high_max is None or self.cost_high < bar.cost_high_max
-        return by_share and by_cost and self.failure_high < bar.failure_high_max
+        return not self.misses(bar)
+
+    def misses(self, bar: Bar) -> list[str]:
+        """Say what of a bar is missed, and by how much."""
+        said = []
+        if bar.cost_high_max is not None and self.cost_high >= bar.cost_high_max:
+            said.append(f"the cost's interval reaches up to {self.cost_high:+.1f}, not below {bar.cost_high_max:g}")
+        if bar.cost_share_max is not None and self.cost > bar.cost_share_max * self.other_cost:
+            share = self.cost / self.other_cost
+            said.append(f"the cost is {share:+.0%} of the other's, more than {bar.cost_share_max:+.0%}")
+        if self.failure_high >= bar.failure_high_max:
+            up, most = 100 * self.failure_high, 100 * bar.failure_high_max
+            said.append(f"the failures' interval reaches up to {up:+.1f} points, not below {most:+g}")
+        return said
 
 
 def compared(runs: Sequence[Run], name: str, other: str, *, first: int | None = None) -> Difference:
@@ -159,6 +172,29 @@ def summary(runs: Sequence[Run], *, first: int | None = None) -> dict[str, dict[
 def _means(mine: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     keys = ("cost", "action_cost", "failed", "unresolved", "harm", "retrains", "rollbacks", "fallbacks", "asked")
     return {"n": float(len(mine)), **{key: float(np.mean([each[key] for each in mine])) for key in keys}}
+
+
+def let_through(runs: Sequence[Run], name: str) -> dict[str, Any]:
+    """Count in how many scenarios a system deviated from the rules, what barred it in others, and what that came to.
+
+    The differences are those to the tuned rules, in the scenarios with a deviation alone.
+    """
+    pairs = [
+        (mine, rules) for run in runs for mine, rules in zip(run.played[name], run.played["tuned rules"], strict=False)
+    ]
+    deviated = [(mine, rules) for mine, rules in pairs if mine["deviations"]]
+    barred = Counter(by for mine, _ in pairs for by in mine["barred"])
+    cost = [mine["cost"] - rules["cost"] for mine, rules in deviated]
+    failed = [float(mine["failed"]) - float(rules["failed"]) for mine, rules in deviated]
+    return {
+        "system": name,
+        "scenarios": len(pairs),
+        "with a deviation": len(deviated),
+        "cost there, minus tuned rules": float(np.mean(cost)) if cost else None,
+        "failures there, points": 100 * float(np.mean(failed)) if failed else None,
+        "barred in, by": ", ".join(f"{by} {count}" for by, count in barred.most_common()) or "nothing",
+        "demotions": sum(mine["demoted"] for mine, _ in pairs),
+    }
 
 
 def by_fault(runs: Sequence[Run], names: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:

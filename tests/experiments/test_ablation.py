@@ -10,7 +10,7 @@ from experiments.ablation.faults import FAULTS
 from experiments.ablation.playing import holding, meet, play
 from experiments.ablation.report import as_json, as_text
 from experiments.ablation.running import QUICK, Run, run
-from experiments.ablation.statistics import BARS, FLOOR, Difference, calibration, compared, summary
+from experiments.ablation.statistics import BARS, FLOOR, Difference, calibration, compared, let_through, summary
 from experiments.ablation.systems import FIXED, HYBRID, LAX, SYSTEMS
 from experiments.ablation.world import make_scenario, make_site
 
@@ -23,8 +23,9 @@ def runs():
 
 
 def a_run(site, cost, failed, *, other_cost=10.0, gated=None):
-    row = {"cost": cost, "failed": failed, "fault": "healthy", "gated": gated}
-    other = {"cost": other_cost, "failed": False, "fault": "healthy", "gated": None}
+    rest = {"fault": "healthy", "barred": {"gate": 2}, "demoted": 0}
+    row = {"cost": cost, "failed": failed, "gated": gated, "deviations": int(gated is not None), **rest}
+    other = {"cost": other_cost, "failed": False, "gated": None, "deviations": 0, **rest}
     names = {bar.other for bar in BARS}
     return Run(
         site=site, costs={}, usual=0.0, played={HYBRID: [row] * 4, LAX: [row] * 4, **dict.fromkeys(names, [other] * 4)}
@@ -120,6 +121,9 @@ def test_a_bar_can_be_missed():
     )
     assert met.reaches(bar)
     assert not replace(met, failure_high=0.011).reaches(bar)
+    assert replace(met, failure_high=0.011).misses(bar) == [
+        "the failures' interval reaches up to +1.1 points, not below +1"
+    ]
     assert not replace(met, cost_high=0.1).reaches(bar)
     same_logs = next(each for each in BARS if each.other == "bandit only (same logs)")
     assert not replace(met, cost=3.1, failure_high=-0.01).reaches(same_logs)
@@ -133,10 +137,18 @@ def test_a_claim_is_held_against_the_run_with_the_rules_action():
     assert (row["claims"], row["judged"], row["observed"], row["enough"]) == (8, 8, 0.5, False)
 
 
+def test_what_deviated_is_told_apart_from_what_was_barred():
+    """Scenarios with a deviation are compared with the rules' by themselves; what barred is counted by its name."""
+    gated = {"window": 5, "rule": "retrain", "candidate": "hold", "p": 0.92, "deviated": True}
+    told = let_through([a_run(0, 5.0, False, gated=gated), a_run(1, 20.0, False)], HYBRID)
+    assert (told["scenarios"], told["with a deviation"], told["cost there, minus tuned rules"]) == (8, 4, -5.0)
+    assert told["barred in, by"] == "gate 8"
+
+
 def test_the_report_says_what_was_declared_and_what_was_not_reached(runs):
     """The report holds the declaration, a row for each system, and a verdict for each bar."""
     text = as_text(runs, QUICK, seed=SEED, declared=declared())
     assert "fails if its incident is not resolved" in text
     assert all(f"| {name} |" in text for name in SYSTEMS)
-    assert sum(line.startswith(("- reached", "- NOT reached")) for line in text.splitlines()) == len(BARS)
+    assert sum(line.startswith("- minus") and "reached" in line for line in text.splitlines()) == len(BARS)
     assert set(as_json(runs, QUICK, seed=SEED)["reached"]) == {bar.other for bar in BARS}
