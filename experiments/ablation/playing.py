@@ -6,7 +6,7 @@ put the pipeline's own log of earlier scenarios back, and to count from the trut
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from experiments.ablation.memory import NOTHING, Memory, put_back, remember
 from experiments.ablation.systems import System, configuration
 from experiments.ablation.world import PIPELINE, PLAYED, ROWS, Scenario
 from healerd.actions import Draft, Model
+from healerd.errors import Conflict
 from healerd.model import HOLD, Answer, Decision, Intent, Stage, StageChange, VersionKind
 from healerd.offline.chronicle import SIMULATED
 from healerd.offline.estimator import fit
@@ -82,6 +83,7 @@ class Played:
     deviations: int = 0
     barred: dict[str, int] = field(default_factory=dict)
     demoted: int = 0
+    trusted: bool = True
     gated: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -136,7 +138,8 @@ def _opened(met: Met, system: System, memory: Memory) -> Iterator[Session]:
             _store_past(session, met)
             if memory.stage is not Stage.LIVE:
                 reason = "the experiment begins where people trust the pipeline"
-                session.core.set_stage(PIPELINE, Stage.LIVE, author=SIMULATED, roles=ROLES, reason=reason)
+                with suppress(Conflict):  # the evidence speaks against it: people decide everything in this scenario
+                    session.core.set_stage(PIPELINE, Stage.LIVE, author=SIMULATED, roles=ROLES, reason=reason)
             yield session
 
 
@@ -202,6 +205,7 @@ def _counted(met: Met, system: System, session: Session) -> Played:
     store, stream, costs = session.core.store, met.scenario.stream, met.scenario.site.costs
     rows = store.rows(PIPELINE, stream.start_at, stream.end_at)
     done = [each for each in store.find(Intent) if each.effect_at and each.created_at >= stream.start_at]
+    stages = store.find(StageChange, pipeline=PIPELINE)
     acts = Counter(each.action for each in done)
     decisions = [each for each in store.find(Decision) if each.window_end_at is not None]
     wanted = [each for each in decisions if each.rule_action not in (HOLD, each.candidate)]
@@ -217,10 +221,8 @@ def _counted(met: Met, system: System, session: Session) -> Played:
         incidents=any(each.incident_id is not None for each in decisions),
         deviations=sum(each.chosen != each.rule_action for each in decisions),
         barred=dict(Counter(by for each in wanted if (by := (each.trace.get("gate") or {}).get("barred_by")))),
-        demoted=sum(
-            each.stage is not Stage.LIVE and each.at > stream.start_at
-            for each in store.find(StageChange, pipeline=PIPELINE)
-        ),
+        demoted=sum(each.stage is not Stage.LIVE and each.at > stream.start_at for each in stages),
+        trusted=[each.stage for each in stages if each.at <= stream.start_at][-1:] == [Stage.LIVE],
         gated=_gated(wanted, stream.start_at),
     )
 

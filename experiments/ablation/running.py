@@ -38,7 +38,7 @@ class Size:
 
 FULL = Size(sites=40, scenarios=35, slice=5, logged=12)
 """40 learner runs, 1,400 paired scenarios; 200 of them for the rows that no comparison needs."""
-QUICK = Size(sites=2, scenarios=2, slice=1, logged=1)
+QUICK = Size(sites=2, scenarios=1, slice=1, logged=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

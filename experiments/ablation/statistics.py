@@ -194,6 +194,7 @@ def let_through(runs: Sequence[Run], name: str) -> dict[str, Any]:
         "failures there, points": 100 * float(np.mean(failed)) if failed else None,
         "barred in, by": ", ".join(f"{by} {count}" for by, count in barred.most_common()) or "nothing",
         "demotions": sum(mine["demoted"] for mine, _ in pairs),
+        "not trusted in": sum(not mine["trusted"] for mine, _ in pairs),
     }
 
 
