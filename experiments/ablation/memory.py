@@ -1,7 +1,8 @@
 """What a pipeline's log remembers from one scenario to the next: the very records that the policy and its account read.
 
 Must never change what they tell but in two ways, each as if people had come by between two scenarios: an incident
-that is open at the end is closed later than any hold is waited for, and a heal that is not over is forgotten.
+that is open at the end is closed then (where the policy held, later than the hold is waited for, so that it counts as
+failed), and a heal that is not over is forgotten.
 """
 
 import json
@@ -29,7 +30,7 @@ __all__ = ["NOTHING", "Memory", "put_back", "remember"]
 HEALS_MAX = 30
 """Heals that are carried over: what is older weighs less than 0.4 of the newest (0.97 to the 30th)."""
 MENDED_AFTER = timedelta(seconds=WINDOW_S * (DEGRADED_WINDOWS + 6))
-"""When people mend what a scenario leaves open: after the deadline of every hold."""
+"""When people mend what the policy left to itself: after the deadline of every hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +73,25 @@ def remember(store: Reader, *, end_at: datetime) -> Memory:
     outcomes = store.find(Outcome, intent_id=tuple(each.id for each in heals)) if heals else ()
     incidents = store.find(Incident, pipeline=PIPELINE)[-HEALS_MAX:]
     holds = store.state(PIPELINE, HOLDS)
+    held: dict[str, str] = json.loads(holds or b"{}")
     return Memory(
         stages=store.find(StageChange, pipeline=PIPELINE),
-        incidents=tuple(each if each.closed_at else _mended(each, end_at + MENDED_AFTER) for each in incidents),
-        decisions=tuple(_slim(each) for each in _decisions(store, heals, holds)),
+        incidents=tuple(each if each.closed_at else _mended(each, end_at, held=each.id in held) for each in incidents),
+        decisions=tuple(_slim(each) for each in _decisions(store, heals, held)),
         heals=heals,
         outcomes=outcomes,
         holds=holds,
     )
 
 
-def _mended(incident: Incident, at: datetime) -> Incident:
-    return replace(incident, closed_at=at, closed_by="people mended it after the scenario")
+def _mended(incident: Incident, at: datetime, *, held: bool) -> Incident:
+    closed_at = at + MENDED_AFTER if held else at
+    return replace(incident, closed_at=closed_at, closed_by="people mended it after the scenario")
 
 
-def _decisions(store: Reader, heals: tuple[Intent, ...], holds: bytes | None) -> Iterator[Decision]:
+def _decisions(store: Reader, heals: tuple[Intent, ...], held: dict[str, str]) -> Iterator[Decision]:
     """Find the decisions behind the heals, those that first chose them where they were asked anew, and the holds."""
-    wanted = {each.decision_id for each in heals} | set(json.loads(holds or b"{}").values())
+    wanted = {each.decision_id for each in heals} | set(held.values())
     chosen = {(each.created_at, each.action) for each in heals}
     for decision in store.find(Decision, pipeline=PIPELINE):
         if decision.id in wanted or (decision.at, decision.chosen) in chosen:

@@ -72,6 +72,8 @@ def test_a_lasting_change_is_healed_for_less_than_it_costs_to_bear():
     assert done.rollbacks + done.retrains >= 1
     assert done.cost < holding(met).cost
     assert memory.heals
+    assert memory.incidents
+    assert all(each.closed_at is not None for each in memory.incidents), "between scenarios people mend what is open"
     assert {each.intent_id for each in memory.outcomes} <= {each.id for each in memory.heals}
     _, more = play(meet(make_scenario(make_site(SEED, 0), 1, fault="bad deploy")), SYSTEMS["tuned rules"], memory)
     assert more.heals[: len(memory.heals)] == memory.heals
