@@ -98,15 +98,17 @@ class Core:
         sources: Mapping[str, Source] | None = None,
         worker: Worker | None = None,
         start_at: datetime | None = None,
+        store_kind: type[Store] = Store,
     ) -> "Core":
         """Take the state folder, compile the rules, fence off older daemons, and store first versions.
 
-        `sources` and `worker` take the place of the configured ones; `start_at` is where windows begin to be judged.
+        `sources` and `worker` take the place of the configured ones; `start_at` is where windows begin to be judged;
+        `store_kind` is `Store`, or for offline runs one that keeps rows in memory.
 
         Raises LockHeld, StoreError, RulesError, ConfigError, ActionError, SourceError.
         """
         with ExitStack() as stack:
-            store = stack.enter_context(Store.open(config.state, clock=clock, key=config.audit_key))
+            store = stack.enter_context(store_kind.open(config.state, clock=clock, key=config.audit_key))
             hands = worker or ProcessWorker(config.state / "jobs", config.state / "logs")
             stack.callback(hands.close)
             core = cls(config, clock, store=store, worker=hands, sources=sources or {}, stack=stack)

@@ -12,9 +12,8 @@ from healerd.columns import Labels, Predictions, is_missing, take
 from healerd.daemon.kinds import aligned
 from healerd.daemon.pipeline import Pipeline
 from healerd.model import Window
-from healerd.segments import FOLDER, Segment
+from healerd.segments import Segment
 from healerd.segments.times import naive
-from healerd.segments.write import write, write_labels
 from healerd.store import Reader
 
 __all__ = ["Arrived", "ingest"]
@@ -43,16 +42,15 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
 
     Raises SourceError when the source cannot be read, StoreError when a segment cannot be written.
     """
-    reader, source, settings = pipeline.store, pipeline.source, pipeline.settings
-    folder = reader.folder / FOLDER
+    store, source, settings = pipeline.store, pipeline.source, pipeline.settings
     fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late), window.end_at)
     fetched = aligned(pipeline, fetched)
-    fresh = _unknown(reader, window, fetched)
+    fresh = _unknown(store, window, fetched)
     own = fresh.at >= naive(window.start_at)
-    segments = [write(folder, window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]
+    segments = [store.keep_rows(window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]
     labels, early = _new_labels(pipeline, window, now=now, fresh=fresh)
     if len(labels):
-        segments.append(write_labels(folder, window.pipeline, labels))
+        segments.append(store.keep_labels(window.pipeline, labels))
     return Arrived(
         rows=take(fresh, own),
         segments=tuple(segments),

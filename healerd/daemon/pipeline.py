@@ -16,7 +16,7 @@ from healerd.errors import ActionError
 from healerd.model import Quality, Window
 from healerd.profiles import Loss, parse_loss
 from healerd.sources import SOURCES, Source
-from healerd.store import Reader
+from healerd.store import Store
 
 __all__ = ["Pipeline", "closed_windows", "make_pipeline"]
 
@@ -39,7 +39,7 @@ class Pipeline:
     registry: Registry
     source: Source
     worker: Worker
-    store: Reader
+    store: Store
     cache: RowCache
     shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def make_pipeline(
     name: str,
     config: Config,
     *,
-    store: Reader,
+    store: Store,
     worker: Worker,
     source: Source | None = None,
 ) -> Pipeline:

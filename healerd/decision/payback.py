@@ -33,7 +33,8 @@ class Stake:
     """What is known at one moment of what a retraining would spare, and of what it costs.
 
     `window_cost`: cost of a window whose error is DEGRADED higher. `retrain_cost`: of one fit. `failure`: share of
-    fits expected to be rejected, None if nobody said (every other one then). `horizon`: windows that a new model is expected to serve.
+    fits expected to be rejected, None if nobody said (every other one then). `horizon`: windows that a new model is
+    expected to serve.
     `recent`: labelled rows and wrong ones of the active version's newest known windows. `fresh`: errors of new fits
     on rows they never saw, oldest first. Of `judged` candidates so far `accepted` were promoted or about to be.
     """

@@ -35,6 +35,7 @@ from healerd.store.tables import Epoch, Saved, SavedProfile, SigningKey, Table, 
 
 if TYPE_CHECKING:
     from healerd.audit.signatures import Signer
+    from healerd.columns import Labels, Predictions
 
 __all__ = ["Store", "Transaction"]
 
@@ -138,6 +139,18 @@ class Store(ReadStore):
         """Give back the room of what was taken out, so that nothing of it stays in the file."""
         with self._turn, guarded(self.folder / DATABASE):
             self._writer.execute("VACUUM")
+
+    def keep_rows(self, pipeline: str, rows: "Predictions") -> Segment:
+        """Write predictions (at least one) where they last; they exist once the manifest has the segment."""
+        from healerd.segments.write import write  # DuckDB is heavy: only where rows are written
+
+        return write(self.folder / FOLDER, pipeline, rows)
+
+    def keep_labels(self, pipeline: str, labels: "Labels") -> Segment:
+        """Write late labels (at least one) where they last; see `keep_rows`."""
+        from healerd.segments.write import write_labels  # DuckDB is heavy: only where rows are written
+
+        return write_labels(self.folder / FOLDER, pipeline, labels)
 
     def _start(self, key: Path, *, lost: str) -> None:
         newest = self.find(Epoch, order="-number", limit=1)
