@@ -1,6 +1,7 @@
 """The single writer of the control database: each change and its audit leaf, in one durable transaction.
 
-Must never write a record without its leaf, and never let a second writer in.
+Must never write a record without its leaf, and never let a second writer in. The module is long because whoever holds
+the write connection stands in one place.
 """
 
 # ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound
