@@ -17,12 +17,13 @@ from healerd.client.firing import sources_of
 from healerd.decision import SCHEMA, replay
 from healerd.model import Decision
 from healerd.store import Range, Reader
-from healerd_rules import RuleSet, load
+from healerd_rules import Loaded, RuleSet, load
 from healerd_rules.sources import absolute
 
-__all__ = ["Reproduced", "decisions", "reproduce"]
+__all__ = ["SHIPPED", "Reproduced", "decisions", "kept_rules", "load_texts", "reproduce"]
 
 SHIPPED = "healerd_rules/packs/"
+"""Where the paths of shipped packs begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ def reproduce(reader: Reader, found: Sequence[Decision]) -> Iterator[Reproduced]
 
     @cache
     def rules_of(rules_id: str) -> RuleSet | None:
-        return _rules(sources_of(reader, rules_id)["sources"], rules_id)
+        return kept_rules(reader, rules_id)
 
     return (_again(decision, rules_of(decision.rules_id)) for decision in found)
 
@@ -70,11 +71,23 @@ def _again(decision: Decision, ruleset: RuleSet | None) -> Reproduced:
     return Reproduced(decision=decision, problem="it comes out otherwise", field=field, was=old, now=new)
 
 
-def _rules(sources: Sequence[Mapping[str, str]], rules_id: str) -> RuleSet | None:
-    """Load the rule set that these texts were; None when they make another one, as after an upgrade of a pack."""
+def kept_rules(reader: Reader, rules_id: str) -> RuleSet | None:
+    """Load a rule set that was in force from the texts that were kept; None when they make another one by now.
+
+    That is so after an upgrade of a shipped pack.
+    """
+    return _rules(sources_of(reader, rules_id)["sources"], rules_id)
+
+
+def load_texts(sources: Sequence[Mapping[str, str]]) -> Loaded:
+    """Load texts that were kept, or changed since, as the files that they were; shipped packs come as they ship."""
     own = {one["path"]: one["text"] for one in sources if not one["path"].startswith(SHIPPED)}
     drafts = {str(absolute(Path(path))): text for path, text in own.items()}
-    loaded = load(own, schema=SCHEMA, drafts=drafts)
+    return load(own, schema=SCHEMA, drafts=drafts)
+
+
+def _rules(sources: Sequence[Mapping[str, str]], rules_id: str) -> RuleSet | None:
+    loaded = load_texts(sources)
     return loaded.ruleset if sources and loaded.ruleset is not None and loaded.ruleset.id == rules_id else None
 
 

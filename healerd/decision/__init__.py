@@ -3,6 +3,8 @@
 Pure: a frozen situation and a rule set in, a decision out. Must never act, read a clock or draw a random number.
 """
 
+from healerd.decision.aftermath import Deed, Move, Trace
+from healerd.decision.chain import Link, chain, diagram
 from healerd.decision.choice import SURE_ENOUGH
 from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
 from healerd.decision.decide import decide
@@ -17,6 +19,7 @@ from healerd.decision.replaying import replay
 from healerd.decision.situation import Logged, Situation, Target, Wish, from_json, to_json
 from healerd.decision.stages import breaker, demote, promote_stage
 from healerd.decision.steps import judge_step
+from healerd.decision.telling import prose, trace_page
 from healerd.decision.view import inputs_of, prepare
 from healerd.decision.words import answer_of
 
@@ -28,24 +31,30 @@ __all__ = [
     "SCHEMA",
     "SURE_ENOUGH",
     "Apart",
+    "Deed",
     "Diagnosis",
     "Fact",
+    "Link",
     "Logged",
+    "Move",
     "Moved",
     "Prompt",
     "Recheck",
     "Situation",
     "Target",
+    "Trace",
     "Wish",
     "alarms",
     "answer_of",
     "as_json",
     "bar_stands",
     "breaker",
+    "chain",
     "cost_model",
     "decide",
     "demote",
     "diagnosis_said",
+    "diagram",
     "facts",
     "follow",
     "from_json",
@@ -57,6 +66,7 @@ __all__ = [
     "prepare",
     "promote_stage",
     "prompt",
+    "prose",
     "recheck",
     "recorded_context",
     "rejected_at",
@@ -64,4 +74,5 @@ __all__ = [
     "schema",
     "sentences",
     "to_json",
+    "trace_page",
 ]
