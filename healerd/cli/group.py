@@ -24,6 +24,7 @@ SECTIONS: Sections = {
         "inbox": ("inbox:inbox", "List what waits for a person, the most pressing first."),
         "review": ("inbox:review", "Show one intent with its evidence, and answer it in a terminal."),
         "trace": ("trace:trace", "List decisions, show, explain or compare them, and say why something was not done."),
+        "report": ("report:report", "Report what was found, done and mended, and how fast, from the log alone."),
     },
     "Decide": {
         "approve": ("answer:approve", "Let an intent run that waits for consent."),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from healerd.cli.options import attached, pipeline_argument
+from healerd.cli.options import attached, json_option, pipeline_argument
 from healerd.cli.show import Show, brief
 from healerd.client import Client, diff_traces
 
@@ -88,8 +88,9 @@ def show_(client: Client, show: Show, decision_id: str, form: str, ascii_only: b
 
 
 @trace.command("schema", help="Print the JSON Schema that `trace show --json` holds to.")
-def schema() -> None:
-    """Print the file that is shipped."""
+@json_option
+def schema(as_json: bool) -> None:  # noqa: FBT001 - an option, which names itself
+    """Print the file that is shipped; it is JSON either way."""
     from healerd.client.published import trace_schema  # loads what a decision is made of
 
     click.echo(json.dumps(trace_schema(), indent=1))
