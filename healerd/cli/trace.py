@@ -89,7 +89,7 @@ def show_(client: Client, show: Show, decision_id: str, form: str, ascii_only: b
 
 @trace.command("schema", help="Print the JSON Schema that `trace show --json` holds to.")
 @json_option
-def schema(as_json: bool) -> None:  # noqa: FBT001 - an option, which names itself
+def schema(as_json: bool) -> None:
     """Print the file that is shipped; it is JSON either way."""
     from healerd.client.published import trace_schema  # loads what a decision is made of
 
@@ -122,8 +122,5 @@ MARKS = {True: "[yes]", False: "[no] ", None: "[-]  "}
 
 
 def _with_lines(diagram: str) -> str:
-    """Draw the arrows of a diagram with the signs that a terminal has for them."""
-    signs = {"|": "\u2502", "v": "\u25bc"}
-    return "\n".join(
-        f"{line[:-1]}{signs[line.strip()]}" if line.strip() in signs else line for line in diagram.splitlines()
-    )
+    """Draw the arrows of a diagram with the sign that a terminal has for them."""
+    return "\n".join(f"{line[:-1]}\u25bc" if line.strip() == "v" else line for line in diagram.splitlines())

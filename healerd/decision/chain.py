@@ -20,6 +20,8 @@ SHOWN_MAX = 8
 NAME_CELLS = 13
 """Room for the longest name of a link."""
 LEAST_CELLS = 40
+CELLS = 74
+"""Fits a terminal of 80 columns with a frame around it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +38,13 @@ def chain(trace: Trace) -> tuple[Link, ...]:
     return (*before, *(Link(step=name, lines=tuple(told(trace.deeds))) for name, told in AFTER.items()))
 
 
-def diagram(trace: Trace, *, cells: int = 80, ascii_only: bool = True) -> str:
+def diagram(trace: Trace, *, cells: int = CELLS, ascii_only: bool = True) -> str:
     """Draw the chain, no line wider than `cells`; with `ascii_only` every other sign is a question mark."""
-    bar, down = ("|", "v") if ascii_only else ("│", "▼")
+    down = "v" if ascii_only else "▼"
     lines = list[str]()
     for link in chain(trace):
         if lines:
-            lines += [f"{'':>{NAME_CELLS}} {bar}", f"{'':>{NAME_CELLS}} {down}"]
+            lines.append(f"{'':>{NAME_CELLS}} {down}")
         lines += _drawn(link, cells)
     text = "\n".join(lines) + "\n"
     return text.encode("ascii", "replace").decode("ascii") if ascii_only else text
@@ -99,9 +101,12 @@ def _incident(trace: Trace) -> Iterator[str]:
     if not incident:
         yield "none is open"
         return
-    since = str(incident["opened_at"])[:16].replace("T", " ")
-    yield f"{incident['id']}: {incident['kind']}, severity {incident['severity']}, opened {since}"
-    yield f"by {incident['opened_by']}: {incident['reason']}"
+    # A trace of an older version may hold less of its incident: what is missing is left out.
+    since = f", opened {str(incident['opened_at'])[:16].replace('T', ' ')}" if incident.get("opened_at") else ""
+    severity = f", severity {incident['severity']}" if "severity" in incident else ""
+    yield f"{incident['id']}: {incident.get('kind', 'of no recorded kind')}{severity}{since}"
+    by = f"by {incident['opened_by']}: " if incident.get("opened_by") else ""
+    yield f"{by}{incident['reason']}"
     if incident.get("closed_at"):
         yield f"closed: {incident['closed_by']}"
 
