@@ -60,7 +60,8 @@ def _drawn(link: Link, cells: int) -> Iterator[str]:
 def _folded(line: str, room: int) -> list[str]:
     """Break a line that is too long; what follows is set in by two more cells than the line."""
     indent = len(line) - len(line.lstrip())
-    return wrap(line, room, subsequent_indent=" " * (indent + 2), drop_whitespace=True) or [""]
+    # An id with hyphens stays in one piece, so that it can be copied.
+    return wrap(line, room, subsequent_indent=" " * (indent + 2), break_on_hyphens=False) or [""]
 
 
 # before the decision --------------------------------------------------------

@@ -258,7 +258,7 @@ def _step_stops(asked: _Asked) -> Iterator[Stop]:
     """A step is judged on its own: what its heal's guards said of it."""
     step, decision = asked.held.get("step"), asked.trace.decision
     if not step or step["step"] != asked.action:
-        yield Stop(step="proposed", passed=False, said=f"this decision judged no {asked.action}")
+        yield Stop(step="proposed", passed=False, said=f"no {asked.action} was called for: this decision judged none")
         return
     yield Stop(step="proposed", passed=True, said=f"{step['step']} of {step['heal_action']} `{step['heal_id']}`")
     lines = tuple(line for one in (asked.held.get("second_pass") or {}).get("acting", ()) for line in _acting(one))

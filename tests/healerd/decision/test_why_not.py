@@ -106,7 +106,7 @@ def test_a_step_is_asked_of_the_decision_that_judged_it() -> None:
     told = why_not(Trace(decision=decision), "undo", rules())
     assert stop(told, "permitted").passed is False
     assert "healerd.stop_all" in "\n".join(stop(told, "permitted").lines)
-    assert asked(a_situation(), "undo").answer == "this decision judged no undo"
+    assert asked(a_situation(), "undo").answer == "no undo was called for: this decision judged none"
 
 
 @given(situation=situations(), text=rule_texts())

@@ -235,6 +235,17 @@ def test_every_trace_of_a_lived_report_is_there(past: Past) -> None:
     assert all(id_ in figures_page(view) for id_ in linked)
 
 
+def test_a_report_says_how_far_it_is(past: Past) -> None:
+    """Progress rises with the leaves that were read, and never passes the last one."""
+    told: list[tuple[int, int]] = []
+    with past.store() as store:
+        report_view(store, Asked(), at=past.now, progress=lambda done, last: told.append((done, last)))
+        last = store.head()[0]
+    assert told
+    assert told == sorted(told)
+    assert all(done <= end == last for done, end in told)
+
+
 def test_the_page_trusts_no_text(tmp_path: Path) -> None:
     """A reason with markup in it is shown as text, and the page loads nothing from elsewhere."""
     page = figures_page(report_of(tmp_path, an_incident(1, hours=5), a_window(1)))
