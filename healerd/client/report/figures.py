@@ -59,7 +59,7 @@ def _degraded(found: Gathered, at: datetime) -> Iterator[Figure]:
     unknown = sum(day.unknown_s for day in days)
     blind = f"for {unknown / observed:.0%} of the time nobody could tell" if unknown and observed else ""
     spent = Figure(key="degraded", title="degraded time", unit="s", value=degraded, n=found.windows, note=blind)
-    yield _linked(spent, ids)
+    yield replace(_linked(spent, ids), of=found.degraded)
     yield Figure(
         key="degraded_share",
         title="degraded share",

@@ -22,7 +22,10 @@ from healerd.store import Range, Reader
 
 __all__ = ["Asked", "Day", "Episode", "Gathered", "IntentLine", "Progress", "gather"]
 
-PAGE = 500
+PAGE = 100
+"""Records that are held at once while they are read: a decision with its trace may have a hundred kilobytes."""
+KEPT_MAX = 500
+"""Newest degraded windows whose decisions are remembered by id."""
 GRAVE = ("harm", "quality", "regret")
 """Alarms that say something is wrong, not merely different."""
 TOSSED_MAX = 100_000
@@ -144,13 +147,14 @@ class Day:
 
 @dataclass(slots=True, kw_only=True)
 class Gathered:
-    """Everything the figures are made of. `degraded_ids` are the newest decisions of degraded windows."""
+    """Everything the figures are made of. `degraded_ids` are the newest decisions of the `degraded` windows."""
 
     pipelines: tuple[str, ...]
     windows: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
     days: dict[str, Day] = field(default_factory=dict)
+    degraded: int = 0
     degraded_ids: list[str] = field(default_factory=list)
     episodes: dict[str, Episode] = field(default_factory=dict)
     deviations: list[tuple[str, float | None]] = field(default_factory=list)
@@ -248,8 +252,9 @@ def _count_window(tick: Tick, seconds: float, found: Gathered) -> None:
     grave = [tick.trace.alarms.get(layer) for layer in GRAVE]
     if any(grave):
         day.degraded_s += seconds
+        found.degraded += 1
         found.degraded_ids.append(tick.id)
-        del found.degraded_ids[:-PAGE]
+        del found.degraded_ids[:-KEPT_MAX]
     elif tick.trace.alarms.get("harm") is None:
         day.unknown_s += seconds
     if tick.trace.facts.get("serving_fallback"):

@@ -170,3 +170,27 @@ def test_while_nothing_came_of_it_what_happens_next_is_said() -> None:
 def test_typical_traces_are_told_as_ever() -> None:
     """A hold, an announced retraining, an approval, a veto and an undo read as the golden file has them."""
     assert FILE.read_text(encoding="utf-8") == told(), "run `python -m tests.healerd.decision.typical` and read it"
+
+
+def test_what_the_account_said_is_shown_where_it_is_recorded() -> None:
+    """What barred the candidate, the ledger's sum and a coin stand among the gates; without them nothing is said."""
+    decision = decide(a_situation(), rules())
+    gate = {
+        "sure_enough": 0.8,
+        "p": 0.91,
+        "deviates": False,
+        "barred_by": "ledger",
+        "ledger": {"mean": 1.25, "sd": 0.5, "upper": 2.07},
+        "coin": {"key": "dec-1", "policy": "rollback", "rule": "retrain", "up": "retrain"},
+    }
+    judged = replace(decision, p_cheaper_than_rule=0.91, trace={**decision.trace, "gate": gate})
+    lines = gates_of(Trace(decision=judged))
+    assert "deviation: P(rollback cheaper than retrain) 0.91, needed 0.80: the rules' retrain stands" in lines
+    assert "barred by: ledger" in lines
+    assert "ledger with it: 1.25 +- 0.5, upper 2.07" in lines
+    assert "coin between rollback (policy) and retrain (rules): retrain" in lines
+    assert not any("ledger" in line or "coin" in line for line in gates_of(Trace(decision=decision)))
+
+
+def gates_of(trace: Trace) -> tuple[str, ...]:
+    return next(link.lines for link in chain(trace) if link.step == "gates")
