@@ -7,6 +7,7 @@ from healerd.client.published import make_schema, trace_schema
 from healerd.model import Decision, Intent
 from tests.healerd.client.conftest import Past
 from tests.healerd.client.schemas import problems, strict
+from tests.healerd.decision.numbers import unfounded
 
 
 def test_the_shipped_schema_is_that_of_the_records() -> None:
@@ -23,6 +24,21 @@ def test_every_recorded_trace_holds_to_the_schema(past: Past) -> None:
     for id_ in ids:
         view = json.loads(json.dumps(past.client.trace(id_)))
         assert list(problems(view, closed, closed)) == []
+
+
+def test_no_form_of_a_recorded_trace_makes_a_number_up(past: Past) -> None:
+    """Every number, time and name of the prose, the page and the chain of a lived run stands in its trace."""
+    with past.store() as store:
+        ids = [decision.id for decision in store.find(Decision)]
+    for id_ in ids:
+        view = past.client.trace(id_)
+        measured = view["decision"]["trace"]["situation"].get("measurements", ())
+        alarms = [one.get("alarm", False) for one in measured]
+        # Counts of what alarms and what is unknown; the level of intervals; a probability that is rounded to one.
+        counts = [float(alarms.count(True)), float(alarms.count(None)), 95.0, 1.0]
+        held = [view["decision"], view["deeds"], counts]
+        told = [*view["said"], view["page"], *(line for link in view["chain"] for line in link["lines"])]
+        assert unfounded("\n".join(told), held) == set()
 
 
 def test_a_trace_that_breaks_the_schema_is_found(past: Past) -> None:

@@ -20,11 +20,12 @@ def unfounded(text: str, record: Any) -> set[str]:
     """
     flat = json.dumps(record, ensure_ascii=False)
     spaced = flat.replace("T", " ")
-    missing = {time for time in TIME.findall(text) if time not in spaced}
-    text = TIME.sub(" ", text)
-    missing |= {name for name in NAME.findall(text) if json.dumps(name, ensure_ascii=False)[1:-1] not in flat}
+    missing = {name for name in NAME.findall(text) if json.dumps(name, ensure_ascii=False)[1:-1] not in flat}
     text = NAME.sub(" ", text)
+    missing |= {time for time in TIME.findall(text) if time not in spaced}
+    text = TIME.sub(" ", text)
     # A place in a rule file is a path and a line, which the record keeps apart.
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = PLACE.sub(lambda place: f"{place[1]} {place[2]}", text)
     missing |= {word for word in WORD.findall(text) if word.strip(".:/-") not in flat}
     text = WORD.sub(" ", text)
