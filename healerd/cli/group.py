@@ -23,7 +23,8 @@ SECTIONS: Sections = {
         "watch": ("watch:watch", "Follow what healerd sees, decides and does, as it happens."),
         "inbox": ("inbox:inbox", "List what waits for a person, the most pressing first."),
         "review": ("inbox:review", "Show one intent with its evidence, and answer it in a terminal."),
-        "trace": ("trace:trace", "List decisions, show one with everything it stood on, or compare two."),
+        "trace": ("trace:trace", "List decisions, show, explain or compare them, and say why something was not done."),
+        "report": ("report:report", "Report what was found, done and mended, and how fast, from the log alone."),
     },
     "Decide": {
         "approve": ("answer:approve", "Let an intent run that waits for consent."),

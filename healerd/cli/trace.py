@@ -1,19 +1,18 @@
 """`healerd trace`: the decisions and what they stood on. Must never leave out a reason that the record holds."""
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
 import click
 
-from healerd.cli.options import attached, pipeline_argument
+from healerd.cli.options import attached, json_option, pipeline_argument
 from healerd.cli.show import Show, brief
 from healerd.client import Client, diff_traces
-from healerd.client.words import say_outcome
 
 __all__ = ["trace"]
 
 
-@click.group(help="List decisions, show one with everything it stood on, or compare two.")
+@click.group(help="List decisions, show, explain or compare them, and say why something was not done.")
 def trace() -> None:
     """Hold the verbs together."""
 
@@ -64,24 +63,64 @@ def _first(first: dict[str, Any]) -> str:
     return f"{first['step']}, {first['name']}: {brief(first['a'])} against {brief(first['b'])}"
 
 
+FORMATS = ("page", "prose", "json", "diagram")
+
+
 @trace.command("show", help="Show one decision: what was seen, what each rule said, what was chosen, what came of it.")
 @click.argument("decision_id", metavar="ID")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="page", show_default=True, help="In which form.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Keep the diagram to ASCII [default: in a pipe].")
 @attached
-def show_(client: Client, show: Show, decision_id: str) -> None:
-    """Print the whole trace."""
+def show_(client: Client, show: Show, decision_id: str, form: str, ascii_only: bool) -> None:
+    """Print the whole trace in one of its forms."""
     view = client.trace(decision_id)
+    if show.as_json or form == "json":
+        show.json(view)
+        return
+    match form:
+        case "prose":
+            show.text("\n".join(view["said"]))
+        case "diagram":
+            plain = ascii_only or not show.is_terminal
+            show.text(view["diagram"].rstrip() if plain else _with_lines(view["diagram"].rstrip()))
+        case _:
+            show.text(view["page"].rstrip())
+
+
+@trace.command("schema", help="Print the JSON Schema that `trace show --json` holds to.")
+@json_option
+def schema(as_json: bool) -> None:
+    """Print the file that is shipped; it is JSON either way."""
+    from healerd.client.published import trace_schema  # loads what a decision is made of
+
+    click.echo(json.dumps(trace_schema(), indent=1))
+
+
+@trace.command("why-not", help="Say why ACTION was not done, step by step, and what would have changed it.")
+@click.argument("action")
+@click.argument("decision_id", metavar="[ID]", required=False)
+@click.option("--pipeline", metavar="NAME", help="The newest decision about this pipeline that judged it.")
+@attached
+def why_not(client: Client, show: Show, action: str, decision_id: str | None, pipeline: str | None) -> None:
+    """Print the answer, and the way that leads to it."""
+    if decision_id and pipeline:
+        raise click.UsageError("give a decision's ID or --pipeline, not both")
+    view = client.why_not(action, pipeline=pipeline, decision_id=decision_id)
     if show.as_json:
         show.json(view)
         return
-    show.text(view["page"])
-    for line in _consequences(view):
-        show.text(line)
+    show.text(f"{view['action']} on {view['pipeline']}, decision {view['decision_id']} at {brief(view['at'])}")
+    show.text(view["answer"])
+    for stop in view["stops"]:
+        show.text("")
+        show.text(f"{MARKS[stop['passed']]} {stop['step']}: {stop['said']}")
+        for line in stop["lines"]:
+            show.text(f"      {line}")
 
 
-def _consequences(view: dict[str, Any]) -> Iterator[str]:
-    if not view["intents"]:
-        yield "nothing came of it"
-    for intent in view["intents"]:
-        yield f"intent {intent['id']}: {intent['action']} is {intent['state']}"
-    for outcome in view["outcomes"]:
-        yield f"outcome of {outcome['intent_id']}: {say_outcome(outcome)}"
+MARKS = {True: "[yes]", False: "[no] ", None: "[-]  "}
+
+
+def _with_lines(diagram: str) -> str:
+    """Draw the arrows of a diagram with the sign that a terminal has for them."""
+    return "\n".join(f"{line[:-1]}\u25bc" if line.strip() == "v" else line for line in diagram.splitlines())

@@ -105,6 +105,10 @@ class Looking:
         """One decision with everything it stood on."""
         return self.look(f"/v1/traces/{segment(decision_id)}")
 
+    def why_not(self, action: str, *, pipeline: str | None = None, decision_id: str | None = None) -> Json:
+        """Why an action was not done: by one decision, or by the newest on a pipeline that judged it."""
+        return self.look("/v1/why-not", action=action, pipeline=pipeline, id=decision_id)
+
     def audit(
         self,
         *,

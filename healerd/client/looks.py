@@ -48,6 +48,7 @@ LOOKS = (
     Look(path="/v1/intents/{id}", view="review:intent", attended=True),
     Look(path="/v1/traces", view="traces:traces"),
     Look(path="/v1/traces/{id}", view="traces:trace"),
+    Look(path="/v1/why-not", view="whynot:why_not"),
     Look(path="/v1/audit", view="leaves:audit"),
     Look(path="/v1/audit/{seq}", view="leaves:entry"),
     Look(path="/v1/health", view="health:health"),

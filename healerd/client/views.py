@@ -120,18 +120,21 @@ def _answers(intent: Intent) -> tuple[AnswerKind, ...]:
 
 
 def trace_view(reader: Reader, decision_id: str) -> Json:
-    """One decision with everything it stood on, and the intents that came of it. Raises NotFound."""
-    from healerd.decision import page, sentences  # as above
+    """One decision with everything it stood on, and all that came of it, in every form. Raises NotFound."""
+    from healerd.client.aftermath import trace_of  # as above
+    from healerd.decision import chain, diagram, prose, trace_page
 
-    decision = _one(reader, Decision, decision_id, "healerd trace list")
-    intents = reader.find(Intent, decision_id=decision.id)
+    trace = trace_of(reader, _one(reader, Decision, decision_id, "healerd trace list"))
     return {
         "schema": 1,
-        "decision": plain(decision),
-        "said": list(sentences(decision)),
-        "page": page(decision),
-        "intents": [intent_line(intent) for intent in intents],
-        "outcomes": [plain(outcome) for intent in intents if (outcome := reader.get(Outcome, intent.id))],
+        "decision": plain(trace.decision),
+        "said": list(prose(trace)),
+        "page": trace_page(trace),
+        "diagram": diagram(trace),
+        "chain": plain(chain(trace)),
+        "intents": [intent_line(deed.intent) for deed in trace.deeds],
+        "outcomes": [plain(deed.outcome) for deed in trace.deeds if deed.outcome],
+        "deeds": plain(trace.deeds),
     }
 
 

@@ -3,6 +3,8 @@
 Pure: a frozen situation and a rule set in, a decision out. Must never act, read a clock or draw a random number.
 """
 
+from healerd.decision.aftermath import Deed, Move, Trace
+from healerd.decision.chain import Link, chain, diagram
 from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
 from healerd.decision.decide import decide
 from healerd.decision.diagnosis import Apart, Diagnosis, Moved, diagnosis_said
@@ -18,6 +20,7 @@ from healerd.decision.replaying import replay
 from healerd.decision.situation import Logged, Situation, Target, Wish, from_json, to_json
 from healerd.decision.stages import breaker, demote, promote_stage
 from healerd.decision.steps import judge_step
+from healerd.decision.telling import prose, trace_page
 from healerd.decision.view import inputs_of, prepare
 from healerd.decision.words import answer_of
 
@@ -29,9 +32,12 @@ __all__ = [
     "SCHEMA",
     "SURE_ENOUGH",
     "Apart",
+    "Deed",
     "Diagnosis",
     "Fact",
+    "Link",
     "Logged",
+    "Move",
     "Moved",
     "Payback",
     "Prompt",
@@ -39,16 +45,19 @@ __all__ = [
     "Situation",
     "Stake",
     "Target",
+    "Trace",
     "Wish",
     "alarms",
     "answer_of",
     "as_json",
     "bar_stands",
     "breaker",
+    "chain",
     "cost_model",
     "decide",
     "demote",
     "diagnosis_said",
+    "diagram",
     "facts",
     "follow",
     "from_json",
@@ -61,6 +70,7 @@ __all__ = [
     "prepare",
     "promote_stage",
     "prompt",
+    "prose",
     "recheck",
     "recorded_context",
     "rejected_at",
@@ -68,4 +78,5 @@ __all__ = [
     "schema",
     "sentences",
     "to_json",
+    "trace_page",
 ]

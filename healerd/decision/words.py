@@ -9,7 +9,17 @@ from healerd.model import ApprovalNeed
 from healerd_rules import Acting, Level, Verdict
 from healerd_rules.explanation import verdict_to_json
 
-__all__ = ["LEVELS", "Answer", "answer_of", "approvals_of", "main_reason", "on_silence", "verdict_json", "who"]
+__all__ = [
+    "LEVELS",
+    "Answer",
+    "answer_of",
+    "approvals_of",
+    "because_of",
+    "main_reason",
+    "on_silence",
+    "verdict_json",
+    "who",
+]
 
 Answer = Literal["run", "ask", "wait", "refuse"]
 
@@ -73,6 +83,11 @@ def on_silence(verdict: Verdict) -> str:
     if not verdict.approvals:
         return "it runs"
     return "it does not run" if verdict.otherwise == "deny" else "it does not run, and may be asked again after 6 h"
+
+
+def because_of(one: Mapping[str, Any]) -> str:
+    """Give the reason that a recorded rule states, after a colon; empty when it states none."""
+    return f": {one['because']}" if one.get("because") else ""
 
 
 def verdict_json(verdict: Verdict) -> Any:

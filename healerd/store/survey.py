@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from healerd.audit import stamp
+from healerd.audit import Entry, stamp
 from healerd.store.filters import Range, order_by, where
 from healerd.store.tables import decode, table_of
 
@@ -128,6 +128,18 @@ class Survey:
         """Read a page of the audit log, newest first, as `page` does."""
         asked = _Asked(before=before, after=after, limit=limit, text=text)
         return self._page("audit_leaf", as_type, asked=asked, filters=filters)
+
+    def history(self, record: type[Any], key: str, *, as_type: type[T]) -> list[tuple[Entry, T]]:
+        """Read every leaf that wrote one row, oldest first: the entry, and its record as the (smaller) type."""
+        table = table_of(record).name
+        # The row knows its first and its last leaf; no other stretch of the log is looked through.
+        sql = (
+            f'SELECT CAST(l.body AS BLOB) FROM "{table}" t JOIN audit_leaf l ON l.seq BETWEEN t.seq AND t.leaf '
+            "WHERE t.row_key = ? AND l.kind = ? AND l.body ->> '$.table' = ? AND l.body ->> '$.key' = t.row_key "
+            "ORDER BY l.seq"
+        )
+        entries = (decode(Entry, body) for (body,) in self._query(sql, [key, table, table]))
+        return [(entry, msgspec.convert(entry.record, as_type)) for entry in entries]
 
     def chains(self, numbers: Collection[int]) -> dict[int, str]:
         """Read the head of the chain after each of these leaves, in hexadecimal."""

@@ -7,6 +7,7 @@ It never acts, never reads the clock and never imports healerd: the host hands i
     evaluation = evaluate(loaded.ruleset, inputs, state, confidence={"retrain": 0.9})
 """
 
+from healerd_rules.asking import Asking, asking
 from healerd_rules.diagnostics import CODES, Diagnostic, Severity, render
 from healerd_rules.evaluation import Evaluation, Notification, Proposal, advance, evaluate
 from healerd_rules.explanation import Explanation, Flip, describe, describe_leaf, explain, verdict_to_json
@@ -23,6 +24,7 @@ __all__ = [
     "ActionDecl",
     "ActionRecord",
     "Approval",
+    "Asking",
     "Diagnostic",
     "Evaluation",
     "Explanation",
@@ -43,6 +45,7 @@ __all__ = [
     "Truth",
     "Verdict",
     "advance",
+    "asking",
     "at_least_as_strict",
     "describe",
     "describe_leaf",

@@ -103,12 +103,12 @@ def explain(
         action=action,
         verdict=judge(moment, declared, sure),
         permits=tuple((acting_of(permit.rule, permit.leaves), permit.acts) for permit in permits),
-        flips=tuple(flip for weighed in failing for flip in _flips(weighed, inputs, state)),
+        flips=tuple(flip for weighed in failing for flip in flips_of(weighed, inputs, state)),
         nearest=nearest(ruleset, inputs, state, declared, sure),
     )
 
 
-def _flips(weighed: Weighed, inputs: Inputs, state: SignalState) -> Iterator[Flip]:
+def flips_of(weighed: Weighed, inputs: Inputs, state: SignalState) -> Iterator[Flip]:
     """Each leaf that alone turns the rule round."""
     for position, leaf in enumerate(weighed.leaves):
         for needed in _others(leaf.truth):

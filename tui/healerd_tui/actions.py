@@ -490,6 +490,16 @@ ACTIONS: tuple[Action, ...] = (
         show=True,
     ),
     Action(
+        id="diagram",
+        keys=("c",),
+        word="causes",
+        says="the trace as a diagram of causes, from measurement to undo, or as a tree again",
+        where=("trace",),
+        group="look",
+        cli="healerd trace show {decision} --format diagram",
+        show=True,
+    ),
+    Action(
         id="export",
         keys=("E",),
         word="export",

@@ -267,7 +267,7 @@ def test_trace_show_leaves_nothing_out(ask: Call) -> None:
     out = ask("trace", "show", "dec-1").out
     assert "It would retrain, because the error rose" in out
     assert "error_rate 0.31" in out
-    assert "intent act-1: retrain is announced" in out
+    assert "intent `act-1`: retrain is announced" in out
 
 
 @pytest.mark.parametrize(

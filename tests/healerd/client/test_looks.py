@@ -33,6 +33,7 @@ ASKED: dict[str, Callable[[Client, str], Any]] = {
     "/v1/intents/{id}": lambda client, name: client.intent(intent_of(client)),
     "/v1/traces": lambda client, name: client.traces(pipeline=name, limit=3),
     "/v1/traces/{id}": lambda client, name: client.trace(decision_of(client)),
+    "/v1/why-not": lambda client, name: client.why_not("retrain", pipeline=name),
     "/v1/audit": lambda client, name: client.audit(kind="decision,intent", text="retrain", limit=5),
     "/v1/audit/{seq}": lambda client, name: client.entry(3),
     "/v1/health": lambda client, name: {

@@ -1,4 +1,7 @@
-"""One decision with everything it stood on: as a tree, as a page, as JSON. Must never show what is not in the trace."""
+"""One decision with everything it stood on and what came of it: as a tree, a page, a diagram of causes, or JSON.
+
+Must never show what is not in the trace: its words are those of `healerd trace show`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,6 +24,8 @@ __all__ = ["TraceScreen"]
 NEIGHBOURS = 500
 """Decisions among which the older and the newer one are looked for."""
 JSON_MAX = 200_000
+OPEN_MAX = 12
+"""A step of more rows than these begins closed, unless something is sought."""
 
 
 class TraceScreen(Frame):
@@ -31,7 +36,8 @@ class TraceScreen(Frame):
     ABOUT = (
         "One decision, step by step: what was measured, the facts, the rules, the policy, the gate, the people, the "
         "action and its outcome. Enter opens and closes a step. d compares it with the decision before, [ and ] go "
-        "to the older and the newer one, x shows the record itself."
+        "to the older and the newer one. c draws the causes, p is the page, x shows the record itself; "
+        "/ finds a text in any of them."
     )
 
     def __init__(self, decision_id: str) -> None:
@@ -90,8 +96,9 @@ class TraceScreen(Frame):
         for number, step in enumerate(steps, 1):
             label = inert(f"{number} {step['step'].upper()}  ")
             label.append(show(step["title"]), styles.get("quiet"))
-            branch = tree.root.add(label, expand=step["step"] not in {"facts"} and len(step["rows"]) <= 12)
-            for row in step["rows"]:
+            rows = [row for row in step["rows"] if not self.filter_text or self._sought(_row_text(row))]
+            branch = tree.root.add(label, expand=bool(self.filter_text) or len(rows) <= OPEN_MAX)
+            for row in rows:
                 name = pad(str(row["name"]), name_cells, more=more)
                 note = str(row.get("note") or "")
                 room = value_cells if note else value_cells + 1 + note_cells
@@ -107,13 +114,6 @@ class TraceScreen(Frame):
         lines: list[Line] = []
         for sentence in self.view["said"]:
             lines += [((line, ""),) for line in wrap(sentence, cells)] + [()]
-        for intent in self.view["intents"]:
-            words = f"{intent['action']} is {intent['state']}"
-            why = f": {intent['reason']}" if intent["reason"] else ""
-            lines += [((line, "title"),) for line in wrap(f"{words}{why}", cells)]
-        for outcome in self.view["outcomes"]:
-            words = f"outcome: {outcome['result']}; {outcome['note']}"
-            lines += [((line, "ok" if outcome["result"] == "healed" else "drift"),) for line in wrap(words, cells)]
         self.query_one("#words", Painted).put(lines)
 
     def refresh_body(self) -> None:
@@ -121,12 +121,14 @@ class TraceScreen(Frame):
         self.query_one("#sides").display = self.shape == "tree"
         self.query_one("#page-panel").display = self.shape != "tree"
         if self.view is not None and self.shape != "tree":
-            text = (
-                self.view["page"] if self.shape == "plain" else json.dumps(self.view["decision"], indent=1)[:JSON_MAX]
-            )
             cells = max(20, self.size.width - 6)
-            lines = [((line, ""),) for part in text.splitlines() for line in wrap(part, cells)]
-            self.query_one("#page", Painted).put(lines)
+            if self.shape == "diagram":
+                told = [_arrowed(line, self.glyphs) for line in self.view["diagram"].splitlines()]
+            else:
+                raw = self.shape == "raw"
+                text = json.dumps(self.view["decision"], indent=1)[:JSON_MAX] if raw else self.view["page"]
+                told = [line for part in text.splitlines() for line in wrap(part, cells)]
+            self.query_one("#page", Painted).put([((line, "title" if self._sought(line) else ""),) for line in told])
         elif self.view is not None:
             self._say()
 
@@ -161,6 +163,20 @@ class TraceScreen(Frame):
         """Write it as a command."""
         return f"healerd trace show {self.decision_id}"
 
+    def apply_filter(self) -> None:
+        """Keep the rows of the tree that hold the text, or mark the lines of the page and go to the first."""
+        if self.view is None:
+            return
+        self._grow(trace_steps(self.view))
+        self.refresh_all()
+        lines = self.query_one("#page", Painted).plain.splitlines()
+        first = next((place for place, line in enumerate(lines) if self._sought(line)), None)
+        if first is not None:
+            self.query_one("#page-panel").scroll_to(y=first, animate=False)
+
+    def _sought(self, text: str) -> bool:
+        return bool(self.filter_text) and self.filter_text.casefold() in text.casefold()
+
     def do_raw(self) -> None:
         """Show the record as JSON."""
         self._shape("raw")
@@ -168,6 +184,10 @@ class TraceScreen(Frame):
     def do_plain(self) -> None:
         """Show it as a page."""
         self._shape("plain")
+
+    def do_diagram(self) -> None:
+        """Show it as a diagram of causes."""
+        self._shape("diagram")
 
     def do_export(self) -> None:
         """Write it into a file."""
@@ -204,6 +224,15 @@ class TraceScreen(Frame):
     def _move(self, other: str) -> None:
         self.decision_id = other
         self.fetch()
+
+
+def _row_text(row: Mapping[str, Any]) -> str:
+    return f"{row['name']} {_value(row.get('value'))} {row.get('note') or ''}"
+
+
+def _arrowed(line: str, glyphs: GlyphSet) -> str:
+    """Draw the arrow between two links with the sign that the terminal has for it."""
+    return show(line.replace("v", "▼") if line.strip() == "v" and glyphs is not GlyphSet.ASCII else line)
 
 
 def _widths(cells: int) -> tuple[int, int, int]:
