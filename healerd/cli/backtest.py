@@ -202,7 +202,10 @@ def _resimulated(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _ledger(one: Mapping[str, Any]) -> str:
     state = "kept" if one["kept"] else "overdrawn"
-    return f"{one['upper']:+.2f} of {one['allowed']:.2f} in {one['deviations']:,} deviations ({state})"
+    return (
+        f"{one['mean']:+.1f} +- {one['sd']:.1f}, upper end {one['upper']:+.1f}, in {one['deviations']:,} deviations "
+        f"({state})"
+    )
 
 
 def _bins(view: Mapping[str, Any]) -> list[list[Any]]:
