@@ -147,7 +147,10 @@ def test_a_finding_is_kept_whole(tmp_path):
     keep(found, tmp_path, quick=False)
     assert json.loads((tmp_path / "made.json").read_text())["tables"]["rows"][0]["accuracy"] == 0.5
     assert 1_000 < (tmp_path / "made-curve.png").stat().st_size < 100_000
+    bars = {"schema": 1, "reached": {"rules": False}, "claims": [["the hybrid minus rules: NOT reached", False]]}
+    (tmp_path / "ablation.json").write_text(json.dumps(bars))
     said = report(tmp_path, quick=False)
+    assert "| **does not hold** | `ablation` | the hybrid minus rules: NOT reached |" in said
     assert "| holds | `made` | one is one |" in said
     assert "| **does not hold** | `made` | one is two |" in said
     assert "made-curve.png" in said
