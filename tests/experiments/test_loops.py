@@ -17,7 +17,8 @@ from experiments.scenarios import ESTIMATOR, Case, run_cases
 from experiments.worlds import CHANGE, Change, Law, World, draw, law_in, seeded, stream_of
 from healerd.profiles import parse_loss
 
-SHORT = World(served=34, rows=60)
+SHORT = World(served=48, rows=60)
+"""Long enough for a second fit: the first learns mostly from the old concept, and the next waits 14 windows."""
 
 
 def only(case: Case) -> dict:
