@@ -31,7 +31,9 @@ def report(folder: Path, *, quick: bool) -> str:
     """Make the page of what lies in the folder."""
     findings = sorted(_findings(folder), key=lambda one: str(one["name"]))
     return (
-        "\n\n".join(["# Results", *_head(quick=quick), *_said(findings), *_runs(folder), *_pages(folder, findings)])
+        "\n\n".join(
+            ["# Results", *_head(quick=quick), *_said(_claims(folder)), *_runs(folder), *_pages(folder, findings)]
+        )
         + "\n"
     )
 
@@ -43,9 +45,9 @@ def _head(*, quick: bool) -> Iterator[str]:
         yield "These are the short forms: they show that everything runs, and no number of theirs is a result."
 
 
-def _said(findings: list[dict[str, Any]]) -> Iterator[str]:
+def _said(claims_: list[tuple[str, Any]]) -> Iterator[str]:
     yield "## Claimed, and whether it held in these runs"
-    claims = [(one["name"], text, holds) for one in findings for text, holds in one.get("claims", ())]
+    claims = [(name, text, holds) for name, said in claims_ for text, holds in said]
     lines = [f"| {'holds' if holds else '**does not hold**'} | `{name}` | {text} |" for name, text, holds in claims]
     yield "\n".join(["| | experiment | claim |", "|---|---|---|", *lines]) if lines else "Nothing was claimed."
     yield "## Not claimed"
@@ -76,6 +78,12 @@ def _pages(folder: Path, findings: list[dict[str, Any]]) -> Iterator[str]:
     )
     for path in sorted(folder.glob("*.png")):
         yield f"![{path.stem}]({path.name})"
+
+
+def _claims(folder: Path) -> list[tuple[str, Any]]:
+    """Read what each experiment claims, of whatever form its other results are; the file's name is its own."""
+    read = ((path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json")))
+    return [(name, found["claims"]) for name, found in read if isinstance(found, dict) and "claims" in found]
 
 
 def _findings(folder: Path) -> Iterator[dict[str, Any]]:

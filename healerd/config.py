@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -410,6 +410,8 @@ def _place(
             except msgspec.ValidationError as nested:
                 return _place(inner, table, (*keys, name), nested)
     about = re.match(r"`(\w+)` must be", said)
+    if get_origin(kind) is Literal and said.startswith("Invalid enum value"):
+        said = f"{said}; there are {', '.join(f'`{each}`' for each in get_args(kind))}"
     return ((*keys, about[1]) if about else keys), _lower(said)
 
 

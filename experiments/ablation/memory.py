@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from experiments.ablation.systems import DEGRADED_WINDOWS
 from experiments.ablation.world import PIPELINE, WINDOW_S
-from healerd.daemon.accounts import HOLDS
+from healerd.client.heals import HOLDS
 from healerd.model import (
     ACTIONS_THAT_HEAL,
     TERMINAL_STATES,

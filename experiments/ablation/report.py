@@ -95,6 +95,7 @@ def as_json(runs: Sequence[Run], size: Size, *, seed: int) -> dict[str, Any]:
         "calibration": calibration(runs),
         "above": {name: list(share_above(runs, name, first=first)) for name, first in _above_rows(size)},
         "reached": {bar.other: found.reaches(bar) for bar, found in zip(BARS, differences(runs), strict=True)},
+        "claims": [] if _preview(runs) else _claims(runs),
     }
 
 
@@ -106,6 +107,12 @@ def verdicts(runs: Sequence[Run]) -> list[str]:
         word = f"NOT reached ({'; '.join(missed)})" if missed else "reached"
         said.append(f"minus {bar.other}, {bar.says}: {word}: cost {_cost(found)}, failures {_points(found)}")
     return said
+
+
+def _claims(runs: Sequence[Run]) -> list[list[Any]]:
+    """Give each bar as a claim of the page of results, with whether it is met."""
+    held = (found.reaches(bar) for bar, found in zip(BARS, differences(runs), strict=True))
+    return [[f"{HYBRID} {said}", holds] for said, holds in zip(verdicts(runs), held, strict=True)]
 
 
 def _systems(means: Mapping[str, Mapping[str, float]], names: Iterable[str]) -> str:

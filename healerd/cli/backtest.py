@@ -196,13 +196,17 @@ def _resimulated(found: Mapping[str, Any]) -> Iterator[str]:
     told = [f"{words[name]} {ways['by itself']:,} (+{ways['asked']:,} asked)" for name, ways in found["heals"].items()]
     yield f"heals by themselves: {', '.join(told)}"
     was, now = found["ledger"]["recorded"], found["ledger"]["tried"]
-    yield f"ledger, modelled: {_ledger(was)} as recorded, {_ledger(now)} tried"
+    yield f"ledger, modelled, as recorded: {_ledger(was)}"
+    yield f"ledger, modelled, as tried: {_ledger(now)}"
     yield textwrap.fill(found["warning"], WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _ledger(one: Mapping[str, Any]) -> str:
     state = "kept" if one["kept"] else "overdrawn"
-    return f"{one['upper']:+.2f} of {one['allowed']:.2f} in {one['deviations']:,} deviations ({state})"
+    return (
+        f"{one['mean']:+.1f} +- {one['sd']:.1f}, upper end {one['upper']:+.1f}, must not exceed 0: {state}; "
+        f"{one['deviations']:,} deviations in {one['decisions']:,} decisions"
+    )
 
 
 def _bins(view: Mapping[str, Any]) -> list[list[Any]]:

@@ -3,48 +3,29 @@
 What is kept is only what a recorded decision tells, which never changes.
 """
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from healerd.client.heals import HOLDS, Log, activated_at, holds_of, read_log, refused_of
 from healerd.config import PipelineSettings
 from healerd.daemon.pipeline import Pipeline
 from healerd.decision import cost_model
-from healerd.decision.deeds import Told, deed_of_heal, deed_of_hold, impossible, told_of
+from healerd.decision.deeds import deed_of_heal, deed_of_hold, told_of
 from healerd.decision.incidents import GRAVE
-from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent, Outcome, Result, Stage, StageChange
-from healerd.policy import KEEP, Account, CostModel, Deed, Terms, begin_account, keep_account, pooled_windows
+from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent, Result
+from healerd.policy import Account, CostModel, Deed, Terms, begin_account, keep_account, pooled_windows
 from healerd.store import Reader, Transaction
 
-__all__ = ["Log", "account_of", "activated_at", "current_account", "keep_hold", "log_of", "terms_of", "with_severity"]
+__all__ = ["account_of", "current_account", "keep_hold", "log_of", "terms_of", "with_severity"]
 
-HOLDS = "policy holds"
-"""The name under which the decisions are saved that held in the place of what the rules proposed."""
 HOLDS_MAX = 500
-ACTIVE = (Stage.CANARY, Stage.LIVE)
-LESSONS = round(1.0 / (1.0 - KEEP))
-"""As many newest outcomes make the belief; an outcome that cannot be is forgotten when it is none of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """What the store holds of one pipeline's heals: those that began, and the outcomes in the order of arrival."""
-
-    heals: tuple[Intent, ...]
-    told: Mapping[str, Told]
-    outcomes: Mapping[str, Outcome]
 
 
 def log_of(reader: Reader, pipeline: Pipeline) -> Log:
     """Read the heals of a pipeline with what was decided and what came of it."""
     known = (*ACTIONS_THAT_HEAL, *(own for own in pipeline.settings.actions if own not in ACTIONS_THAT_HEAL))
-    found = reader.find(Intent, pipeline=pipeline.name, action=known, parent_id=None)
-    outcomes = reader.find(Outcome, intent_id=tuple(heal.id for heal in found)) if found else ()
-    by_heal = {each.intent_id: each for each in outcomes}
-    heals = tuple(each for each in found if each.executed_at is not None or each.id in by_heal)
-    told = {heal.id: each for heal in heals if (each := _told(reader, pipeline, heal)) is not None}
-    return Log(heals=heals, told=told, outcomes=by_heal)
+    return read_log(reader, pipeline.name, known, kept=pipeline.told)
 
 
 def terms_of(settings: PipelineSettings) -> Terms:
@@ -69,7 +50,7 @@ def with_severity(reader: Reader, settings: PipelineSettings, name: str, model: 
 def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, now: datetime) -> Account:
     """Put the account together; where its numbers do not fit the cost model, one under which nothing deviates."""
     terms, (since_at, newest_at) = terms_of(pipeline.settings), activated_at(reader, pipeline.name)
-    refused, irregular = _refused(log)
+    refused, irregular = refused_of(log)
     try:
         return keep_account(
             model,
@@ -92,43 +73,15 @@ def current_account(reader: Reader, pipeline: Pipeline, now: datetime) -> Accoun
     return account_of(reader, pipeline, model, log, now)
 
 
-def activated_at(reader: Reader, name: str) -> tuple[datetime | None, datetime | None]:
-    """Tell since when the pipeline may act alone, None while it may not; and when it last was let, over or not."""
-    since: datetime | None = None
-    newest: datetime | None = None
-    for change in reader.find(StageChange, pipeline=name):
-        since = (since or change.at) if change.stage in ACTIVE else None
-        newest = since or newest
-    return since, newest
-
-
 def keep_hold(tx: Transaction, decision: Decision) -> None:
     """Remember a hold in the place of what the rules proposed, once an incident."""
     gate = decision.trace.get("gate") or {}
     if decision.chosen != HOLD or not gate.get("deviates") or decision.incident_id is None:
         return
-    kept = _holds(tx, decision.pipeline)
+    kept = holds_of(tx, decision.pipeline)
     if decision.incident_id not in kept:
         newest = dict([*kept.items(), (decision.incident_id, decision.id)][-HOLDS_MAX:])
         tx.save_state(decision.pipeline, HOLDS, newest)
-
-
-def _holds(reader: Reader, name: str) -> dict[str, str]:
-    saved = reader.state(name, HOLDS)
-    return dict(json.loads(saved)) if saved else {}
-
-
-def _told(reader: Reader, pipeline: Pipeline, heal: Intent) -> Told | None:
-    """Read what the decision behind a heal tells, once: of what was asked anew, the decision that first chose it."""
-    if heal.id not in pipeline.told:
-        decision = reader.get(Decision, heal.decision_id)
-        if decision is None or decision.chosen != heal.action:
-            first = reader.find(Decision, pipeline=heal.pipeline, at=heal.created_at, chosen=heal.action, limit=1)
-            decision = first[0] if first else decision
-        if decision is None:
-            return None
-        pipeline.told[heal.id] = told_of(decision)
-    return pipeline.told[heal.id]
 
 
 def _deeds(
@@ -161,7 +114,7 @@ def _hold_deeds(
     reader: Reader, pipeline: Pipeline, log: Log, *, now: datetime, since_at: datetime | None
 ) -> Iterable[Deed]:
     patience = pipeline.settings.degraded_windows + pipeline.settings.detection.clean_windows
-    for incident_id, decision_id in _holds(reader, pipeline.name).items():
+    for incident_id, decision_id in holds_of(reader, pipeline.name).items():
         incident, decision = reader.get(Incident, incident_id), reader.get(Decision, decision_id)
         if incident is None or decision is None:
             continue
@@ -173,12 +126,6 @@ def _hold_deeds(
             now=now,
             since_at=since_at,
         )
-
-
-def _refused(log: Log) -> tuple[tuple[str, ...], bool]:
-    """List the outcomes that cannot be, and tell whether one of them is among the newest lessons."""
-    said = [impossible(name, outcome, log.told.get(name)) for name, outcome in log.outcomes.items()]
-    return tuple(each for each in said if each), any(said[-LESSONS:])
 
 
 def _due_at(heal: Intent, settings: PipelineSettings) -> datetime:

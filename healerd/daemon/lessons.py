@@ -5,21 +5,10 @@ An outcome that cannot be teaches nothing; a log that nothing can be learned fro
 
 from datetime import datetime
 
-from healerd.daemon.accounts import Log
-from healerd.decision.deeds import Told, impossible
-from healerd.model import Intent, Outcome
-from healerd.policy import CostModel, Event, PolicyState, begin, event_of, learn_all
+from healerd.client.heals import Log, events_of
+from healerd.policy import CostModel, PolicyState, begin, learn_all
 
-__all__ = ["events_of", "learned_of"]
-
-
-def events_of(log: Log, model: CostModel) -> tuple[Event, ...]:
-    """List the lessons of the heals that are over: one a heal, with the context of its decision."""
-    heals = {heal.id: heal for heal in log.heals}
-    return tuple(
-        _lesson(heals[name], outcome, log.told.get(name), model, number=number)
-        for number, (name, outcome) in enumerate(log.outcomes.items(), 1)
-    )
+__all__ = ["learned_of"]
 
 
 def learned_of(log: Log, model: CostModel, *, daily_to: datetime | None = None) -> tuple[PolicyState, str]:
@@ -32,17 +21,3 @@ def learned_of(log: Log, model: CostModel, *, daily_to: datetime | None = None) 
         return learn_all(model, events_of(log, model), daily_to=daily_to), ""
     except (ValueError, ArithmeticError) as error:
         return begin(model), f"nothing can be learned from the log: {error}"
-
-
-def _lesson(heal: Intent, outcome: Outcome, told: Told | None, model: CostModel, *, number: int) -> Event:
-    """Without the context of its decision, as an older version of healerd saw it, an outcome teaches nothing."""
-    prior = model.prior(heal.action)
-    sound = told is not None and bool(told.context) and not impossible(heal.id, outcome, told)
-    event = event_of(
-        outcome,
-        number=number,
-        action=heal.action,
-        context=told.context if told is not None else (),
-        cost=prior.cost if prior is not None else 0.0,
-    )
-    return event if sound else Event(number=number, at=event.at, action=event.action, context=(), failed=None, cost=0.0)

@@ -153,6 +153,7 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         policy=pipeline.settings.policy.name,
         learned=learned,
         unlearned=unlearned,
+        forget=pipeline.settings.policy.forget,
         account=account_of(reader, pipeline, model, history, moment.now),
         costs=model,
     )

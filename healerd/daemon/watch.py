@@ -51,13 +51,6 @@ class Watched:
     p_error_high: float | None
     resets: Mapping[str, str] = field(default_factory=dict)
 
-    def alarm(self, layer: Layer) -> bool | None:
-        """Whether a layer's evidence stands above its line; None when nothing could be measured."""
-        told = [m.alarm for m in self.measurements if m.layer is layer and m.log_limit is not None]
-        if any(told):
-            return True
-        return None if not told or all(each is None for each in told) else False
-
 
 def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: int = 0) -> Watched:
     """Measure a window whose segments are on the manifest."""

@@ -78,7 +78,12 @@ def _decided(decision: Decision) -> str:
 
 def _sureness(decision: Decision) -> str:
     if decision.confidence is None:
-        return "how sure that is to help is unknown"
+        option = next((each for each in decision.options if each.action == decision.chosen), None)
+        unsaid = option is not None and option.cost_mean is not None and option.confidence is None
+        why = (
+            f", as nobody configured `failure` of {decision.chosen}" if unsaid and "step" not in decision.trace else ""
+        )
+        return f"how sure that is to help is unknown{why}"
     than = "it improves matters" if "step" in decision.trace else "this costs less than doing nothing"
     return f"the probability that {than} is {decision.confidence:.2f}"
 

@@ -10,6 +10,7 @@ from healerd.decision.payback import payback
 from healerd.decision.segments import SegmentTold, segments_told
 from healerd.decision.situation import Situation
 from healerd.detectors import p_error_high
+from healerd.detectors.segments import segment_of
 from healerd.model import Layer, Quality, VersionKind
 from healerd_rules import ActionDecl, FactDecl, Schema
 
@@ -67,13 +68,16 @@ ACTION_WORDS = (
 
 
 def _alarm(situation: Situation, layer: Layer) -> bool | None:
-    """The verdict on the data is the alarm of its layer; elsewhere one measurement speaks for the whole layer."""
+    """The verdict on the data is the alarm of its layer; elsewhere one measurement speaks for the whole layer.
+
+    A segment may raise the alarm, and never says that all is well where nobody can tell of the whole.
+    """
     if layer is Layer.QUALITY:
         return {Quality.BAD: True, Quality.GOOD: False, Quality.UNKNOWN: None}[situation.quality]
     evidence = [one for one in situation.measurements if one.layer is layer and one.log_limit is not None]
     if any(one.alarm for one in evidence):
         return True
-    whole = next((one for one in evidence if one.subject is None), None)
+    whole = next((one for one in evidence if one.subject is None and segment_of(one.name) is None), None)
     return None if whole is None else whole.alarm
 
 
@@ -242,8 +246,8 @@ FACTS: Mapping[str, Fact] = {
         type="count",
         unit="alarms",
         per="segment",
-        meaning="kinds of alarm that stand in the segment",
-        of=_of_segments(lambda one: len(one.alarms)),
+        meaning="kinds of alarm that stand in the segment; unknown while nobody can tell of one kind",
+        of=_of_segments(lambda one: len(one.alarms) if one.known else None),
     ),
     "error_limit": Fact(
         type="ratio",

@@ -50,7 +50,7 @@ def record(view: View, choice: Choice, verdict: Verdict, reason: str, *, acts: b
         deferred_until=verdict.deferred_until,
         author=situation.wish.author if situation.wish else "daemon",
         rules_id=view.ruleset.id,
-        trace=_trace(view, choice, verdict, acts=acts) if traced else {"proposals": _proposals(view)},
+        trace=_trace(view, choice, verdict, acts=acts) if traced else _short_trace(view, choice),
     )
 
 
@@ -132,6 +132,11 @@ def _trace(view: View, choice: Choice, verdict: Verdict, *, acts: bool) -> dict[
     }
     plain: dict[str, Any] = to_json(held)
     return plain
+
+
+def _short_trace(view: View, choice: Choice) -> dict[str, Any]:
+    """Only what a backtest reads of a decision that nobody keeps."""
+    return {"proposals": _proposals(view), "deviates": choice.deviates, "context": choice.context}
 
 
 def _proposals(view: View) -> list[dict[str, Any]]:

@@ -24,7 +24,8 @@ SAID = {
 class SegmentTold:
     """One segment in one window: its rows, its error and by how much that is above its reference, and its alarms.
 
-    `note` says why something could not be measured; `features` are those that alarm alone.
+    `note` says why something could not be measured; `features` are those that alarm alone. `known`: of every layer that
+    was looked at somebody can tell whether its alarm stands.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SegmentTold:
     features: tuple[str, ...]
     since_at: datetime | None
     note: str
+    known: bool = True
 
 
 def segments_told(measurements: Iterable[Measurement]) -> tuple[SegmentTold, ...]:
@@ -89,4 +91,5 @@ def _told(name: str, own: Sequence[Measurement]) -> SegmentTold:
         features=tuple(dict.fromkeys(one.subject for one in standing if one.subject is not None)),
         since_at=min(since, default=None),
         note="; ".join(verdict.assumptions) if verdict else "",
+        known=verdict is not None and all(one.alarm is not None for one in whole.values()),
     )

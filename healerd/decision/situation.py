@@ -92,7 +92,8 @@ class Situation:
     the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident,
     `diagnosis` what was found when it was looked into: for people, no verdict hangs on it.
     `account` bounds the policy's deviations; without one, as before there were accounts, the gate alone does.
-    `unlearned` says why nothing could be learned from the log: the policy has no answer then.
+    `unlearned` says why nothing could be learned from the log: the policy has no answer then. `forget` tells whether
+    what was learned fades with each `lesson`, or with each `day`.
     `stake` is what is known of a retraining's price and of what it would spare.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     """
@@ -131,6 +132,7 @@ class Situation:
     costs: CostModel
     learned: PolicyState
     unlearned: str = ""
+    forget: str = "lesson"
     account: Account | None = None
     signals: SignalState = field(default_factory=SignalState)
     standing: tuple[str, ...] = ()

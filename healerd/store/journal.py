@@ -1,7 +1,7 @@
 """The single writer of the control database: each change and its audit leaf, in one durable transaction.
 
-Must never write a record without its leaf, and never let a second writer in. The module is long because whoever holds
-the write connection stands in one place.
+Must never write a record without its leaf, and never let a second writer in. It is long because everything that
+changes the database stands in it: who wants to know that nothing else does reads one file.
 """
 
 # ruff: noqa: S608 - the names in SQL are those of TABLES and of checked fields; every value is bound

@@ -154,3 +154,4 @@ def test_the_report_says_what_was_declared_and_what_was_not_reached(runs):
     assert all(f"| {name} |" in text for name in SYSTEMS)
     assert sum(line.startswith("- minus") and "reached" in line for line in text.splitlines()) == len(BARS)
     assert set(as_json(runs, QUICK, seed=SEED)["reached"]) == {bar.other for bar in BARS}
+    assert as_json(runs, QUICK, seed=SEED)["claims"] == [], "a preview claims nothing"

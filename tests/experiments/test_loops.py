@@ -17,7 +17,8 @@ from experiments.scenarios import ESTIMATOR, Case, run_cases
 from experiments.worlds import CHANGE, Change, Law, World, draw, law_in, seeded, stream_of
 from healerd.profiles import parse_loss
 
-SHORT = World(served=34, rows=60)
+SHORT = World(served=48, rows=60)
+"""Long enough for a second fit: the first learns mostly from the old concept, and the next waits 14 windows."""
 
 
 def only(case: Case) -> dict:
@@ -147,7 +148,10 @@ def test_a_finding_is_kept_whole(tmp_path):
     keep(found, tmp_path, quick=False)
     assert json.loads((tmp_path / "made.json").read_text())["tables"]["rows"][0]["accuracy"] == 0.5
     assert 1_000 < (tmp_path / "made-curve.png").stat().st_size < 100_000
+    bars = {"schema": 1, "reached": {"rules": False}, "claims": [["the hybrid minus rules: NOT reached", False]]}
+    (tmp_path / "ablation.json").write_text(json.dumps(bars))
     said = report(tmp_path, quick=False)
+    assert "| **does not hold** | `ablation` | the hybrid minus rules: NOT reached |" in said
     assert "| holds | `made` | one is one |" in said
     assert "| **does not hold** | `made` | one is two |" in said
     assert "made-curve.png" in said

@@ -60,6 +60,10 @@ def test_a_good_file_gives_seconds_paths_and_defaults(tmp_path: Path) -> None:
             "[pipeline.a]\nsource = {path='p'}\nreference = {path='r', start=2013-01-01, end=2013-02-01}",
             "either `path`",
         ),
+        (
+            "[pipeline.a]\nsource = {path='p'}\n[pipeline.a.policy]\nforget = 'week'",
+            "invalid enum value 'week'; there are `lesson`, `day`",
+        ),
         ("folder = '/tmp'", "unknown key `folder`"),
         ("x = [", "is not TOML"),
         ("[pipeline.a]\nsource = {path='p'}\n[pipeline.a.healing]\nlevel = 2", "`level` must be in (0.5, 1)"),

@@ -1,7 +1,7 @@
 """The words of the prompt: what would be done, why, how sure that is, what else could be done, and what silence means.
 
-Pure: it must never leave out what follows from a number, and never say that the policy was asked when it was not. The
-module is long because a question has many parts, each a few lines.
+Pure: it must never leave out what follows from a number, and never say that the policy was asked when it was not.
+It is long because the whole prompt is worded in one place: what it leaves out can be seen to be missing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

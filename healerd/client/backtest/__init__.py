@@ -77,7 +77,7 @@ def backtest(
         figures.add(met)
         if progress is not None:
             progress(done, reads.count or count)
-    return {**view, **figures.view(), "decisions": count, "read": figures.met, "quiet_read": reads.all}
+    return {**view, **figures.view(lanes.books), "decisions": count, "read": figures.met, "quiet_read": reads.all}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from healerd.client.backtest.evidence import (
     wilson,
 )
 from healerd.client.backtest.lanes import Met, Said
+from healerd.client.backtest.ledgers import Books, ledgers_told
 from healerd.client.views import Json, plain
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Option
 
@@ -30,41 +31,8 @@ KINDS = (FORBIDDEN, AUTOMATIC, "newly deferred", "no longer proposed", "newly as
 """Ways in which a decision changes, what people want to know first in front."""
 LISTED_MAX = 200
 """Changed decisions that are listed, the kinds in their order; all are counted."""
-ALPHA, Z_LEDGER = 0.1, 1.645
-"""The ledger: costs beyond those of the rules' actions, at the mean and 1.645 deviations, may reach a tenth of them."""
 BUILT_IN = "healerd."
 Costs = Mapping[str, tuple[float, float]]
-
-
-@dataclass(slots=True)
-class Ledger:
-    """Modelled costs of deviations from the rules, along the record."""
-
-    mean: float = 0.0
-    variance: float = 0.0
-    rules: float = 0.0
-    deviations: int = 0
-
-    def add(self, action: str, rule_action: str, costs: Costs) -> None:
-        """Count one decision that acts."""
-        if action == HOLD or rule_action not in costs or action not in costs:
-            return
-        self.rules += costs[rule_action][0]
-        if action != rule_action:
-            self.deviations += 1
-            self.mean += costs[action][0] - costs[rule_action][0]
-            self.variance += costs[action][1] ** 2 + costs[rule_action][1] ** 2
-
-    def told(self) -> Json:
-        """Say where it stands; it is kept while `used` is at most 1."""
-        bound = self.mean + Z_LEDGER * math.sqrt(self.variance)
-        allowed = ALPHA * self.rules
-        return {
-            "deviations": self.deviations,
-            "upper": bound,
-            "allowed": allowed,
-            "kept": bound <= allowed or not self.deviations,
-        }
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +54,6 @@ class Figures:
     cost_variance: float = 0.0
     costed: int = 0
     starts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    ledgers: tuple[Ledger, Ledger] = field(default_factory=lambda: (Ledger(), Ledger()))
     claims: dict[str, tuple[float, float | None]] = field(default_factory=dict)
 
     def add(self, met: Met) -> None:
@@ -97,9 +64,7 @@ class Figures:
             return
         self.again += fresh is not None
         self._starts(met)
-        was, now = _costs(brief.options), _costs(fresh.options if fresh is not None else brief.options)
-        self.ledgers[0].add(brief.chosen, brief.rule_action, was)
-        self.ledgers[1].add(met.now.action, fresh.rule_action if fresh is not None else brief.rule_action, now)
+        now = _costs(fresh.options if fresh is not None else brief.options)
         claim = claim_of(brief)
         if claim is not None:
             self.claims[brief.id] = claim
@@ -153,8 +118,8 @@ class Figures:
             return "overridden by a person"
         return "no evidence"
 
-    def view(self) -> Json:
-        """Put the figures together, all but where they come from."""
+    def view(self, books: Sequence[Books] = ()) -> Json:
+        """Put the figures together, all but where they come from; `books` hold what each pipeline's ledger counts."""
         found = difference(self.tried, self.other)
         verdict, why = verdict_of(found, self.changed)
         return {
@@ -173,7 +138,7 @@ class Figures:
             },
             "failure": _failure(found, self.tried, self.other),
             "model_cost": self._model_cost(),
-            "resimulated": self._resimulated(),
+            "resimulated": self._resimulated(books),
             "reliability": [_bin(each) for each in reliability(self.claims, self.evidence)],
             "verdict": verdict,
             "why": why,
@@ -193,14 +158,14 @@ class Figures:
             "without_estimate": self.changed - self.costed,
         }
 
-    def _resimulated(self) -> Json:
+    def _resimulated(self, books: Sequence[Books]) -> Json:
         heals = {
             name: {way: self.starts[name, way] for way in ("by itself", "asked")}
             for name in ("recorded", "alone", "sequence")
         }
         return {
             "heals": heals,
-            "ledger": {"alpha": ALPHA, "recorded": self.ledgers[0].told(), "tried": self.ledgers[1].told()},
+            "ledger": ledgers_told(books),
             "warning": WARNING,
         }
 

@@ -12,14 +12,18 @@ from typing import Any
 
 from healerd.client.backtest.contrast import Contrast, contrast
 from healerd.client.backtest.instead import Instead
-from healerd.client.backtest.lessons import lessons_of
+from healerd.client.backtest.ledgers import Books, charge_of
+from healerd.client.backtest.lessons import History
 from healerd.client.backtest.recorded import Brief, Whole, brief_of, whole_of
 from healerd.client.reproduce import kept_rules
-from healerd.decision import Logged, Situation, Target, decide, follow, inputs_of
+from healerd.decision import FEATURES, Logged, Situation, Target, decide, follow, inputs_of
+from healerd.decision.gate import costs_of
 from healerd.decision.steps import redo_step
 from healerd.errors import StoreError
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent
-from healerd.policy import CostModel, Event, PolicyState, begin, learn_event
+from healerd.policy import Account
+from healerd.policy.ledger import Charge, charged
+from healerd.policy.terms import ALPHA
 from healerd.store import Reader
 from healerd_rules import RuleSet, SignalState, evaluate
 from healerd_rules.evaluation import advance
@@ -80,7 +84,10 @@ class Met:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """What the trial carries along one pipeline: its memory, its own incident, and its heals beside the recorded."""
+    """What the trial carries along one pipeline: its memory, its own incident, and its heals beside the recorded.
+
+    `charges` are those of its own deviations, by their keys; `books` adds up what either did in this period.
+    """
 
     memory: SignalState | None = None
     incident: Incident | None = None
@@ -88,6 +95,8 @@ class Lane:
     absent: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     added: list[Logged] = field(default_factory=list)
+    charges: dict[str, Charge] = field(default_factory=dict)
+    books: Books = field(default_factory=Books)
 
 
 class Lanes:
@@ -97,7 +106,12 @@ class Lanes:
         self._reader, self._instead = reader, instead
         self._contrasts: dict[str, Contrast] = {}
         self._lanes: dict[str, Lane] = {}
-        self._taught: dict[tuple[str, str], tuple[list[PolicyState], Sequence[Event]]] = {}
+        self._histories: dict[str, History] = {}
+
+    @property
+    def books(self) -> Sequence[Books]:
+        """What the ledgers of each pipeline come to, as recorded and as tried."""
+        return [lane.books for lane in self._lanes.values()]
 
     def contrast_of(self, rules_id: str) -> Contrast:
         """Compare a rule set of the record with the one that is tried."""
@@ -165,9 +179,13 @@ class Lanes:
         was = Said(action=brief.chosen, level=brief.level)
         own = lane.incident is not None or _is_absent(brief, lane)
         asked = touched or own or (self._instead.asks_policy and not brief.quiet)
-        moved = bool(lane.gone or lane.added) and not brief.quiet
+        moved = bool(lane.gone or lane.added or lane.charges) and not brief.quiet
         if not asked and not moved:
             lane.standing = tuple(each.rule for each in brief.trace.proposals) if _is_tick(brief) else lane.standing
+            if _may_charge(brief):
+                told = whole_of(body)
+                charge, model = _recorded_charge(told), told.trace.situation
+                lane.books.add(model.account, model.costs, recorded=charge, tried=charge)
             return Met(brief=brief, was=was, now=was, then=was)
         whole = whole_of(body)
         situation, assumed = self._situation(whole, state, lane, compared)
@@ -175,8 +193,10 @@ class Lanes:
         now = _said(fresh)
         if _is_tick(brief):
             lane.standing = tuple(each["rule"] for each in fresh.trace["proposals"])
-        sequel = _with_log(situation, lane)
-        then = now if sequel is situation else _said(self._decide(whole, sequel, compared.new))
+        sequel = self._sequel(situation, lane)
+        later = fresh if sequel is situation else self._decide(whole, sequel, compared.new)
+        then = _said(later)
+        self._charge(lane, whole, sequel, later)
         self._carry(lane, whole, was, then)
         return Met(
             brief=brief,
@@ -201,7 +221,9 @@ class Lanes:
             situation = replace(situation, policy=self._instead.policy)
         if self._instead.costs:
             model = self._instead.model(situation.costs)
-            situation = replace(situation, costs=model, learned=self._learned(situation, model))
+            history = self._history(situation)
+            learned, account = history.learned(situation, model), history.account(situation, model)
+            situation = replace(situation, costs=model, learned=learned, account=account)
         if not compared.quiet_counts or whole.trace.step is not None or situation.wish is not None:
             return situation, False
         return self._with_incident(situation, lane, compared.new)
@@ -225,15 +247,33 @@ class Lanes:
         targets = tuple(Target(action=each) for each in ACTIONS_THAT_HEAL) if assumed else recorded.targets
         return replace(before, incident=mine, targets=targets), assumed
 
-    def _learned(self, situation: Situation, model: CostModel) -> PolicyState:
-        """Learn the same lessons, as many as the recorded decision had, from other priors."""
-        key = situation.pipeline, repr(model)
-        if key not in self._taught:
-            self._taught[key] = [begin(model)], lessons_of(self._reader, situation.pipeline, model)
-        states, lessons = self._taught[key]
-        while len(states) <= situation.learned.events and len(states) <= len(lessons):
-            states.append(learn_event(model, states[-1], lessons[len(states) - 1]))
-        return states[min(situation.learned.events, len(states) - 1)]
+    def _history(self, situation: Situation) -> History:
+        """The heals of a pipeline, read once."""
+        name = situation.pipeline
+        if name not in self._histories:
+            actions = [prior.action for prior in situation.costs.actions]
+            self._histories[name] = History(self._reader, name, actions)
+        return self._histories[name]
+
+    def _sequel(self, situation: Situation, lane: Lane) -> Situation:
+        """Give the log, the open intents and the account as the trial left them; the same when it moved nothing."""
+        moved = _with_log(situation, lane)
+        if (not lane.gone and not lane.charges) or situation.account is None:
+            return moved
+        account = self._history(situation).account(situation, situation.costs, without=lane.gone)
+        assert account is not None, "there was one"
+        return replace(moved, account=_with_charges(account, situation, lane))
+
+    def _charge(self, lane: Lane, whole: Whole, situation: Situation, later: Decision) -> None:
+        """Enter what was done, and what the trial would do, into the books and into the trial's own account."""
+        if whole.trace.step is not None or situation.wish is not None:
+            return
+        was, tried = _recorded_charge(whole), _tried_charge(later, situation)
+        lane.books.add(situation.account, situation.costs, recorded=was, tried=tried)
+        if was is not None and was[1].action == HOLD and (tried is None or tried[0] != was[0]):
+            lane.gone.add(was[0])
+        if tried is not None and tried[1].action != tried[1].rule_action and (was is None or was[0] != tried[0]):
+            lane.charges.setdefault(*tried)
 
     def _carry(self, lane: Lane, whole: Whole, was: Said, then: Said) -> None:
         """Note what the trial's action log holds more, or less, than the recorded one.
@@ -256,6 +296,48 @@ def _is_tick(brief: Brief) -> bool:
     """Whether it judged a window, which moves memory and incidents along; wishes and steps do not."""
     trace = brief.trace
     return brief.window_end_at is not None and trace.step is None and trace.situation.wish is None
+
+
+def _may_charge(brief: Brief) -> bool:
+    seen = brief.trace.situation
+    return seen.open and seen.wish is None and brief.trace.step is None and brief.rule_action != HOLD
+
+
+def _recorded_charge(whole: Whole) -> tuple[str, Charge] | None:
+    """What a recorded decision charged: one that ran without a person's word, or held in the place of the rules."""
+    situation, gate, context = whole.trace.situation, whole.trace.gate or {}, whole.trace.context
+    by_itself = whole.chosen != HOLD and whole.level in BY_ITSELF
+    if whole.trace.step is not None or situation.wish is not None or not set(FEATURES) <= context.keys():
+        return None
+    return charge_of(
+        situation,
+        acts=by_itself or (whole.chosen == HOLD and bool(gate.get("deviates"))),
+        chosen=whole.chosen,
+        rule_action=whole.rule_action,
+        context=tuple(float(context[name]) for name in FEATURES),
+        severity=float(gate.get("severity", costs_of(situation).severity)),
+    )
+
+
+def _tried_charge(later: Decision, situation: Situation) -> tuple[str, Charge] | None:
+    by_itself = _said(later).alone
+    return charge_of(
+        situation,
+        acts=by_itself or (later.chosen == HOLD and later.trace["deviates"]),
+        chosen=later.chosen,
+        rule_action=later.rule_action,
+        context=later.trace["context"],
+        severity=costs_of(situation).severity,
+    )
+
+
+def _with_charges(account: Account, situation: Situation, lane: Lane) -> Account:
+    """Charge the trial's own deviations; what came of them nobody knows, so that none of them is pending."""
+    ledger, alpha = account.ledger, ALPHA if account.terms.alpha is None else account.terms.alpha
+    for key, charge in lane.charges.items():
+        if key not in account.pending and situation.costs.prior(charge.action) is not None:
+            ledger = charged(situation.costs, ledger, charge, alpha=alpha)
+    return replace(account, ledger=ledger)
 
 
 def _is_absent(brief: Brief, lane: Lane) -> bool:

@@ -83,9 +83,11 @@ class Brief:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeTrace:
-    """The part of a trace from which it can be decided again."""
+    """The part of a trace from which it can be decided again, and what its account is charged with."""
 
     situation: Situation
+    context: Mapping[str, float] = field(default_factory=dict)
+    gate: Mapping[str, Any] | None = None
     step: Mapping[str, Any] | None = None
     proposals: tuple[Proposed, ...] = ()
 

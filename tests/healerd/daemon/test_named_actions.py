@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from healerd.actions import InlineWorker
+from healerd.client.backtest.lessons import History
 from healerd.clock import ManualClock
 from healerd.config import parse_config
 from healerd.daemon.core import Core
+from healerd.decision import from_json
 from healerd.errors import ConfigError
 from healerd.model import Decision, Incident, Intent, IntentState, Outcome, Result, Stage
 from healerd.sources import MemorySource
@@ -83,13 +85,23 @@ def test_a_notification_is_sent_once_an_incident_by_a_rule(make: Make, caplog: p
     assert loop.core.store.find(Incident)[0].closed_at is None, "a message heals nothing"
 
 
+def test_a_named_action_is_a_lesson_in_its_order_for_a_backtest_as_well(make: Make) -> None:
+    """The outcome of a named action has its place among the events, and a backtest learns as the daemon did."""
+    loop = ill(live(make(rules=TELL, more=a_table(kind="notify", message="call ann"))), windows=6)
+    situation = from_json(loop.decision().trace["situation"])
+    assert situation.learned.events == 1
+    history = History(loop.core.store, NAME, [prior.action for prior in situation.costs.actions])
+    assert history.learned(situation, situation.costs) == situation.learned
+    assert history.account(situation, situation.costs) == situation.account
+
+
 def test_a_command_is_run_with_its_key_and_seen_to_have_worked(make: Make, tmp_path: Path) -> None:
     """A run that can be observed acts by itself in live; the command gets the key and what it is about."""
     note = tmp_path / "note"
     told = "os.environ[n] for n in ('HEALERD_KEY', 'HEALERD_PIPELINE', 'HEALERD_ACTION')"
     do = a_script(f"import os; open({str(note)!r}, 'a').write(' '.join({told}) + '\\n')")
     seen = a_script(f"import os, sys; sys.exit(0 if os.path.exists({str(note)!r}) else 1)")
-    loop = ill(live(make(rules=TELL, more=a_table(kind="run", command=do, observe=seen, failure=0.05))))
+    loop = ill(live(make(rules=TELL, more=a_table(kind="run", command=do, observe=seen, failure=0.05, cost=0.0))))
     (done,) = loop.intents(action="page")
     assert (done.state, done.approved_by) == (S.INCONCLUSIVE, ())
     assert note.read_text().split() == [done.key, NAME, "page"]
@@ -99,7 +111,7 @@ def test_s14_what_cannot_be_observed_asks_a_person_each_time(make: Make, tmp_pat
     """Without `observe` a run waits for approval, also in live; approved, it runs once."""
     note = tmp_path / "note"
     do = a_script(f"open({str(note)!r}, 'a').write('x')")
-    loop = ill(live(make(rules=TELL, more=a_table(kind="run", command=do, failure=0.05))))
+    loop = ill(live(make(rules=TELL, more=a_table(kind="run", command=do, failure=0.05, cost=0.0))))
     asked = loop.intent("page")
     assert (asked.state, note.exists()) == (S.AWAITING_APPROVAL, False)
     loop.approve()
@@ -120,7 +132,7 @@ def test_s14_what_cannot_be_observed_asks_a_person_each_time(make: Make, tmp_pat
 def test_s14_what_nobody_can_tell_waits_for_a_person(make: Make, code: str, observe: str | None, state) -> None:
     """A run that fails has failed only where that is sure; what it says beside its effect does not count."""
     more = {} if observe is None else {"observe": a_script(observe)}
-    loop = ill(live(make(rules=TELL, more=a_table(kind="run", command=a_script(code), failure=0.05, **more))))
+    loop = ill(live(make(rules=TELL, more=a_table(kind="run", command=a_script(code), failure=0.05, cost=0.0, **more))))
     loop.approve()
     loop.run()
     found = loop.intent("page")

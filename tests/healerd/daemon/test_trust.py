@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from healerd.client.heals import activated_at
 from healerd.client.trust import policy
-from healerd.daemon.accounts import activated_at, current_account, keep_hold, log_of, with_severity
+from healerd.daemon.accounts import current_account, keep_hold, log_of, with_severity
 from healerd.daemon.lessons import learned_of
 from healerd.decision import cost_model, replay
 from healerd.errors import Conflict

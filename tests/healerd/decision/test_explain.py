@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from healerd.audit import canonical
 from healerd.decision import Situation, as_json, decide, judge_step, page, prompt, sentences
 from healerd.model import HOLD, Decision, Stage
+from healerd.policy import begin
 from tests.healerd.decision.situations import (
     NOW,
     a_bar,
@@ -18,6 +19,7 @@ from tests.healerd.decision.situations import (
     a_line,
     a_situation,
     an_intent,
+    costs,
     ready,
     rules,
 )
@@ -132,3 +134,12 @@ def test_the_page_says_what_a_new_fit_is_worth():
     said = f"would spare {known['expected_loss']:.1f} in cost, and pays for itself with probability 1.00"
     assert f"a new fit {said}" in page(decision)
     assert "a new fit would spare" not in page(decide(a_situation(stake=None), rules()))
+
+
+def test_why_it_is_unknown_how_sure_an_action_is_to_help_is_told():
+    """Where nobody configured how often an action fails, its sentence names the missing key."""
+    model = costs()
+    actions = (one if one.action == HOLD else replace(one, failure=None) for one in model.actions)
+    bare = replace(model, actions=tuple(actions))
+    _, decided, _ = sentences(decide(a_situation(costs=bare, learned=begin(bare)), rules()))
+    assert decided.endswith("is unknown, as nobody configured `failure` of retrain.")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from healerd.decision import ALARMS, FACTS, SCHEMA, alarms, facts, inputs_of
+from healerd.decision.view import look
 from healerd.model import ACTIONS_THAT_HEAL, STEPS, Cohort, Layer, Measurement, Quality, VersionKind
 from healerd_rules import load_text, shipped_packs
 from tests.healerd.decision.situations import (
@@ -19,6 +20,7 @@ from tests.healerd.decision.situations import (
     a_version,
     drift,
     harm,
+    rules,
 )
 
 
@@ -148,3 +150,33 @@ def test_what_the_rules_are_told():
     assert [record.ended_at for record in inputs.log] == [NOW - 3 * HOUR]
     assert (inputs.incident, inputs.incident_id) == (True, "inc-1")
     assert inputs_of(a_calm_situation()).incident is False
+
+
+def of_segment(name: str, layer: Layer, *, alarm: bool | None) -> Measurement:
+    """What is measured of the segment `country=it` alone."""
+    limit = None if name == "data_quality" else 10.0
+    return Measurement(name=f"{name}[country=it]", layer=layer, value=0.1, n=50, log_limit=limit, alarm=alarm)
+
+
+def test_s4_the_alarms_of_a_segment_are_unknown_while_one_of_its_layers_is() -> None:
+    """A segment that could not be measured has no known number of alarms: a forbid that counts them stands."""
+    good, bare = of_segment("data_quality", Layer.QUALITY, alarm=False), of_segment("drift", Layer.DRIFT, alarm=True)
+    blind = of_segment("data_quality", Layer.QUALITY, alarm=None)
+    unlabelled = of_segment("error", Layer.HARM, alarm=None)
+    told = {
+        held: facts(a_situation(measurements=(harm(), *held)))["segment_alarms"]
+        for held in ((good, bare), (blind,), (good, unlabelled), (bare,))
+    }
+    assert [each["country=it"] for each in told.values()] == [1, None, None, None]
+    text = "metric segment_alarms: count per segment\nforbid ill: retrain when any segment where (segment_alarms > 0)\n"
+    for held in told:
+        view = look(a_situation(measurements=(harm(), *held)), rules(text))
+        assert "retrain" not in view.permitted
+
+
+def test_s4_a_segment_never_says_that_all_is_well_for_the_whole() -> None:
+    """Without the whole's own measurement its alarm is unknown, whatever a segment's says; a segment may raise it."""
+    calm, ill = (of_segment("error", Layer.HARM, alarm=each) for each in (False, True))
+    assert alarms(a_situation(measurements=(calm,)))["harm"] is None
+    assert alarms(a_situation(measurements=(calm, harm(alarm=None))))["harm"] is None
+    assert alarms(a_situation(measurements=(ill, harm(alarm=None))))["harm"] is True
