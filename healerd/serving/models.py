@@ -1,0 +1,157 @@
+"""The model that serves, as the registry's alias says: loaded, tried, and only then swapped in.
+
+Must never let a model serve that has not answered its self-test, nor change what a request in flight was handed:
+a request keeps the model that it began with.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from healerd.actions import Model, Registry
+from healerd.columns import Column
+from healerd.errors import ActionError, ServingError
+from healerd.serving.signature import Signature, signature_of
+from healerd.serving.tensors import Array
+
+__all__ = ["Loaded", "Slot"]
+
+SAMPLES_KEPT = 32
+"""Requests remembered for the self-test of the next model: the rows that it will be asked about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Loaded:
+    """One version in memory; `text` tells classes from numbers."""
+
+    version: str
+    model: Model
+    signature: Signature
+    text: bool
+
+    def predict(self, columns: Mapping[str, Column]) -> Array:
+        """Predict n outputs. Raises whatever the model raises, ServingError when they are not n of the known kind."""
+        out = np.asarray(self.model.predict(columns))
+        rows = len(next(iter(columns.values())))
+        if out.shape != (rows,):
+            raise ServingError(f"version `{self.version}` gave {list(out.shape)} outputs for {rows} rows", status=500)
+        return out.astype(np.object_) if self.text else out.astype(np.float64)
+
+    @property
+    def knows_chances(self) -> bool:
+        """Tell whether the model gives probabilities."""
+        return hasattr(self.model, "chances") or hasattr(self.model, "predict_proba")
+
+    def chances(self, columns: Mapping[str, Column]) -> Array:
+        """Give the probabilities of the classes: n rows of them, or n of the last class."""
+        model: Any = self.model
+        return np.asarray((model.chances if hasattr(model, "chances") else model.predict_proba)(columns), np.float64)
+
+
+class Slot:
+    """The place of one model in the gateway: follows the alias `active` of its registry.
+
+    `follow` is called from one thread, again and again; requests read `current`, which changes in one step.
+    """
+
+    def __init__(self, name: str, registry: Registry, *, report: Callable[[str], None]) -> None:
+        self.name, self._registry, self._report = name, registry, report
+        self.current: Loaded | None = None
+        self.problem = "not loaded yet"
+        self.swaps, self.refusals = 0, 0
+        self.wanted = True
+        self._refused: tuple[str, int] | None = None
+        self._samples: deque[Mapping[str, Column]] = deque(maxlen=SAMPLES_KEPT)
+        self._busy = threading.Lock()
+
+    def remember(self, columns: Mapping[str, Column]) -> None:
+        """Keep the first row of a request that was answered, for the self-test of the next model."""
+        self._samples.append({name: column[:1] for name, column in columns.items()})
+
+    def follow(self) -> None:
+        """Load and swap in what the alias names, when it names another version. Never raises for a bad model."""
+        if not self.wanted:
+            return
+        with self._busy:
+            try:
+                alias = self._registry.alias()
+                version = alias.version
+                if version is None:
+                    raise ActionError(f"registry `{self._registry.place}` has no active version")
+                if self.current is not None and self.current.version == version:
+                    self.problem = ""
+                    return
+                if self._refused == (version, alias.generation):
+                    return
+                self._swap(version, alias.generation)
+            except ActionError as error:
+                self._say(str(error))
+
+    def load(self) -> None:
+        """Serve again after an `unload`. Raises ServingError when there is nothing that can serve."""
+        self.wanted, self._refused = True, None
+        self.follow()
+        if self.current is None:
+            raise ServingError(f"model `{self.name}` cannot be loaded: {self.problem}", status=503)
+
+    def unload(self) -> None:
+        """Stop serving until `load`."""
+        with self._busy:
+            self.wanted, self.current, self.problem = False, None, "unloaded"
+
+    def _swap(self, version: str, generation: int) -> None:
+        try:
+            self.current = self._tried(version)
+        except (ActionError, ServingError) as error:
+            self._refused, self.refusals = (version, generation), self.refusals + 1
+            kept = f"`{self.current.version}` goes on serving" if self.current else "nothing serves"
+            self._say(f"version `{version}` does not serve, {kept}: {error}")
+            return
+        self.problem, self.swaps, self._refused = "", self.swaps + 1, None
+        self._report(f"model `{self.name}`: version `{version}` serves")
+
+    def _tried(self, version: str) -> Loaded:
+        """Load a version and ask it what the last requests asked. Raises ActionError, ServingError."""
+        model = self._registry.load(version)
+        signature = signature_of(model)
+        before = self.current
+        if before is not None and not signature.features:
+            signature = before.signature
+        samples = [*self._samples] or [_made_up(signature)]
+        text = False
+        for columns in samples:
+            if not columns:
+                break
+            out = self._asked(model, version, columns)
+            text = out.dtype.kind in "OUS"
+            if before is not None and text != before.text:
+                raise ServingError(f"it gives {'text' if text else 'numbers'}, the model before it does not")
+            if not text and not np.isfinite(out.astype(np.float64)).all():
+                raise ServingError("its self-test gave a value that is no number")
+        return Loaded(version=version, model=model, signature=signature, text=text)
+
+    def _asked(self, model: Model, version: str, columns: Mapping[str, Column]) -> Array:
+        try:
+            out = np.asarray(model.predict(columns))
+        except Exception as error:
+            raise ServingError(f"its self-test raised {type(error).__name__}: {error}") from error
+        if out.shape != (1,):
+            raise ServingError(f"its self-test of one row gave {list(out.shape)} outputs")
+        return out
+
+    def _say(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._report(f"model `{self.name}`: {problem}")
+
+
+def _made_up(signature: Signature) -> dict[str, Column]:
+    """Make one row of what a model takes: zeros, and a text that it has never seen."""
+    return {
+        each.name: np.array(["-"], np.object_) if each.kind == "categorical" else np.zeros(1)
+        for each in signature.features
+    }
