@@ -27,6 +27,7 @@ __all__ = [
     "LabelsSettings",
     "PipelineSettings",
     "ReferenceSettings",
+    "ServingSettings",
     "SourceSettings",
     "load_config",
     "parse_config",
@@ -73,6 +74,34 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
         _require(not unknown, "roles", f"viewer, operator, approver or admin, not {', '.join(sorted(unknown))}")
 
 
+class ServingSettings(Settings, frozen=True, kw_only=True):
+    """`[serving]`: the inference gateway, `healerd serve`, a process of its own."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Whoever reaches it may ask for predictions: there is no login."""
+    port: int = 8080
+    record: str = "served"
+    """Folder of what was served, a folder a model; relative to the state folder unless absolute."""
+    flush: Duration = Duration(1)
+    """How long a served row may wait until it is durable: what a kill can lose. 0 answers only when it is."""
+    keep: Duration = Duration(7 * 86400)
+    """How long recorded files stay; the daemon has taken their rows over long before."""
+    poll: Duration = Duration(1)
+    """How often the registry's alias is read."""
+    timeout: Duration = Duration(5)
+    """How long a model may take for one request, and a client for its body."""
+    body_bytes: int = 64 * 2**20
+    """Largest body of a request."""
+    substitute: dict[str, float | str] = {}
+    """Model -> what is answered when it raises or takes too long; without one its usual answer, once it has one."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.port < 65536, "port", "from 0 to 65535")
+        _require(self.flush >= 0, "flush", "0 or more")
+        for name in ("keep", "poll", "timeout", "body_bytes"):
+            _require(getattr(self, name) > 0, name, "above 0")
+
+
 class LabelsSettings(Settings, frozen=True, kw_only=True):
     """`source.labels`: late labels in a table of their own, joined by id."""
 
@@ -86,8 +115,9 @@ class LabelsSettings(Settings, frozen=True, kw_only=True):
 class SourceSettings(Settings, frozen=True, kw_only=True):
     """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder that DuckDB reads."""
 
-    kind: Literal["table", "memory"] = "table"
+    kind: Literal["table", "memory", "gateway"] = "table"
     path: str = ""
+    """Where the rows lie: of a table its file, glob or folder, of the gateway the folder it records a model in."""
     time: str = "time"
     """Column with the time of the prediction; a time without a zone is UTC."""
     id: str | None = None
@@ -242,6 +272,7 @@ class Config(Settings, frozen=True, kw_only=True):
     """The whole configuration. `folder` is where the file lies; `state` and other paths are absolute."""
 
     daemon: DaemonSettings = DaemonSettings()
+    serving: ServingSettings = ServingSettings()
     pipeline: dict[str, PipelineSettings] = {}
     folder: str = "."
 

@@ -51,6 +51,7 @@ SECTIONS: Sections = {
     },
     "Run": {
         "run": ("run:run", "Run the daemon in the foreground."),
+        "serve": ("serve:serve", "Serve the registries' models over HTTP, and record what they answer."),
         "version": ("about:version", "Print the version."),
         "completion": ("about:completion", "Print the completion script of a shell."),
     },

@@ -3,7 +3,7 @@
     FOLDER/INSTANCE-NUMBER.spool    blocks, each a header, a checksum and its rows; INSTANCE is one run of the gateway
 
 Must never change a block that is written, nor give a torn one: what a crash cut off is left out, by its length or its
-checksum. A block is durable once `flush` returns. A block is 40 bytes of header (little-endian: kind, length and CRC-32 of
+checksum. A block is durable once `flush` returns. It is 40 bytes of header (little-endian: kind, length and CRC-32 of
 the payload, first and last time in microseconds of UTC, last number used for an id) and the payload in MessagePack.
 """
 
@@ -166,7 +166,9 @@ def instance_of(path: Path) -> str:
     return path.stem.rpartition("-")[0]
 
 
-def read_blocks(path: Path, *, kind: BlockKind, from_us: int | None = None, to_us: int | None = None) -> Iterator[Block]:
+def read_blocks(
+    path: Path, *, kind: BlockKind, from_us: int | None = None, to_us: int | None = None
+) -> Iterator[Block]:
     """Read the whole blocks of one kind that reach into [from_us, to_us), in the order in which they were written.
 
     Raises StoreError when the file cannot be read.

@@ -26,12 +26,12 @@ SAMPLES_KEPT = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Loaded:
-    """One version in memory; `text` tells classes from numbers."""
+    """One version in memory; `text` tells classes from numbers, where the self-test could tell."""
 
     version: str
     model: Model
     signature: Signature
-    text: bool
+    text: bool | None
 
     def predict(self, columns: Mapping[str, Column]) -> Array:
         """Predict n outputs. Raises whatever the model raises, ServingError when they are not n of the known kind."""
@@ -39,7 +39,8 @@ class Loaded:
         rows = len(next(iter(columns.values())))
         if out.shape != (rows,):
             raise ServingError(f"version `{self.version}` gave {list(out.shape)} outputs for {rows} rows", status=500)
-        return out.astype(np.object_) if self.text else out.astype(np.float64)
+        text = out.dtype.kind in "OUS" if self.text is None else self.text
+        return out.astype(np.object_) if text else out.astype(np.float64)
 
     @property
     def knows_chances(self) -> bool:
@@ -122,13 +123,13 @@ class Slot:
         if before is not None and not signature.features:
             signature = before.signature
         samples = [*self._samples] or [_made_up(signature)]
-        text = False
+        text = None
         for columns in samples:
             if not columns:
                 break
             out = self._asked(model, version, columns)
             text = out.dtype.kind in "OUS"
-            if before is not None and text != before.text:
+            if before is not None and before.text not in {None, text}:
                 raise ServingError(f"it gives {'text' if text else 'numbers'}, the model before it does not")
             if not text and not np.isfinite(out.astype(np.float64)).all():
                 raise ServingError("its self-test gave a value that is no number")

@@ -50,9 +50,13 @@ class Signature:
         width = tensor.values.shape[1]
         names = [each.name for each in self.features] or [f"x{index}" for index in range(width)]
         if width != len(names):
-            raise ServingError(f"input `{tensor.name}` has {width} columns, the model takes {len(names)}: {_list(names)}")
+            raise ServingError(
+                f"input `{tensor.name}` has {width} columns, the model takes {len(names)}: {_list(names)}"
+            )
         if tensor.values.dtype.kind == "O":
-            raise ServingError(f"input `{tensor.name}`: a tensor of all features holds numbers; send one tensor a feature")
+            raise ServingError(
+                f"input `{tensor.name}`: a tensor of all features holds numbers; send one tensor a feature"
+            )
         return self._checked({name: tensor.values[:, place].astype(np.float64) for place, name in enumerate(names)})
 
     def _checked(self, found: dict[str, Column]) -> dict[str, Column]:
@@ -84,7 +88,9 @@ def signature_of(model: Any) -> Signature:
     names = getattr(model, "columns", None) or getattr(estimator, "feature_names_in_", None)
     if names is None and getattr(estimator, "n_features_in_", None):
         names = [f"x{index}" for index in range(int(estimator.n_features_in_))]
-    return Signature(features=tuple(Feature(name=str(name), kind=None) for name in (names if names is not None else ())))
+    return Signature(
+        features=tuple(Feature(name=str(name), kind=None) for name in (names if names is not None else ()))
+    )
 
 
 def _column(tensor: Tensor) -> Column:
@@ -101,5 +107,3 @@ def _column(tensor: Tensor) -> Column:
 def _list(names: Sequence[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:12])
     return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown
-
-

@@ -79,7 +79,8 @@ def to_json(tensor: Tensor) -> dict[str, Any]:
     """Write a tensor as JSON; what is no number is `null`."""
     values = tensor.values
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        values = np.where(np.isfinite(values), values.astype(np.object_), None)
+        data = [each if np.isfinite(each) else None for each in values.ravel().tolist()]
+        return {**_head(tensor), "data": data}
     return {**_head(tensor), "data": values.ravel().tolist()}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
+from healerd.sources.gateway import GatewaySource
 from healerd.sources.memory import MemorySource
 from healerd.sources.source import Source
 from healerd.sources.survey import Flaw, Survey, survey
@@ -16,6 +17,7 @@ from healerd.sources.table import TableSource
 __all__ = [
     "SOURCES",
     "Flaw",
+    "GatewaySource",
     "MemorySource",
     "Source",
     "Survey",
@@ -28,5 +30,6 @@ __all__ = [
 SOURCES: Mapping[str, Callable[[SourceSettings, Path, Callable[[], str]], Source]] = {
     "table": TableSource,
     "memory": MemorySource,
+    "gateway": GatewaySource,
 }
 """Kind -> how it is made: from its settings, the configuration's folder, and what tells the active version's name."""

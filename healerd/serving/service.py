@@ -1,0 +1,191 @@
+"""One model of the gateway as a whole: slot, worker, substitute, ids and record. Must never answer without a record.
+
+An answer has the version that gave it and the id of its prediction; both are what the record says.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from healerd.actions import Registry
+from healerd.columns import Column, Labels
+from healerd.config import ServingSettings
+from healerd.errors import ServingError
+from healerd.segments.spool import BlockKind, SpoolWriter, read_blocks, spool_files
+from healerd.serving.ids import Instances, row_ids
+from healerd.serving.metrics import Metrics
+from healerd.serving.models import Loaded, Slot
+from healerd.serving.protocol import InferRequest
+from healerd.serving.recorder import Recorder, Served
+from healerd.serving.substitute import VERSION, Substitute
+from healerd.serving.tensors import Array
+from healerd.serving.work import Worker
+
+__all__ = ["Answer", "LabelsTaken", "Service"]
+
+FUTURE_MAX_S = 60.0
+"""How far a label's time may lie ahead of the clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answer:
+    """Outputs by name, the version that gave them, and what the response says beside them."""
+
+    version: str
+    outputs: Mapping[str, Array]
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsTaken:
+    """What became of labels that were sent: how many are new, which were there already, and which nobody gave."""
+
+    accepted: int
+    repeated: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+class Service:
+    """Answers for one model. Made in the event loop; `follow` is called from another thread."""
+
+    def __init__(
+        self,
+        name: str,
+        registry: Registry,
+        settings: ServingSettings,
+        *,
+        folder: Path,
+        metrics: Metrics,
+        report: Callable[[str], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.name, self.folder, self._settings, self._metrics = name, folder, settings, metrics
+        self.slot = Slot(name, registry, report=report)
+        self._worker = Worker(name, loop)
+        self._substitute = Substitute(settings.substitute.get(name))
+        self._instance, self._number = secrets.token_hex(6), 0
+        self._known = Instances.found(folder)
+        self._labelled = _labelled(folder)
+        self.recorder = Recorder(
+            SpoolWriter(folder, self._instance),
+            flush_s=settings.flush,
+            loop=loop,
+            report=lambda said: report(f"model `{name}`: {said}"),
+        )
+
+    async def infer(self, asked: InferRequest, *, version: str | None = None) -> Answer:
+        """Answer a request. Raises ServingError; StoreError where the row must be durable first and cannot be."""
+        loaded = self._loaded(version)
+        columns = loaded.signature.columns(asked.inputs)
+        rows = len(next(iter(columns.values())))
+        if rows == 0:
+            raise ServingError("the request has no rows")
+        wants_chances = "probabilities" in asked.outputs
+        if wants_chances and not loaded.knows_chances:
+            raise ServingError(f"version `{loaded.version}` gives no probabilities")
+        outputs, chances, problem = await self._asked(loaded, columns, rows=rows, chances=wants_chances)
+        used = VERSION if problem else loaded.version
+        ids = await self._record(used, outputs, columns)
+        found: dict[str, Array] = {"output": outputs, "prediction_id": np.array(ids, np.object_)}
+        if chances is not None:
+            found["probabilities"] = chances
+        said = {"prediction_id": ids[0].partition(".")[0]}
+        return Answer(version=used, outputs=found, parameters={**said, "substitute": True} if problem else said)
+
+    def know_labels(self, ids: list[str]) -> list[bool]:
+        """Tell which ids were given by this model."""
+        return [self._known.know(each) for each in ids]
+
+    async def take_labels(self, labels: Mapping[str, tuple[float | str, datetime | None]]) -> LabelsTaken:
+        """Keep labels by id, each the first time only; come back when they are durable. Raises StoreError."""
+        unknown = tuple(each for each in labels if not self._known.know(each))
+        repeated = tuple(each for each in labels if each in self._labelled)
+        fresh = {each: found for each, found in labels.items() if each not in {*unknown, *repeated}}
+        now = datetime.now(UTC)  # noqa: TID251 - the gateway is an edge of its own: it stamps what it serves
+        for kind in (str, float):
+            of_kind = {
+                name: at or now for name, (label, at) in fresh.items() if isinstance(label, str) == (kind is str)
+            }
+            if of_kind:
+                await self.recorder.keep_labels(_labels(fresh, of_kind, kind))
+                self._labelled.update(of_kind)
+        self._metrics.labels(self.name, accepted=len(fresh), repeated=len(repeated), unknown=len(unknown))
+        return LabelsTaken(accepted=len(fresh), repeated=repeated, unknown=unknown)
+
+    def sweep(self) -> None:
+        """Remove recorded files that are older than they are kept."""
+        oldest = time.time() - self._settings.keep  # noqa: TID251 - compared with the files' own times
+        for path in spool_files(self.folder):
+            if path.stat().st_mtime < oldest and not path.name.startswith(self._instance):
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._worker.close()
+        self.recorder.close()
+
+    def _loaded(self, version: str | None) -> Loaded:
+        loaded = self.slot.current
+        if loaded is None:
+            raise ServingError(f"model `{self.name}` does not serve: {self.slot.problem}", status=503)
+        if version is not None and version != loaded.version:
+            raise ServingError(f"version `{version}` does not serve; `{loaded.version}` does", status=404)
+        return loaded
+
+    async def _asked(
+        self, loaded: Loaded, columns: Mapping[str, Column], *, rows: int, chances: bool
+    ) -> tuple[Array, Array | None, str]:
+        """Ask the model; when it fails, give the substitute and what went wrong."""
+        try:
+            outputs, found = await self._worker.ask(
+                loaded, columns, rows=rows, chances=chances, timeout_s=self._settings.timeout
+            )
+        except Exception as error:
+            return self._instead(loaded, rows, error), None, type(error).__name__
+        self._substitute.learn(outputs)
+        self.slot.remember(columns)
+        return outputs, found, ""
+
+    def _instead(self, loaded: Loaded, rows: int, error: Exception) -> Array:
+        status = 504 if isinstance(error, TimeoutError) else 500
+        answer = self._substitute.answer(rows)
+        self._metrics.substituted(self.name, "timeout" if status == 504 else "error", answered=answer is not None)
+        if answer is None:
+            said = f"version `{loaded.version}` raised {type(error).__name__}: {error}"
+            raise ServingError(said if status == 500 else f"version `{loaded.version}`: {error}", status=status)
+        return answer
+
+    async def _record(self, version: str, outputs: Array, columns: Mapping[str, Column]) -> tuple[str, ...]:
+        self._number += 1
+        ids = row_ids(self._instance, self._number, len(outputs))
+        self._known.gave(self._instance, self._number)
+        at_us = time.time_ns() // 1000
+        await self.recorder.keep(
+            Served(number=self._number, ids=ids, at_us=at_us, version=version, output=outputs, columns=columns)
+        )
+        return ids
+
+
+def _labelled(folder: Path) -> set[str]:
+    return {
+        str(name)
+        for path in spool_files(folder)
+        for block in read_blocks(path, kind=BlockKind.LABELS)
+        for name in block.labels().ids
+    }
+
+
+def _labels(fresh: Mapping[str, tuple[float | str, datetime | None]], at: Mapping[str, datetime], kind: type) -> Labels:
+    times = [int(each.timestamp() * 1e6) for each in at.values()]
+    return Labels(
+        ids=np.array(list(at), np.object_),
+        label=np.array([fresh[name][0] for name in at], np.object_ if kind is str else np.float64),
+        at=np.array(times, np.int64).astype("datetime64[us]"),
+    )
