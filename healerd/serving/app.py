@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from healerd import __version__
 from healerd.actions import Registry
+from healerd.clock import SystemClock
 from healerd.config import ServingSettings
 from healerd.errors import HealerdError, ServingError, StoreError
 from healerd.serving.metrics import Metrics
@@ -274,14 +275,17 @@ def _read_labels(body: bytes) -> dict[str, tuple[float | str, datetime | None]]:
         ) from error
     if len(given) > LABELS_MAX:
         raise ServingError(f"{len(given)} labels at once, more than {LABELS_MAX}; send fewer", status=413)
-    now = datetime.now(UTC)  # noqa: TID251 - the gateway's edge
+    now = SystemClock().now()
     for each in given:
         at = each.at
         if at is not None and at.tzinfo is None:
             raise ServingError(f"label of `{each.id}`: `at` needs a zone, such as `2026-01-31T12:00:00Z`")
         if at is not None and (at - now).total_seconds() > FUTURE_MAX_S:
             raise ServingError(f"label of `{each.id}`: `at` lies in the future")
-    return {each.id: (each.label, each.at) for each in reversed(given)}
+    first = dict[str, tuple[float | str, datetime | None]]()
+    for each in given:
+        first.setdefault(each.id, (each.label, each.at))
+    return first
 
 
 def _described(name: str, loaded: Loaded) -> dict[str, Any]:

@@ -5,16 +5,16 @@ An answer has the version that gave it and the id of its prediction; both are wh
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from healerd.actions import Registry
+from healerd.clock import SystemClock
 from healerd.columns import Column, Labels
 from healerd.config import ServingSettings
 from healerd.errors import ServingError
@@ -67,6 +67,7 @@ class Service:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.name, self.folder, self._settings, self._metrics = name, folder, settings, metrics
+        self._clock = SystemClock()
         self.slot = Slot(name, registry, report=report)
         self._worker = Worker(name, loop)
         self._substitute = Substitute(settings.substitute.get(name))
@@ -108,7 +109,7 @@ class Service:
         unknown = tuple(each for each in labels if not self._known.know(each))
         repeated = tuple(each for each in labels if each in self._labelled)
         fresh = {each: found for each, found in labels.items() if each not in {*unknown, *repeated}}
-        now = datetime.now(UTC)  # noqa: TID251 - the gateway is an edge of its own: it stamps what it serves
+        now = self._clock.now()
         for kind in (str, float):
             of_kind = {
                 name: at or now for name, (label, at) in fresh.items() if isinstance(label, str) == (kind is str)
@@ -121,7 +122,7 @@ class Service:
 
     def sweep(self) -> None:
         """Remove recorded files that are older than they are kept."""
-        oldest = time.time() - self._settings.keep  # noqa: TID251 - compared with the files' own times
+        oldest = self._clock.now().timestamp() - self._settings.keep
         for path in spool_files(self.folder):
             if path.stat().st_mtime < oldest and not path.name.startswith(self._instance):
                 path.unlink(missing_ok=True)
@@ -166,7 +167,7 @@ class Service:
         self._number += 1
         ids = row_ids(self._instance, self._number, len(outputs))
         self._known.gave(self._instance, self._number)
-        at_us = time.time_ns() // 1000
+        at_us = int(self._clock.now().timestamp() * 1e6)
         await self.recorder.keep(
             Served(number=self._number, ids=ids, at_us=at_us, version=version, output=outputs, columns=columns)
         )
