@@ -37,7 +37,8 @@ Kind = Literal["numeric", "categorical"]
 class Predictions:
     """Served rows: n ids, times, model versions, outputs, and a column of n values for each feature.
 
-    `label` holds the truth where it is known, missing elsewhere; it has the kind of `output`.
+    `label` holds the truth where it is known, missing elsewhere; it has the kind of `output`. `score` is how sure the
+    model said it was, n numbers, where it says so; no model reads it.
     """
 
     ids: Strings
@@ -46,14 +47,18 @@ class Predictions:
     output: Column
     label: Column
     features: Mapping[str, Column]
+    score: Column | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
-        columns = (self.at, self.version, self.output, self.label, *self.features.values())
+        columns = (self.at, self.version, self.output, self.label, *self.features.values(), *self._scores())
         assert all(len(column) == n for column in columns), "columns of unequal length"
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def _scores(self) -> tuple[Column, ...]:
+        return () if self.score is None else (self.score,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +90,7 @@ def _each(rows: Predictions, f: Callable[[Column], Column]) -> Predictions:
         output=f(rows.output),
         label=f(rows.label),
         features={name: f(column) for name, column in rows.features.items()},
+        score=None if rows.score is None else f(rows.score),
     )
 
 
@@ -104,7 +110,15 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
             name: np.concatenate([part.features.get(name, _missing(len(part), dtype)) for part in filled])
             for name, dtype in kinds.items()
         },
+        score=_scores(filled),
     )
+
+
+def _scores(parts: Sequence[Predictions]) -> Column | None:
+    """Put scores one below the other; rows of parts without any have none."""
+    if all(part.score is None for part in parts):
+        return None
+    return np.concatenate([np.full(len(part), np.nan) if part.score is None else part.score for part in parts])
 
 
 def _missing(n: int, dtype: np.dtype[Any]) -> Column:

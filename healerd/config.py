@@ -2,7 +2,7 @@
 
 Every default stands here once, with its unit and its reason. A key that is not known, of the wrong type or out of
 range is a `ConfigError` that names the file, the line, the key and the nearest name. Relative paths are taken from
-the folder of the file.
+the folder of the file. The module is long because all settings of the house stand in one place.
 """
 
 import difflib
@@ -35,6 +35,8 @@ __all__ = [
     "utc",
 ]
 
+SEGMENTS_MAX = 3
+"""Features by which rows may be parted; of each the twenty commonest values are watched alone."""
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -128,6 +130,8 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     label: str | None = None
     """Column with the truth in the same table, empty where it is not known yet."""
     labels: LabelsSettings | None = None
+    score: str | None = None
+    """Column that says how sure the model was of the prediction; from it the error is estimated without labels."""
     features: list[str] | None = None
     """Columns the model reads; by default every column not named otherwise."""
     late: Duration = Duration(0)
@@ -177,6 +181,8 @@ class DetectionSettings(Settings, frozen=True, kw_only=True):
     """Probability that the finite reference misleads; split over features."""
     label_coverage: float = 0.95
     """Share of a cohort that must be labelled at maturity for its error to be known."""
+    estimate: bool = False
+    """Estimate the error without labels by the outputs alone where there is no score; blind to concept shift."""
     clean_windows: int = 21
     """Clean windows in a row that close an incident: three judgements' worth; what drifted once mostly drifts on."""
 
@@ -252,6 +258,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     rules: list[str] = []
     """Rule files; `base` is always in force, and `default` when none is named."""
     tags: list[str] = []
+    segments: list[str] = []
+    """Features of which each common value is watched alone too, within the same false-alarm budget; at most 3."""
     degraded_cost: float = 100.0
     """Cost of one window served with the harm, in the unit of the actions' costs: the severity of an incident."""
     degraded_windows: float = 3.0
@@ -264,6 +272,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
         _require(self.window >= 1, "window", "1s or more")
         _require(self.label_horizon >= 0, "label_horizon", "0 or more")
         _require(self.degraded_cost > 0, "degraded_cost", "above 0")
+        few = len(self.segments) <= SEGMENTS_MAX and len(set(self.segments)) == len(self.segments)
+        _require(few, "segments", f"at most {SEGMENTS_MAX} different features")
         unknown = set(self.actions) - {"retrain", "rollback", "fallback"}
         _require(not unknown, "actions", f"retrain, rollback or fallback, not {', '.join(sorted(unknown))}")
 

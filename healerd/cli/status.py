@@ -61,6 +61,19 @@ def _row(view: dict[str, Any], show: Show) -> list[Any]:
     ]
 
 
+def _estimate(view: dict[str, Any]) -> dict[str, str]:
+    """The estimate of the error, said to be one; nothing where none is made."""
+    value = view["estimated_error"]
+    return {} if value is None else {"estimated error": f"{value:.1%}, without labels: blind to concept shift"}
+
+
+def _segments(view: dict[str, Any]) -> dict[str, str]:
+    """The segments with an alarm; nothing where none are watched."""
+    alarmed = [f"{one['name']} ({', '.join(one['alarms'])})" for one in view["segments"] if one["alarms"]]
+    told = f": {', '.join(alarmed)}" if alarmed else ""
+    return {"segments": f"{len(alarmed)} of {len(view['segments'])} alarm{told}"} if view["segments"] else {}
+
+
 def _details(view: dict[str, Any]) -> dict[str, Any]:
     incident, pause, decision, heal = view["incident"], view["paused"], view["decision"], view["last_heal"]
     return {
@@ -70,6 +83,8 @@ def _details(view: dict[str, Any]) -> dict[str, Any]:
         "revision": view["revision"],
         "paused": f"by {pause['author']} since {brief(pause['since_at'])}: {pause['reason']}" if pause else None,
         "incident": f"{incident['id']} severity {incident['severity']}: {incident['reason']}" if incident else None,
+        **_estimate(view),
+        **_segments(view),
         "window until": view["window_end_at"],
         "decision": f"{decision['chosen']}: {decision['reason']}" if decision else None,
         "trace": decision["id"] if decision else None,

@@ -39,6 +39,7 @@ class MeasurementBrief:
     subject: str | None = None
     value: float | None = None
     effect: float | None = None
+    alarm: bool | None = False
     p_value: float | None = None
 
 

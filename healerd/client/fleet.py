@@ -13,7 +13,7 @@ from typing import Any
 
 from healerd.client.access import EVERYTHING
 from healerd.client.asked import Asked
-from healerd.client.briefs import DecisionBrief
+from healerd.client.briefs import DecisionBrief, MeasurementBrief
 from healerd.client.views import (
     Json,
     Reader,
@@ -50,7 +50,7 @@ LEAVES_MAX = 5000
 """New leaves beyond which reading every pipeline again is cheaper than asking which ones changed."""
 BUCKETS, BUCKET_S = 24, 3600.0
 """A series has a day of hours, or as many windows where these are longer."""
-DRIFT, ERROR, KS = "drift", "error", "ks"
+DRIFT, ERROR, ESTIMATED, KS = "drift", "error", "estimated_error", "ks"
 TREND_WINDOWS, TREND_MIN = 3, 0.1
 """Drift has a trend when it parts from the mean of the windows before by this share of it."""
 
@@ -300,8 +300,11 @@ def _numbers(last: DecisionBrief | None, series: Json | None) -> Json:
     foremost = max(features, key=lambda m: abs(m.effect or 0.0), default=None)
     drift = abs(foremost.effect or 0.0) if foremost is not None and foremost.value is not None else None
     p_values = [m.p_value for m in measured if m.name == KS and m.layer == Layer.DRIFT and m.p_value is not None]
+    estimated = next((m.value for m in measured if m.name == ESTIMATED), None)
     return {
         "error": error,
+        "estimated_error": estimated,
+        "segments": _segments(measured),
         "reference_error": reference,
         "health": _health(error, reference),
         "drift": drift,
@@ -309,6 +312,18 @@ def _numbers(last: DecisionBrief | None, series: Json | None) -> Json:
         "drift_feature": foremost.subject if foremost is not None and drift is not None else None,
         "ks_p": min(p_values, default=None),
     }
+
+
+def _segments(measured: Sequence[MeasurementBrief]) -> list[Json]:
+    """The segments, each with the layers whose alarm stands in it; a measurement names its segment in brackets."""
+    found: dict[str, list[str]] = {}
+    for one in measured:
+        _, _, rest = one.name.partition("[")
+        if rest:
+            layers = found.setdefault(rest.removesuffix("]"), [])
+            if one.alarm and one.layer not in layers:
+                layers.append(one.layer)
+    return [{"name": name, "alarms": layers} for name, layers in found.items()]
 
 
 def _number(value: object) -> float | None:

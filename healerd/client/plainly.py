@@ -39,6 +39,7 @@ def say_plainly(view: Json) -> Iterator[str]:
     yield from _alternatives(question["alternatives"])
     yield from _rules(question["rules"])
     yield from _evidence(question["evidence"])
+    yield from (f"Found: {line}" for line in (*question.get("diagnosis", ()), *question.get("segments", ())))
     yield from _blast(question["blast"])
     yield from _people(view, question)
     if view["outcome"] is not None:

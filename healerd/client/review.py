@@ -11,6 +11,8 @@ from typing import Any
 from healerd.client.asked import Asked
 from healerd.client.firing import sources_of
 from healerd.client.views import Json, Reader, intent_view, plain
+from healerd.decision.explain import diagnosis_of
+from healerd.decision.segments import measurements_of, segment_said, segments_told
 from healerd.model import HOLD, STEPS, Answer, Decision, Intent, IntentState, Outcome, Result
 
 __all__ = ["GATE", "intent", "review_view"]
@@ -51,6 +53,8 @@ def review_view(reader: Reader, found: Intent, decision: Decision, *, at: dateti
         "alternatives": list(_alternatives(reader, found, decision)),
         "rules": list(_rules(reader, found, decision)),
         "evidence": list(_evidence(trace)),
+        "diagnosis": list(diagnosis_of(trace)),
+        "segments": [segment_said(one) for one in segments_told(measurements_of(trace)) if one.alarms],
         "approvals": [{**plain(need), "given_by": _giver(need.role, found, answers)} for need in found.approvals],
         "blast": _blast(found, trace),
         "answered": [_answered(answer, at) for answer in reversed(answers)],

@@ -53,6 +53,9 @@ def say_intent(view: Json) -> Iterator[str]:
     if decision is not None:
         yield f"  decided by  {decision['rule'] or 'the policy'}, at {decision['level']}, trace {decision['id']}"
         yield from _options(decision)
+    question = view.get("review") or {}
+    for line in (*question.get("diagnosis", ()), *question.get("segments", ())):
+        yield f"  found       {line}"
     for need in intent["approvals"]:
         yield f"  asks        {need['role']}, by rule {need['rule']}; otherwise {need['otherwise']}"
     if intent["approved_by"]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from healerd.columns import Labels, Predictions, is_missing, take
+from healerd.daemon.kinds import aligned
 from healerd.daemon.pipeline import Pipeline
 from healerd.model import Window
 from healerd.segments import FOLDER, Segment
@@ -25,7 +26,8 @@ class Arrived:
 
     `late` rows belong to windows that are judged already: they are kept and counted, and may be labelled and trained
     on, but no window is judged twice. `repeated` rows of the window have an id that is known already, and are left out;
-    those of earlier windows are only looked at again.
+    those of earlier windows are only looked at again. `early` are the ids of the window's rows whose label was
+    known before they were predicted: that is no truth about a prediction, and left out.
     """
 
     rows: Predictions
@@ -33,6 +35,7 @@ class Arrived:
     late: int
     repeated: int
     labels: int
+    early: tuple[str, ...] = ()
 
 
 def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
@@ -43,10 +46,11 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     reader, source, settings = pipeline.store, pipeline.source, pipeline.settings
     folder = reader.folder / FOLDER
     fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late), window.end_at)
+    fetched = aligned(pipeline, fetched)
     fresh = _unknown(reader, window, fetched)
     own = fresh.at >= naive(window.start_at)
     segments = [write(folder, window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]
-    labels = _new_labels(pipeline, window, now=now, fresh=fresh)
+    labels, early = _new_labels(pipeline, window, now=now, fresh=fresh)
     if len(labels):
         segments.append(write_labels(folder, window.pipeline, labels))
     return Arrived(
@@ -55,6 +59,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         late=int((~own).sum()),
         repeated=int((fetched.at >= naive(window.start_at)).sum() - own.sum()),
         labels=len(labels) + int((~is_missing(fresh.label)).sum()),
+        early=early,
     )
 
 
@@ -69,16 +74,24 @@ def _unknown(reader: Reader, window: Window, fetched: Predictions) -> Prediction
     return take(once, np.fromiter((each not in known for each in once.ids), np.bool_, len(once)))
 
 
-def _new_labels(pipeline: Pipeline, window: Window, *, now: datetime, fresh: Predictions) -> Labels:
-    """Keep the first label of each row that has none yet."""
+def _new_labels(
+    pipeline: Pipeline, window: Window, *, now: datetime, fresh: Predictions
+) -> tuple[Labels, tuple[str, ...]]:
+    """Keep the first label of each row that has none yet; and name the fresh rows whose label came before them."""
     patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late
     since = window.start_at - timedelta(seconds=patience_s)
     found = pipeline.source.labels(since, window.end_at, now)
     if not len(found):
-        return found
+        return found, ()
     stored = pipeline.rows(since, window.start_at, as_of=now)
-    waiting = {*stored.ids[is_missing(stored.label)], *fresh.ids[is_missing(fresh.label)]}
+    unlabelled = (take(rows, is_missing(rows.label)) for rows in (stored, fresh))
+    waiting = {id_: at for rows in unlabelled for id_, at in zip(rows.ids, rows.at, strict=True)}
+    before = (at < waiting.get(id_, at) for id_, at in zip(found.ids, found.at, strict=True))
+    early = np.fromiter(before, np.bool_, len(found))
+    too_soon = set(found.ids[early])
+    told = tuple(id_ for id_ in fresh.ids if id_ in too_soon)
+    found = Labels(ids=found.ids[~early], label=found.label[~early], at=found.at[~early])
     _, first = np.unique(found.ids.astype(str), return_index=True)
     kept = np.sort(first)
     kept = kept[np.fromiter((each in waiting for each in found.ids[kept]), np.bool_, len(kept))]
-    return Labels(ids=found.ids[kept], label=found.label[kept], at=found.at[kept])
+    return Labels(ids=found.ids[kept], label=found.label[kept], at=found.at[kept]), told

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from healerd.actions import Registry, Worker, World, open_registry
 from healerd.actions.shadows import Shadows
-from healerd.columns import Predictions
+from healerd.columns import Kind, Predictions
 from healerd.config import Config, PipelineSettings
 from healerd.daemon.rowcache import RowCache
 from healerd.detectors import DetectionSettings
+from healerd.detectors.segments import WHOLE_SHARE, share_of
 from healerd.errors import ActionError
 from healerd.model import Quality, Window
 from healerd.profiles import Loss, parse_loss
@@ -24,7 +25,10 @@ BACKLOG_MAX = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pipeline:
-    """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start."""
+    """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start.
+
+    `kinds` remembers the kinds in which its columns are stored.
+    """
 
     name: str
     settings: PipelineSettings
@@ -37,6 +41,7 @@ class Pipeline:
     cache: RowCache
     shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
 
     @property
     def active(self) -> str | None:
@@ -108,8 +113,9 @@ def make_pipeline(
 
 
 def _detection(config: Config, settings: PipelineSettings) -> DetectionSettings:
+    """The budget of the whole: all of it, or its share where segments are watched too."""
     own = settings.detection
-    return DetectionSettings(
+    whole = DetectionSettings(
         window_s=settings.window,
         false_alarms_per_year=config.daemon.false_alarms_per_year,
         tolerance=own.tolerance,
@@ -117,6 +123,7 @@ def _detection(config: Config, settings: PipelineSettings) -> DetectionSettings:
         delta=own.delta,
         label_coverage=own.label_coverage,
     )
+    return share_of(whole, WHOLE_SHARE) if settings.segments else whole
 
 
 def closed_windows(name: str, *, window_s: float, watermark: datetime, now: datetime) -> tuple[Window, ...]:

@@ -4,7 +4,7 @@ Must never let rows that trained a version judge it, nor let references ratchet 
 the first accepted one plus the tolerance.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,29 +12,33 @@ import numpy as np
 
 from healerd.actions.evidence import newest, window_starts
 from healerd.columns import Column, Predictions, take
+from healerd.daemon.estimating import Calibrated, calibrated_from_bytes, calibrated_to_bytes, fit_calibration
 from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.segmenting import (
+    OUTPUT,
+    HeldOut,
+    Segmented,
+    fit_segments,
+    inputs_of,
+    moved_to,
+    profiled,
+    segments_from_bytes,
+    segments_to_bytes,
+)
 from healerd.detectors import Yardstick, make_yardstick, usual_error
 from healerd.errors import ActionError, Conflict
 from healerd.model import Layer, Measurement, Quality, Reference, Version, VersionKind
 from healerd.profiles import (
-    ErrorSummary,
-    ReferenceProfile,
-    fit,
     losses,
-    make_reference,
-    profile,
     reference_from_bytes,
     reference_to_bytes,
     sd_max,
-    summarise,
 )
 from healerd.segments.times import aware
 from healerd.store import Reader, Transaction
 
 __all__ = ["OUTPUT", "Held", "References", "inputs_of"]
 
-OUTPUT = "(output)"
-"""The model's own output, profiled beside its inputs as a score."""
 JUDGE_WINDOWS = 7
 """Newest windows a version never saw, on which its reference error is measured: one weekly cycle."""
 
@@ -46,6 +50,8 @@ class Held:
     reference: Reference
     yardstick: Yardstick
     content: bytes = b""
+    segments: Segmented | None = None
+    calibrated: Calibrated | None = None
 
     @property
     def fresh(self) -> bool:
@@ -56,6 +62,12 @@ class Held:
         """Write a reference that was made just now."""
         if self.fresh:
             tx.save_state(self.reference.pipeline, f"reference {self.reference.id}", self.content, actor=actor)
+            if self.segments is not None:
+                name = f"segments {self.reference.id}"
+                tx.save_state(self.reference.pipeline, name, segments_to_bytes(self.segments), actor=actor)
+            if self.calibrated is not None:
+                name = f"calibration {self.reference.id}"
+                tx.save_state(self.reference.pipeline, name, calibrated_to_bytes(self.calibrated), actor=actor)
             tx.put(self.reference, actor=actor)
 
 
@@ -65,12 +77,13 @@ class References:
 
     store: Reader
     _made: dict[str, Yardstick] = field(default_factory=dict)
+    _parted: dict[str, Segmented | None] = field(default_factory=dict)
+    _calibrated: dict[str, Calibrated | None] = field(default_factory=dict)
 
     def first(self, pipeline: Pipeline, version: Version, *, rows: Predictions, held_out: Predictions) -> Held:
         """Make the reference of a version from the rows it is compared with, and its outputs on held-out rows."""
-        found = losses(pipeline.loss, held_out.output, held_out.label)
-        error = summarise(found, window_starts(held_out.at, pipeline.settings.window))
-        return self._make(pipeline, version, rows, error, at=version.created_at)
+        judged = _held_out(pipeline, held_out, held_out.output)
+        return self._make(pipeline, version, rows, judged, at=version.created_at)
 
     def of(self, pipeline: Pipeline, version: str, now: datetime) -> Held | None:
         """Find what `version` is held against, or make it; None while nothing is known about this pipeline.
@@ -79,7 +92,12 @@ class References:
         """
         known = self._newest(pipeline, version=version)
         if known is not None:
-            return Held(reference=known, yardstick=self._yardstick(pipeline, known))
+            return Held(
+                reference=known,
+                yardstick=self._yardstick(pipeline, known),
+                segments=self._segments(pipeline, known),
+                calibrated=self._calibration(pipeline, known),
+            )
         made = self._judged(pipeline, version, now)
         if made is not None:
             return made
@@ -87,9 +105,14 @@ class References:
         if last is None:
             return None
         stand_in = replace(last, version=version)
-        if self._is_fallback(pipeline, version):  # a safe model has no error to be held against
-            stand_in = replace(stand_in, error_rows=0)
-        return Held(reference=stand_in, yardstick=self._yardstick(pipeline, last))
+        safe = self._is_fallback(pipeline, version)  # a safe model has no error to be held against
+        stand_in = replace(stand_in, error_rows=0) if safe else stand_in
+        parted = self._segments(pipeline, last)
+        return Held(
+            reference=stand_in,
+            yardstick=self._yardstick(pipeline, last),
+            segments=None if parted is None else moved_to(parted, version, judged=not safe),
+        )
 
     def accepted(self, pipeline: Pipeline, version: str, now: datetime, *, since: datetime | None = None) -> Held:
         """Compare `version` from now on with the inputs of the newest good windows: a change that people expect.
@@ -112,7 +135,7 @@ class References:
                 f"{len(rows):,} rows of good windows since {start:%Y-%m-%d %H:%M}, a reference needs {least:,}: "
                 "wait for more windows, or name an earlier time with `--since`"
             )
-        compared = _profiled(rows, pipeline.settings.window)
+        compared = profiled(rows, pipeline.settings.window)
         reference = replace(
             last.reference,
             id=f"{compared.id[:16]}-{version}",
@@ -128,6 +151,10 @@ class References:
             reference=reference,
             yardstick=make_yardstick(compared, pipeline.detection),
             content=reference_to_bytes(compared),
+            segments=fit_segments(
+                pipeline, rows, whole=compared, reference=reference, held_out=None, before=last.segments
+            ),
+            calibrated=last.calibrated,
         )
 
     def _newest(self, pipeline: Pipeline, **filters: str) -> Reference | None:
@@ -154,16 +181,15 @@ class References:
         output = pipeline.world(now).outputs([name], judge)[name]
         if output is None:
             return None
-        found = losses(pipeline.loss, output, judge.label)
-        error = summarise(found, window_starts(judge.at, pipeline.settings.window))
         rows = pipeline.rows(version.trained_from_at, version.trained_to_at, as_of=now)
         trusted = _trusted(pipeline, rows)
-        return self._make(pipeline, version, trusted, error, at=now) if len(trusted) else None
+        judged = _held_out(pipeline, judge, output)
+        return self._make(pipeline, version, trusted, judged, at=now) if len(trusted) else None
 
     def _make(
-        self, pipeline: Pipeline, version: Version, rows: Predictions, error: ErrorSummary, *, at: datetime
+        self, pipeline: Pipeline, version: Version, rows: Predictions, held_out: HeldOut, *, at: datetime
     ) -> Held:
-        compared = _profiled(rows, pipeline.settings.window)
+        compared, error = profiled(rows, pipeline.settings.window), held_out.error(pipeline.settings.window)
         first = self.store.find(Reference, pipeline=pipeline.name, order="at", limit=1)
         tolerance = pipeline.settings.detection.tolerance
         cap = first[0].error + tolerance if first else 1.0
@@ -184,7 +210,23 @@ class References:
             end_at=aware(rows.at.max()) + timedelta(microseconds=1),
         )
         yardstick = self._made[reference.id] = make_yardstick(compared, pipeline.detection)
-        return Held(reference=reference, yardstick=yardstick, content=reference_to_bytes(compared))
+        before = self._newest(pipeline)
+        parted = self._parted[reference.id] = fit_segments(
+            pipeline,
+            rows,
+            whole=compared,
+            reference=reference,
+            held_out=held_out,
+            before=None if before is None else self._segments(pipeline, before),
+        )
+        calibrated = self._calibrated[reference.id] = fit_calibration(pipeline, held_out, reference)
+        return Held(
+            reference=reference,
+            yardstick=yardstick,
+            content=reference_to_bytes(compared),
+            segments=parted,
+            calibrated=calibrated,
+        )
 
     def _yardstick(self, pipeline: Pipeline, reference: Reference) -> Yardstick:
         if reference.id not in self._made:
@@ -193,19 +235,25 @@ class References:
             self._made[reference.id] = make_yardstick(reference_from_bytes(content), pipeline.detection)
         return self._made[reference.id]
 
+    def _segments(self, pipeline: Pipeline, reference: Reference) -> Segmented | None:
+        if not pipeline.settings.segments:
+            return None
+        if reference.id not in self._parted:
+            content = self.store.state(pipeline.name, f"segments {reference.id}")
+            found = segments_from_bytes(content, pipeline) if content else None
+            same = found is not None and {one.column for one in found.by} == set(pipeline.settings.segments)
+            self._parted[reference.id] = found if same else None
+        return self._parted[reference.id]
 
-def inputs_of(rows: Predictions) -> Mapping[str, Column]:
-    """Give the columns that are profiled: the features, and the model's output."""
-    return {**rows.features, OUTPUT: rows.output}
+    def _calibration(self, pipeline: Pipeline, reference: Reference) -> Calibrated | None:
+        if reference.id not in self._calibrated:
+            content = self.store.state(pipeline.name, f"calibration {reference.id}")
+            self._calibrated[reference.id] = calibrated_from_bytes(content) if content else None
+        return self._calibrated[reference.id]
 
 
-def _profiled(rows: Predictions, window_s: float) -> ReferenceProfile:
-    maps = fit(inputs_of(rows), scores=(OUTPUT,))
-    numbers = window_starts(rows.at, window_s)
-    windows = np.unique(numbers)
-    each = [profile(inputs_of(take(rows, numbers == number)), maps) for number in windows]
-    starts = [datetime.fromtimestamp(int(number) * window_s, tz=UTC) for number in windows]
-    return make_reference(maps, each, starts=starts, window_s=window_s)
+def _held_out(pipeline: Pipeline, rows: Predictions, output: Column) -> HeldOut:
+    return HeldOut(rows=rows, output=output, losses=losses(pipeline.loss, output, rows.label))
 
 
 def _began(measurements: Iterable[Measurement]) -> datetime | None:

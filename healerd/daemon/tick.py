@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from healerd.actions import Plan
 from healerd.daemon.beginning import UNKNOWN_VERSION
+from healerd.daemon.diagnosing import diagnosed
 from healerd.daemon.ingest import Arrived, ingest
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
@@ -103,7 +104,7 @@ class Ticker:
         with self.store.transaction() as tx:
             for segment in arrived.segments:
                 tx.add_segment(segment)
-            if arrived.late or arrived.repeated:
+            if arrived.late or arrived.repeated or arrived.early:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         pipeline.cache.forget(settled=arrived.late > 0)
 
@@ -119,6 +120,7 @@ class Ticker:
         if prepared.open_incident is not None and not options.targets:
             options = options_of(pipeline.world(moment.now))
             prepared = _with(prepared, options)
+        prepared = diagnosed(pipeline, watched, prepared)
         decision = decide(prepared, ruleset)
         with self.store.transaction() as tx:
             _record(tx, pipeline, watched)
@@ -151,7 +153,8 @@ class Ticker:
             learned=begin(model),
             standing=tuple(each["rule"] for each in proposed),
         )
-        seen = replace(seen, signals=earlier.signals) if earlier is not None else seen
+        if earlier is not None:
+            seen = replace(seen, signals=earlier.signals, diagnosis=earlier.diagnosis)
         return now_in(seen, pipeline, self.store, moment, model)
 
 
@@ -179,11 +182,20 @@ def _record(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
     if watched.profile is not None:
         version = watched.held.reference.version if watched.held else "none"
         tx.put_profile(watched.window, version, to_bytes(watched.profile))
+        _note_resets(tx, pipeline, watched)
         tx.save_state(pipeline.name, STATE, watched.state)
     for cohort in watched.cohorts:
         tx.put(cohort)
     tx.put_measurements(watched.window, watched.measurements)
     tx.save_state(pipeline.name, ALIAS, {"generation": pipeline.registry.alias().generation})
+
+
+def _note_resets(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
+    """Write down that evidence starts afresh: another version serves, or what it is held against has moved."""
+    if watched.resets and watched.held is not None:
+        held, why = watched.held.reference, dict(watched.resets)
+        said = {"window_end_at": watched.window.end_at, "reference": held.id, "version": held.version, "reset": why}
+        tx.note("evidence reset", said, pipeline=pipeline.name)
 
 
 def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, options: Options, *, actor: str) -> None:
@@ -243,7 +255,10 @@ def _alias_moved(reader: Reader, pipeline: Pipeline) -> bool | None:
 
 
 def _irregular(window: Window, arrived: Arrived) -> dict[str, object]:
-    return {"window_end_at": window.end_at, "late": arrived.late, "repeated": arrived.repeated}
+    told: dict[str, object] = {"window_end_at": window.end_at, "late": arrived.late, "repeated": arrived.repeated}
+    if arrived.early:
+        told["early_labels"] = {"count": len(arrived.early), "first": arrived.early[0], "last": arrived.early[-1]}
+    return told
 
 
 def _id(pipeline: str, moment: Moment, about: object) -> str:

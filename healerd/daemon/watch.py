@@ -6,17 +6,19 @@ same rows.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from healerd.columns import Predictions, is_missing, take
+from healerd.daemon.estimating import estimates
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import Held, inputs_of
 from healerd.daemon.rivals import rivals_of
-from healerd.detectors import is_known, measure, p_error_high, usual_error
+from healerd.daemon.segment_watch import look_at_segments
+from healerd.detectors import is_known, measure, p_error_high, resets, usual_error
 from healerd.model import Cohort, Layer, Measurement, Quality, Window
 from healerd.profiles import Profile, losses, profile
 
@@ -24,13 +26,18 @@ __all__ = ["QUALITY", "STATE", "Watched", "cohorts_of", "matured_window", "watch
 
 STATE = "detectors"
 """The name under which the detectors' state is saved."""
+SEGMENTS = "segments"
+"""The name within it under which the segments' state is saved, by segment."""
 QUALITY = "data_quality"
 """The measurement that holds a window's verdict: alarm True is bad, None unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Watched:
-    """What one window amounted to. `cohorts` are those whose labels matured in it; `held` is None at first."""
+    """What one window amounted to. `cohorts` are those whose labels matured in it; `held` is None at first.
+
+    `resets` names the detectors whose evidence began afresh in it, and why.
+    """
 
     window: Window
     rows: int
@@ -42,6 +49,7 @@ class Watched:
     state: Mapping[str, Any]
     held: Held | None
     p_error_high: float | None
+    resets: Mapping[str, str] = field(default_factory=dict)
 
     def alarm(self, layer: Layer) -> bool | None:
         """Whether a layer's evidence stands above its line; None when nothing could be measured."""
@@ -62,6 +70,7 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: in
     rivals = rivals_of(pipeline, window, matured)
     counted = profile(inputs_of(rows), held.yardstick.reference.maps)
     saved = pipeline.store.state(pipeline.name, STATE)
+    state = json.loads(saved) if saved else {}
     found = measure(
         window=window,
         profile=counted,
@@ -71,20 +80,38 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: in
         rivals=rivals,
         stored=pipeline.registry.names(),
         settings=pipeline.detection,
-        state=json.loads(saved) if saved else {},
+        state=state,
         duplicates=repeated,
     )
+    parts = look_at_segments(
+        pipeline,
+        window,
+        held.segments,
+        rows=rows,
+        earlier=earlier,
+        matured=matured,
+        state=state.get(SEGMENTS, {}),
+    )
+    quality = Quality.BAD if parts.bad else found.quality
+    estimated = estimates(pipeline, rows, cohorts, held.reference, held.calibrated)
     return Watched(
         window=window,
         rows=len(rows),
         profile=counted,
         cohorts=cohorts,
-        measurements=(*found.measurements, *_limit(pipeline, held), _verdict(found.quality, len(rows))),
-        quality=found.quality,
-        reasons=found.reasons,
-        state=found.state,
+        measurements=(
+            *found.measurements,
+            *_limit(pipeline, held),
+            _verdict(quality, len(rows)),
+            *estimated,
+            *parts.measurements,
+        ),
+        quality=quality,
+        reasons=(*found.reasons, *parts.bad),
+        state={**found.state, SEGMENTS: parts.state} if parts.state else found.state,
         held=held,
         p_error_high=_p_error_high(pipeline, cohorts, held),
+        resets=resets(state, found.state),
     )
 
 

@@ -6,6 +6,7 @@ Pure: a frozen situation and a rule set in, a decision out. Must never act, read
 from healerd.decision.choice import SURE_ENOUGH
 from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
 from healerd.decision.decide import decide
+from healerd.decision.diagnosis import Apart, Diagnosis, Moved, diagnosis_said
 from healerd.decision.explain import Prompt, as_json, page, prompt, sentences
 from healerd.decision.facts import ALARMS, FACTS, SCHEMA, Fact, alarms, facts, schema
 from healerd.decision.guards import bar_stands
@@ -26,8 +27,11 @@ __all__ = [
     "HOLD_PRIOR",
     "SCHEMA",
     "SURE_ENOUGH",
+    "Apart",
+    "Diagnosis",
     "Fact",
     "Logged",
+    "Moved",
     "Prompt",
     "Recheck",
     "Situation",
@@ -41,6 +45,7 @@ __all__ = [
     "cost_model",
     "decide",
     "demote",
+    "diagnosis_said",
     "facts",
     "follow",
     "from_json",

@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from healerd.decision.diagnosis import Diagnosis, diagnosis_said
+from healerd.decision.segments import measurements_of, segment_said, segments_told
 from healerd.decision.situation import to_json
 from healerd.model import HOLD, Decision, Intent, Option
 
-__all__ = ["Prompt", "as_json", "page", "prompt", "sentences"]
+__all__ = ["Prompt", "as_json", "diagnosis_of", "page", "prompt", "sentences"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,9 @@ def _page(decision: Decision) -> Iterator[str]:
     yield ""
     yield "options"
     yield from (_option_line(option, chosen=decision.chosen) for option in decision.options)
+    yield from _diagnosis_lines(decision.trace)
+    yield from _segment_lines(decision.trace)
+    yield from _estimate_lines(decision.trace.get("facts", {}))
     yield from _numbers("facts", decision.trace.get("facts", {}))
     yield from _numbers("context", decision.trace.get("context", {}))
     policy = decision.trace.get("policy")
@@ -119,6 +126,42 @@ def _page(decision: Decision) -> Iterator[str]:
             yield f"  no answer: {policy['failure']}"
     yield from _verdict_lines(decision.trace.get("second_pass") or {})
     yield from (f"withdraws {each['intent']}: {each['because']}" for each in decision.trace.get("withdraws", ()) or ())
+
+
+def diagnosis_of(trace: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell the diagnosis that a trace holds, a sentence a line; empty where it holds none."""
+    held = trace.get("situation", {}).get("diagnosis")
+    return diagnosis_said(msgspec.convert(held, Diagnosis)) if held else ()
+
+
+def _diagnosis_lines(trace: Mapping[str, Any]) -> Iterator[str]:
+    told = diagnosis_of(trace)
+    if told:
+        yield "diagnosis, for people: no verdict hangs on it"
+    yield from (f"  {line}" for line in told)
+
+
+def _segment_lines(trace: Mapping[str, Any]) -> Iterator[str]:
+    """One line a segment, those with an alarm first."""
+    told = segments_told(measurements_of(trace))
+    if told:
+        yield "segments"
+    yield from (f"  {segment_said(one)}" for one in told)
+
+
+def _estimate_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The estimates of the error, said to be such."""
+    value, low, high = (facts.get(f"estimated_error{end}") for end in ("", "_low", "_high"))
+    if value is not None and low is not None and high is not None:
+        chance = facts.get("p_estimated_error_high")
+        above = "" if chance is None else f", P(above the limit) {chance:.2f}"
+        yield (
+            f"estimated error {value:.1%} (95% between {low:.1%} and {high:.1%}{above}): an estimate without labels, "
+            "blind to concept shift; it is no harm, and raises no alarm"
+        )
+    chance = facts.get("p_error_above_limit")
+    if chance is not None:
+        yield f"P(error above the limit) {chance:.2f}, an estimate by the labels there are"
 
 
 def _option_line(option: Option, *, chosen: str) -> str:

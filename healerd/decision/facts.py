@@ -6,6 +6,7 @@ Must never guess: what the situation does not hold is unknown (None). A new fact
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from healerd.decision.segments import SegmentTold, segments_told
 from healerd.decision.situation import Situation
 from healerd.detectors import p_error_high
 from healerd.model import Layer, Quality, VersionKind
@@ -45,7 +46,7 @@ def schema() -> Schema:
         ),
         actions=ACTION_WORDS,
         alarms=tuple(layer.value for layer in ALARMS),
-        dimensions=("feature",),
+        dimensions=("feature", "segment"),
     )
 
 
@@ -98,9 +99,14 @@ def _reference_error(situation: Situation) -> FactValue:
     return None if situation.reference is None else situation.reference.error
 
 
-def _error_limit(situation: Situation) -> FactValue:
-    found = next((one for one in situation.measurements if one.name == "error_limit"), None)
-    return None if found is None else found.value
+def _told(name: str) -> Callable[[Situation], FactValue]:
+    """A measurement of the window as a whole, by its name."""
+
+    def of(situation: Situation) -> FactValue:
+        found = next((one for one in situation.measurements if one.name == name and one.subject is None), None)
+        return None if found is None else found.value
+
+    return of
 
 
 def _windows_since_training(situation: Situation) -> FactValue:
@@ -155,6 +161,11 @@ def _measured(name: str) -> Callable[[Situation], FactValue]:
     return of
 
 
+def _of_segments(value: Callable[[SegmentTold], float | None]) -> Callable[[Situation], FactValue]:
+    """A number of each segment that was measured, by its name."""
+    return lambda situation: {one.name: value(one) for one in segments_told(situation.measurements)}
+
+
 FACTS: Mapping[str, Fact] = {
     "error_rate": Fact(
         type="ratio", unit="share", meaning="error of the label cohorts that matured in this window", of=_error_rate
@@ -202,11 +213,56 @@ FACTS: Mapping[str, Fact] = {
         type="number", unit="distance", per="feature", meaning="Kolmogorov-Smirnov distance", of=_measured("ks")
     ),
     "psi": Fact(type="number", unit="index", per="feature", meaning="population stability index", of=_measured("psi")),
+    "segment_rows": Fact(
+        type="count",
+        unit="rows",
+        per="segment",
+        meaning="predictions of the segment in this window",
+        of=_of_segments(lambda one: one.rows),
+    ),
+    "segment_error_rate": Fact(
+        type="ratio",
+        unit="share",
+        per="segment",
+        meaning="error of the segment's labels that matured in this window",
+        of=_of_segments(lambda one: one.error),
+    ),
+    "segment_alarms": Fact(
+        type="count",
+        unit="alarms",
+        per="segment",
+        meaning="kinds of alarm that stand in the segment",
+        of=_of_segments(lambda one: len(one.alarms)),
+    ),
     "error_limit": Fact(
         type="ratio",
         unit="share",
         meaning="error up to which a window of the active version counts as clean",
-        of=_error_limit,
+        of=_told("error_limit"),
+    ),
+    "estimated_error": Fact(
+        type="ratio",
+        unit="share",
+        meaning="estimate without labels of this window's error; blind to concept shift",
+        of=_told("estimated_error"),
+    ),
+    "estimated_error_low": Fact(
+        type="ratio", unit="share", meaning="lower end of its 95% interval", of=_told("estimated_error_low")
+    ),
+    "estimated_error_high": Fact(
+        type="ratio", unit="share", meaning="upper end of its 95% interval", of=_told("estimated_error_high")
+    ),
+    "p_estimated_error_high": Fact(
+        type="ratio",
+        unit="probability",
+        meaning="probability by that estimate that the error is above `error_limit`",
+        of=_told("p_estimated_error_high"),
+    ),
+    "p_error_above_limit": Fact(
+        type="ratio",
+        unit="probability",
+        meaning="posterior probability, by the labels there are, that the error is above `error_limit`",
+        of=_told("p_error_above_limit"),
     ),
     "incident_kind": Fact(
         type="text",

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from healerd.decision.facts import ALARMS, alarms, facts
 from healerd.decision.log import NOT_STARTED
+from healerd.decision.segments import segment_alarms
 from healerd.decision.situation import Situation
+from healerd.detectors.segments import VERDICT, segment_of
 from healerd.model import OPEN_STATES, Incident, Layer, Quality
 from healerd_rules import Proposal
 
@@ -143,14 +145,40 @@ def _told(situation: Situation, layers: Sequence[Layer]) -> str:
 
 
 def _said(situation: Situation, layer: Layer) -> str:
-    """Say an alarm with its numbers."""
+    """Say an alarm with its numbers, and the segments in which it stands too, or alone."""
+    inside = segment_alarms(situation.measurements).get(layer, ())
+    if not inside:
+        return _said_of_all(situation, layer)
+    where = ", ".join(f"`{name}`" for name in inside[:3]) + (f" and {len(inside) - 3} more" if len(inside) > 3 else "")
+    if _stands_in_all(situation, layer):
+        return f"{_said_of_all(situation, layer)}, in {where} too"
+    return f"{ALONE[layer]} in {where} alone"
+
+
+ALONE = {
+    Layer.HARM: "harm: the error has risen",
+    Layer.QUALITY: "bad data",
+    Layer.DRIFT: "the inputs have drifted",
+    Layer.SCORE: "the outputs have drifted",
+}
+"""What an alarm says that stands in segments, and not over all rows."""
+
+
+def _stands_in_all(situation: Situation, layer: Layer) -> bool:
+    """Tell whether the alarm stands over all rows; the verdict on the data, which is bad for either, does not count."""
+    own = (one for one in situation.measurements if one.layer is layer and segment_of(one.name) is None)
+    return any(one.alarm for one in own if one.name != VERDICT)
+
+
+def _said_of_all(situation: Situation, layer: Layer) -> str:
     if layer is Layer.HARM:
         known = facts(situation)
         error, reference = known["error_rate"], known["reference_error"]
         if isinstance(error, float) and isinstance(reference, float):
             return f"harm: the error is {error:.1%}, on the reference {reference:.1%}"
         return "harm: the alarm of the error stands"
-    named = [one.subject for one in situation.measurements if one.layer is layer and one.alarm and one.subject]
+    own = [one for one in situation.measurements if one.layer is layer and segment_of(one.name) is None]
+    named = [one.subject for one in own if one.alarm and one.subject]
     where = ", ".join(f"`{name}`" for name in dict.fromkeys(named[:3]))
     said = {
         Layer.REGRET: "a stored version does better",

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from healerd.decision.diagnosis import Diagnosis
 from healerd.model import (
     Bar,
     Cohort,
@@ -83,7 +84,8 @@ class Situation:
     `incident` is the open one; one with `closed_at` set has just been closed. `signals` is the rules' memory after
     this window. `standing` names the rules that proposed at the window before. `intents` are those of this pipeline
     and of any other that shares its alias: all open ones, and those that ended in the last day. `log` is
-    the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident.
+    the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident,
+    `diagnosis` what was found when it was looked into: for people, no verdict hangs on it.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     """
 
@@ -113,6 +115,7 @@ class Situation:
     bars: tuple[Bar, ...] = ()
     pauses: tuple[Pause, ...] = ()
     rejected_at: tuple[datetime, ...] = ()
+    diagnosis: Diagnosis | None = None
     pipelines: int = 1
     wish: Wish | None = None
     policy: str = "bayesian"

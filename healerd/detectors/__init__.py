@@ -37,6 +37,7 @@ __all__ = [
     "paired_gain",
     "promise",
     "quality",
+    "resets",
     "usual_error",
 ]
 
@@ -49,6 +50,33 @@ DETECTORS: Mapping[str, Detector] = {
     "distances": show_distances,
 }
 """Every detector by the name its state is kept under."""
+
+
+KEPT_UNDER: Mapping[str, str] = {"harm": "key", "regret": "key", "drift": "reference", "score": "reference"}
+"""Where a detector's state says what its evidence is kept under: a version and its error, or a reference."""
+
+
+FRESH: Mapping[str, str] = {
+    "key": "another version serves, or it is held against another error",
+    "reference": "another reference is in force",
+}
+
+
+def resets(before: State, after: State) -> dict[str, str]:
+    """Name the detectors whose evidence began afresh, and why: what it is kept under has changed, or the alarm ended.
+
+    An alarm that ends lets go of its evidence, so that the next one pays its own way.
+    """
+    found = {}
+    for name, key in KEPT_UNDER.items():
+        old, new = before.get(name) or {}, after.get(name) or {}
+        if not old or not new:
+            continue
+        if old.get(key) != new.get(key):
+            found[name] = FRESH[key]
+        elif old.get("alarm") and not new.get("alarm"):
+            found[name] = "its alarm ended"
+    return found
 
 
 class Measured(NamedTuple):
@@ -72,6 +100,7 @@ def measure(
     settings: DetectionSettings,
     state: State,
     duplicates: int | None = None,
+    detectors: Mapping[str, Detector] = DETECTORS,
 ) -> Measured:
     """Run every detector on one window, once; `state` is what the last window left, `{}` at first.
 
@@ -91,7 +120,7 @@ def measure(
         settings=settings,
         log_limits=limits(settings.false_alarms_per_year, settings.window_s, settings.weights),
     )
-    told = {name: detect(seen, state.get(name, {})) for name, detect in DETECTORS.items()}
+    told = {name: detect(seen, state.get(name, {})) for name, detect in detectors.items()}
     measurements = tuple(one for found, _ in told.values() for one in found)
     verdict, reasons = quality(measurements, rows_min=settings.rows_min)
     return Measured(measurements, verdict, reasons, {name: dict(kept) for name, (_, kept) in told.items()})

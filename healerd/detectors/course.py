@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Course", "course"]
+__all__ = ["SIDE_MIN", "Course", "course"]
 
 LEAST = 0.9
 """P(sudden) from which a change is called sudden; below one less this it is called gradual."""

@@ -5,10 +5,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-__all__ = ["FOLDER", "ColumnSpec", "Content", "Segment"]
+__all__ = ["FOLDER", "SCORE", "ColumnSpec", "Content", "Segment"]
 
 FOLDER = "segments"
 """Where segments lie in the state folder; a segment's `path` is relative to it."""
+
+
+SCORE = "(score)"
+"""The name under which a segment keeps how sure the model was, after the features."""
 
 
 class Content(StrEnum):

@@ -17,7 +17,7 @@ import numpy as np
 from healerd.columns import Column, Predictions, Times
 from healerd.errors import StoreError
 from healerd.segments.duck import SQL_TYPES, fetch, filled, quoted
-from healerd.segments.manifest import ColumnSpec, Segment
+from healerd.segments.manifest import SCORE, ColumnSpec, Segment
 from healerd.segments.times import naive
 
 __all__ = ["Selection", "count_duplicates", "no_rows", "read", "read_known"]
@@ -71,13 +71,16 @@ def read(
         chosen AS (SELECT * FROM joined {where} ORDER BY "at" DESC, part DESC, place DESC {newest})
         SELECT id, "at", version, output, label{features} FROM chosen ORDER BY "at", part, place"""
     ids, at, version, output, label, *values = _fetch(sql, _bound(folder, segments, labels, selection))
+    found = {spec.name: filled(v, spec.kind) for spec, v in zip(shape.features, values, strict=True)}
+    score = found.pop(SCORE, None)
     return Predictions(
         ids=filled(ids, "categorical"),
         at=np.asarray(at, "datetime64[us]"),
         version=filled(version, "categorical"),
         output=filled(output, shape.output.kind),
         label=filled(label, shape.output.kind),
-        features={spec.name: filled(v, spec.kind) for spec, v in zip(shape.features, values, strict=True)},
+        features=found,
+        score=score,
     )
 
 

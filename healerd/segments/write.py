@@ -18,7 +18,7 @@ from healerd.audit import canonical
 from healerd.columns import Column, Labels, Predictions, Times, kind_of
 from healerd.errors import StoreError
 from healerd.segments.duck import SQL_TYPES, connection, quoted
-from healerd.segments.manifest import ColumnSpec, Content, Segment
+from healerd.segments.manifest import SCORE, ColumnSpec, Content, Segment
 from healerd.segments.times import aware
 
 __all__ = ["write", "write_labels"]
@@ -37,7 +37,8 @@ def write(folder: Path, pipeline: str, rows: Predictions) -> Segment:
         StoreError: the file cannot be written.
     """
     assert kind_of(rows.label) == kind_of(rows.output), "labels and outputs are of one kind"
-    columns = _specs([("output", rows.output), *rows.features.items()], taken=("id", "at", "version", "label"))
+    features_given = {**rows.features} if rows.score is None else {**rows.features, SCORE: rows.score}
+    columns = _specs([("output", rows.output), *features_given.items()], taken=("id", "at", "version", "label"))
     output, *features = columns
     fields: _Fields = [
         ("id", "VARCHAR", rows.ids),
@@ -46,7 +47,7 @@ def write(folder: Path, pipeline: str, rows: Predictions) -> Segment:
         ("label", SQL_TYPES[output.kind], rows.label),
         (output.stored, SQL_TYPES[output.kind], rows.output),
     ]
-    for spec, column in zip(features, rows.features.values(), strict=True):
+    for spec, column in zip(features, features_given.values(), strict=True):
         fields.append((spec.stored, SQL_TYPES[spec.kind], column))
     return _write(folder, pipeline, Content.PREDICTIONS, columns=columns, times=rows.at, fields=fields)
 

@@ -80,7 +80,13 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
         output=_stacked([each.output for each in parts], np.float64),
         label=_stacked([each.label for each in parts], np.float64),
         features={name: _stacked([each.features[name] for each in parts], np.float64) for name in features},
+        score=_scores(parts),
     )
+
+
+def _scores(parts: Sequence[Predictions]) -> Column | None:
+    scored = [each.score for each in parts if each.score is not None]
+    return _stacked(scored, np.float64) if scored and len(scored) == len(parts) else None
 
 
 def _stacked(parts: Sequence[Column], dtype: object) -> Column:

@@ -103,6 +103,14 @@ class Relation:
             )
         return f"make_timestamp(epoch_us(try_cast({quoted(name)} AS TIMESTAMPTZ)))"
 
+    def number_sql(self, name: str) -> str:
+        """Write a column of text as numbers; NULL where it holds none.
+
+        A bare try_cast of a column can be pushed down into the reader of CSV files, which then fails at the first text
+        instead of giving NULL; one within another expression cannot.
+        """
+        return f"CASE WHEN {quoted(name)} IS NOT NULL THEN try_cast({quoted(name)} AS DOUBLE) END"
+
     def value_sql(self, name: str, kind: Kind) -> str:
         """Write a column as a value of a kind; a time becomes seconds since 1970."""
         if kind == "numeric" and self.type_of(name) == "time":

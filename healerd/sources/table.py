@@ -38,13 +38,15 @@ class TableSource:
         """Read the predictions of [start_at, end_at); see `Source`."""
         table = self._open()
         output, features = table.kind_of(self._settings.prediction), self._features(table)
-        listed = "".join(f", f{index}" for index in range(len(features)))
+        scored = [names.score] if (names := self._settings).score else []
+        listed = "".join(f", f{index}" for index in range(len(features) + len(scored)))
         sql = f"""SELECT {self._id(table)} AS id, "at", version, output, label{listed}
             FROM ({self._served(table)}) ORDER BY n"""
         ids, at, version, outputs, label, *values = table.fetch(sql, _times(start_at, end_at))
         self._check_rows(table, ids, at)
         versions = filled(version, "categorical")
         versions[is_missing(versions)] = UNKNOWN if self._settings.version else self._active()
+        score = filled(values.pop(), "numeric") if scored else None
         return Predictions(
             ids=filled(ids, "categorical"),
             at=np.asarray(at, "datetime64[us]"),
@@ -52,6 +54,7 @@ class TableSource:
             output=filled(outputs, output),
             label=filled(label, output),
             features={name: filled(v, table.kind_of(name)) for name, v in zip(features, values, strict=True)},
+            score=score,
         )
 
     def labels(self, start_at: datetime, end_at: datetime, now: datetime) -> Labels:
@@ -86,13 +89,16 @@ class TableSource:
     def _open(self) -> Relation:
         names = self._settings
         table = open_relation(names.path, self._folder, texts={names.id, names.version})
-        optional = (names.id, names.version, names.label)
+        optional = (names.id, names.version, names.label, names.score)
         table.require(names.time, names.prediction, *(name for name in optional if name), *(names.features or ()))
+        if names.score and table.kind_of(names.score) != "numeric":
+            kind = table.types[names.score]
+            raise SourceError(f"`{table.path}`, column `{names.score}` is a {kind}, but a score is a number")
         return table
 
     def _features(self, table: Relation) -> list[str]:
         names = self._settings
-        taken = {names.time, names.id, names.prediction, names.version, names.label}
+        taken = {names.time, names.id, names.prediction, names.version, names.label, names.score}
         return names.features if names.features is not None else [name for name in table.types if name not in taken]
 
     def _served(self, table: Relation) -> str:
@@ -103,6 +109,8 @@ class TableSource:
             f", {table.value_sql(name, table.kind_of(name))} AS f{index}"
             for index, name in enumerate(self._features(table))
         )
+        if names.score:
+            features += f", {table.value_sql(names.score, 'numeric')} AS f{len(self._features(table))}"
         at = table.time_sql(names.time)
         return f"""SELECT {table.row_sql} AS n, {at} AS "at", {_text(names.id)} AS given,
             {_text(names.version)} AS version, {table.value_sql(names.prediction, kind)} AS output,
@@ -135,13 +143,13 @@ def _comparable(table: Relation, prediction: str, truth: Relation, label: str) -
     """
     kind, other = table.kind_of(prediction), truth.kind_of(label)
     if kind == "numeric" and other == "categorical":
-        number = f"try_cast({quoted(label)} AS DOUBLE)"
-        truth.refuse(label, f"{quoted(label)} IS NOT NULL AND {number} IS NULL", "is no number, as predictions are")
+        number = truth.number_sql(label)
+        truth.refuse(label, f"{quoted(label)} IS NOT NULL AND ({number}) IS NULL", "is no number, as predictions are")
         return number
     if kind == "categorical" and other == "numeric":
-        text = f"try_cast({quoted(prediction)} AS DOUBLE)"
+        text = table.number_sql(prediction)
         mend = f"is no number, as the labels in `{label}` are"
-        table.refuse(prediction, f"{quoted(prediction)} IS NOT NULL AND {text} IS NULL", mend)
+        table.refuse(prediction, f"{quoted(prediction)} IS NOT NULL AND ({text}) IS NULL", mend)
     return truth.value_sql(label, kind)
 
 

@@ -13,6 +13,7 @@ from textual.widgets import Tree
 from healerd.client import Client
 from healerd.errors import ControlError
 from healerd_tui.actions import Situation, by_id, why_not
+from healerd_tui.detail import estimate_words, segment_words
 from healerd_tui.export import write_trace
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.inert import width
@@ -71,6 +72,28 @@ def test_what_silence_does_is_said_in_words() -> None:
     asked = Question({**question, "review": {**question["review"], "approvals": [need]}})
     said = " ".join(" ".join(texts(question_lines(asked, cells=118, glyphs=GlyphSet.BRAILLE))).split())
     assert "otherwise it does not run, and may be asked again" in said
+
+
+def test_what_was_found_stands_before_the_evidence() -> None:
+    """The sentences of the diagnosis, and the segments in which an alarm stands, are read before the numbers."""
+    question = a_question()
+    found = {"diagnosis": ["It looks like a concept shift."], "segments": ["`lane=right`: it errs more"]}
+    asked = Question({**question, "review": {**question["review"], **found}})
+    lines = texts(question_lines(asked, cells=118, glyphs=GlyphSet.BRAILLE))
+    first = next(k for k, line in enumerate(lines) if line.startswith("FOUND"))
+    assert "It looks like a concept shift." in lines[first]
+    assert "`lane=right`: it errs more" in lines[first + 1]
+    assert lines[first + 2].startswith("EVIDENCE")
+
+
+def test_a_pipeline_names_its_segments_and_says_that_an_estimate_is_one() -> None:
+    """Segments with an alarm are named with their layers; the estimate of the error never stands without its words."""
+    view = {"segments": [{"name": "lane=left", "alarms": ["drift"]}, {"name": "lane=right", "alarms": []}]}
+    assert segment_words(view) == ["lane=left: drift"]
+    assert estimate_words({"estimated_error": 0.125}) == [
+        "estimated error 12.5%: without labels, blind to concept shift"
+    ]
+    assert segment_words({}) + estimate_words({}) == []
 
 
 def test_a_long_line_of_the_log_says_that_it_goes_on() -> None:

@@ -16,7 +16,16 @@ from healerd_tui.plots import Level, Mark, Picture, categories, ecdf_plot, histo
 from healerd_tui.state import instant
 from healerd_tui.view import Line, say_when
 
-__all__ = ["METRICS", "draw_feature", "draw_shares", "draw_timeline", "is_within", "version_lines"]
+__all__ = [
+    "METRICS",
+    "draw_feature",
+    "draw_shares",
+    "draw_timeline",
+    "estimate_words",
+    "is_within",
+    "segment_words",
+    "version_lines",
+]
 
 Json = Mapping[str, Any]
 Size = tuple[int, int]
@@ -115,6 +124,17 @@ def _column(windows: Sequence[Json], name: str) -> NDArray[np.float64]:
 
 def _newest(windows: Sequence[Json], name: str) -> float | None:
     return next((float(each[name]) for each in reversed(windows) if each.get(name) is not None), None)
+
+
+def segment_words(view: Json) -> list[str]:
+    """Name the segments in which an alarm stands."""
+    return [f"{one['name']}: {', '.join(one['alarms'])}" for one in view.get("segments") or () if one["alarms"]]
+
+
+def estimate_words(view: Json) -> list[str]:
+    """Tell the estimate of the error, said to be one."""
+    value = view.get("estimated_error")
+    return [] if value is None else [f"estimated error {value:.1%}: without labels, blind to concept shift"]
 
 
 def is_within(at: str, window: Json) -> bool:

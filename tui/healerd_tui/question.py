@@ -169,12 +169,20 @@ def _lines(question: Question, cells: int, glyphs: GlyphSet, *, open_evidence: b
     yield ()
     yield from _rules(question, cells, glyphs)
     yield from _approvals(question, cells)
+    yield from _found(question, cells)
     yield from evidence_lines(question, cells, glyphs, everything=open_evidence)
 
 
 def _said(word: str, text: str, cells: int, role: str = "") -> Iterator[Line]:
     for number, line in enumerate(wrap(text, max(10, cells - MARGIN))):
         yield ((pad(word if number == 0 else "", MARGIN), "label"), (line, role))
+
+
+def _found(question: Question, cells: int) -> Iterator[Line]:
+    """What was found when the incident was looked into, and the segments in which an alarm stands."""
+    told = (*(question.review.get("diagnosis") or ()), *(question.review.get("segments") or ()))
+    for number, line in enumerate(told):
+        yield from _said("FOUND" if number == 0 else "", line, cells)
 
 
 def _silence(question: Question) -> str:

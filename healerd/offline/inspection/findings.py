@@ -14,6 +14,7 @@ from healerd.detectors import DetectionSettings, promise
 from healerd.detectors.course import Course, course
 from healerd.detectors.diagnosis import Change, FeatureChange, diagnose, shift_kind
 from healerd.detectors.estimates import Estimate, calibrate, error_posterior, estimate_error
+from healerd.detectors.segments import share_of
 from healerd.errors import ConfigError, SourceError
 from healerd.model import Layer
 from healerd.offline.inspection.joint import Joint, absolute_error_guess, tell_apart
@@ -23,7 +24,6 @@ from healerd.offline.inspection.rows import Cut, Stretch, Table, cut_of, part_of
 from healerd.offline.inspection.walk import Alarm, Judged, Looked, Walk, estimate_of, judged, reference_of, walk
 from healerd.profiles import ks, profile
 from healerd.profiles.maps import is_absent
-from healerd.profiles.ranks import cumulative
 from healerd.profiles.seasons import season_said
 from healerd.segments.times import aware
 from healerd.sources import Flaw, survey
@@ -184,7 +184,8 @@ def inspect(options: InspectOptions) -> Inspection:
 
 
 def _settings(options: InspectOptions, window_s: float, share: float) -> DetectionSettings:
-    return DetectionSettings(window_s=window_s, false_alarms_per_year=options.false_alarms_per_year * share)
+    whole = DetectionSettings(window_s=window_s, false_alarms_per_year=options.false_alarms_per_year)
+    return share_of(whole, share)
 
 
 def _reference(options: InspectOptions) -> tuple[Fitted, Table | None]:
@@ -302,7 +303,7 @@ def _earlier(paths: Sequence[Path], fitted: Fitted, columns: Mapping[str, Column
 def _distance(fitted: Fitted, columns: Mapping[str, Column], names: Sequence[str]) -> float:
     counted = profile({name: columns[name] for name in names}, fitted.profile.maps)
     whole = fitted.profile.whole.features
-    each = [ks(cumulative(whole[name].cells), cumulative(counted.features[name].cells)) for name in names]
+    each = [ks(np.cumsum(whole[name].cells), np.cumsum(counted.features[name].cells)) for name in names]
     return float(np.mean(each))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from healerd.detectors.course import Course
 from healerd.detectors.diagnosis import Change, FeatureChange
 from healerd.detectors.estimates import Estimate
+from healerd.detectors.laws import law_said
 from healerd.model import Layer
 from healerd.offline.inspection.findings import Earlier, Inspection, Segment
 from healerd.offline.inspection.walk import Alarm
@@ -12,7 +13,6 @@ from healerd.offline.inspection.walk import Alarm
 __all__ = ["law_said", "layer_said", "number", "segment_said", "story"]
 
 FEATURES_TOLD = 3
-OUTSIDE_TOLD = 0.02
 NEARER = 0.8
 """An earlier reference is called nearer when its distance is at most this much of the present one's."""
 APART = 0.5
@@ -43,31 +43,6 @@ def layer_said(layer: Layer) -> str:
 def number(value: float | None) -> str:
     """Write a number with four digits that count."""
     return "-" if value is None else f"{value:.4g}"
-
-
-def law_said(one: FeatureChange) -> str:
-    """Say how a feature's values moved: its quartiles, or the names whose shares moved most."""
-    if one.names:
-        pairs = zip(one.names, one.usual, one.found, strict=True)
-        moved = [f"`{name}` {usual:.1%} -> {found:.1%}" for name, usual, found in pairs if abs(found - usual) >= 0.0005]
-        return ", ".join(moved[:FEATURES_TOLD]) or "no share moved"
-    if not one.usual:
-        return f"{one.missing:.0%} missing"
-    usual, now = _three(one.usual), _three(one.found)
-    outside = [(one.below, "below"), (one.above, "above")]
-    beyond = "".join(
-        f", {share:.0%} {where} the reference's range" for share, where in outside if share >= OUTSIDE_TOLD
-    )
-    if usual == now:
-        return beyond.removeprefix(", ") or f"quartiles {usual} as before"
-    return f"quartiles {usual} -> {now}{beyond}"
-
-
-def _three(values: Sequence[float]) -> str:
-    """Three digits are what cells can tell; what is tiny beside the largest is nothing."""
-    largest = max(map(abs, values))
-    kept = [0.0 if abs(value) < largest / 1000 else value for value in values]
-    return ", ".join(f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}" for value in kept)
 
 
 def _windows(count: int) -> str:

@@ -211,6 +211,7 @@ class Loop:
                 output=served.output,
                 label=np.full(rows, np.nan),
                 features=served.features,
+                score=served.score,
             )
         )
         if labelled:

@@ -589,3 +589,21 @@ def test_a_late_veto_says_what_can_still_be_done(loop: Loop) -> None:
     loop.wait()
     with pytest.raises(Conflict, match="too late"):
         loop.answer(AnswerKind.VETO, loop.intent("retrain"))
+
+
+def test_evidence_that_begins_afresh_after_a_heal_is_in_the_audit_log(loop: Loop) -> None:
+    """When another version serves, a leaf says which evidence was let go, why, and what is in force instead."""
+    heal(loop)
+    loop.play(2, turned=True)
+    leaves = [leaf.record for leaf in loop.core.store.leaves(kind="evidence reset")]
+    versions = [each["version"] for each in leaves]
+    assert loop.active in versions
+    first = leaves[versions.index(loop.active)]
+    assert {"harm", "drift"} <= set(first["reset"])
+    assert first["reset"]["harm"] == "another version serves, or it is held against another error"
+
+
+def test_without_a_change_no_evidence_is_let_go(loop: Loop) -> None:
+    """Healthy windows leave no such leaf."""
+    loop.play(4)
+    assert loop.core.store.leaves(kind="evidence reset") == ()

@@ -8,6 +8,7 @@ import pytest
 from healerd.config import LabelsSettings, SourceSettings
 from healerd.errors import SourceError
 from healerd.sources import SOURCES, TableSource
+from healerd.sources.relation import open_relation
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -136,6 +137,37 @@ def test_a_value_that_breaks_a_column_is_named_with_its_line(tmp_path: Path) -> 
     text = "id,time,x,prediction,label\n" + lines + "007,2026-01-01T00:00:00Z,oops,1,\n"
     with pytest.raises(SourceError, match=r"line 40002, column `x`: `oops` is no bigint"):
         a_source(tmp_path, text).fetch(START, START + HOUR)
+
+
+@pytest.mark.parametrize("bare", [True, False], ids=["alone", "beside the id"])
+def test_text_read_as_numbers_is_null_where_it_is_none_however_it_is_selected(tmp_path: Path, *, bare: bool) -> None:
+    """A text beyond the sniffer's sample is NULL as a number, not a failure of the reader that the cast sank into."""
+    lines = "".join(f"{i},{'oops' if i == 39_990 else 1}\n" for i in range(40_000))
+    (tmp_path / "rows.csv").write_text("id,label\n" + lines, encoding="utf-8")
+    table = open_relation("rows.csv", tmp_path, texts={"label"})
+    beside = "" if bare else ", id"
+    found = table.fetch(f"SELECT {table.number_sql('label')} AS label{beside} FROM {table.sql}")
+    assert (len(found[0]), int(np.ma.count_masked(found[0]))) == (40_000, 1)
+
+
+def test_labels_that_turn_to_text_late_are_named_with_their_row(tmp_path: Path) -> None:
+    """A label of text, whether the column began with text or turned to it beyond the sample, is an error with place."""
+    for first, said in (("1", r"line 40001, column `label`: `oops`"), ("oops", r"row 1, column `label`: `oops`")):
+        lines = [f"{i},2026-01-01T00:00:00Z,1,1" for i in range(40_000)]
+        lines[0], lines[-1] = f"0,2026-01-01T00:00:00Z,1,{first}", "39999,2026-01-01T00:00:00Z,1,oops"
+        source = a_source(tmp_path, "id,time,prediction,label\n" + "\n".join(lines))
+        with pytest.raises(SourceError, match=said):
+            source.labels(START, START + HOUR, START + HOUR)
+
+
+def test_a_score_is_kept_apart_from_the_features(tmp_path: Path) -> None:
+    """The column that says how sure the model was is no feature; one that holds text is an error that names it."""
+    text = "id,time,x,p,prediction,label\na,2026-01-01T00:00:00Z,3,0.75,1,1\nb,2026-01-01T00:01:00Z,4,,0,1\n"
+    rows = a_source(tmp_path, text, score="p").fetch(START, START + HOUR)
+    assert (set(rows.features), rows.score is not None) == ({"x"}, True)
+    assert np.array_equal(rows.score, [0.75, np.nan], equal_nan=True)
+    with pytest.raises(SourceError, match=r"column `p` is a VARCHAR, but a score is a number"):
+        a_source(tmp_path, text.replace("0.75", "sure"), score="p").fetch(START, START + HOUR)
 
 
 def test_an_id_is_text_whatever_it_looks_like(tmp_path: Path) -> None:

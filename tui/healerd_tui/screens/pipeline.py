@@ -9,7 +9,16 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 
 from healerd.errors import HealerdError
-from healerd_tui.detail import METRICS, draw_feature, draw_shares, draw_timeline, is_within, version_lines
+from healerd_tui.detail import (
+    METRICS,
+    draw_feature,
+    draw_shares,
+    draw_timeline,
+    estimate_words,
+    is_within,
+    segment_words,
+    version_lines,
+)
 from healerd_tui.formats import say_count, say_number, say_p
 from healerd_tui.glyphs import GlyphSet, say_state, sign
 from healerd_tui.inert import show, wrap
@@ -230,6 +239,8 @@ class PipelineScreen(Frame):
         if view.get("incident"):
             words = f"incident {view['incident']['id']}: {view['incident']['reason']}"
             lines += [((line, "drift"),) for line in wrap(words, cells)]
+        lines += [((line, "drift"),) for words in segment_words(view) for line in wrap(words, cells)]
+        lines += [((line, "quiet"),) for words in estimate_words(view) for line in wrap(words, cells)]
         decision = view.get("decision")
         if decision:
             words = f"{decision['chosen']}: {decision['reason']}"

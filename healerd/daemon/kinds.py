@@ -1,0 +1,87 @@
+"""Hold columns to the kind they are stored as: whether a file's column is text changes with what else is in it.
+
+Must never lose a value without saying so: text among numbers is an error that names column and rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from healerd.columns import Column, Kind, Predictions, is_missing, kind_of
+from healerd.daemon.pipeline import Pipeline
+from healerd.errors import SourceError
+from healerd.segments import Content, Segment
+
+__all__ = ["aligned"]
+
+OUTPUT = "(output)"
+"""The name under which the kind of the output is kept, beside those of the features."""
+
+
+def aligned(pipeline: Pipeline, rows: Predictions) -> Predictions:
+    """Give rows whose columns have the kinds of the newest stored ones: numbers read out of text, or written as names.
+
+    Raises SourceError where a column of numbers holds text: with the column, the first and the last row, and the mend.
+    """
+    if not len(rows):
+        return rows
+    found = {OUTPUT: kind_of(rows.output), **{name: kind_of(column) for name, column in rows.features.items()}}
+    if pipeline.kinds.items() >= found.items():
+        return rows
+    kinds = {**found, **_stored(pipeline)}
+    changed = {
+        name: _as_kind(name, column, kinds[name], rows)
+        for name, column in rows.features.items()
+        if found[name] != kinds[name]
+    }
+    if found[OUTPUT] != kinds[OUTPUT]:
+        output, label = (_as_kind(name, of, kinds[OUTPUT], rows) for name, of in _answers(rows))
+        rows = replace(rows, output=output, label=label)
+    pipeline.kinds.update(kinds)
+    return replace(rows, features={**rows.features, **changed}) if changed else rows
+
+
+def _stored(pipeline: Pipeline) -> Mapping[str, Kind]:
+    """The kinds of the columns of the newest stored rows; none before the first."""
+    of_rows: dict[str, Any] = {"pipeline": pipeline.name, "content": Content.PREDICTIONS}
+    newest = pipeline.store.find(Segment, order="-seq", limit=1, **of_rows)
+    if not newest:
+        return {}
+    output, *features = newest[0].columns
+    return {OUTPUT: output.kind, **{spec.name: spec.kind for spec in features}}
+
+
+def _answers(rows: Predictions) -> tuple[tuple[str, Column], ...]:
+    return ("prediction", rows.output), ("label", rows.label)
+
+
+def _as_kind(name: str, column: Column, kind: Kind, rows: Predictions) -> Column:
+    if kind == "categorical":
+        texts = [None if gone else f"{value:.17g}" for value, gone in zip(column, is_missing(column), strict=True)]
+        return np.array(texts, np.object_)
+    numbers = [_number(value) for value in column]
+    bad = [place for place, number in enumerate(numbers) if number is None]
+    if bad:
+        raise SourceError(f"column `{name}`, {_where(rows, bad)}: `{column[bad[0]]}` is no number, {_MEND}")
+    return np.array(numbers, np.float64)
+
+
+_MEND = "but the column held numbers so far; mend or empty the value, or give the column another name"
+
+
+def _number(value: object) -> float | None:
+    """Read a number, NaN where there is nothing; None where it is none. `1_000` is text here, as in any other table."""
+    if value is None:
+        return float("nan")
+    try:
+        return None if "_" in str(value) else float(str(value))
+    except ValueError:
+        return None
+
+
+def _where(rows: Predictions, bad: list[int]) -> str:
+    """Name rows by their ids and times: of a window nobody knows the number in the file."""
+    first, last = (f"`{rows.ids[place]}` at {str(rows.at[place])[:19]}Z" for place in (bad[0], bad[-1]))
+    return f"row {first}" if len(bad) == 1 else f"{len(bad):,} rows, from {first} to {last}"
