@@ -92,6 +92,9 @@ class ServingSettings(Settings, frozen=True, kw_only=True):
     """How often the registry's alias is read."""
     timeout: Duration = Duration(5)
     """How long a model may take for one request, and a client for its body."""
+    scores: bool = False
+    """Record how sure the model was of each row (the probability of its likeliest class), where it gives probabilities:
+    from it the error is estimated without labels. Costs a second question to the model."""
     body_bytes: int = 64 * 2**20
     """Largest body of a request."""
     substitute: dict[str, float | str] = {}

@@ -22,7 +22,7 @@ import numpy as np
 from healerd.columns import Column, Labels, Predictions, Times
 from healerd.errors import StoreError
 
-__all__ = ["Block", "BlockKind", "SpoolWriter", "instance_of", "read_blocks", "spool_files"]
+__all__ = ["Block", "BlockKind", "SpoolWriter", "instance_of", "read_blocks", "spool_files", "written_at"]
 
 _HEADER = struct.Struct("<4sIIqqQ4x")
 SUFFIX = ".spool"
@@ -58,6 +58,7 @@ class Block:
             output=output,
             label=np.full(len(output), None if output.dtype == np.object_ else np.nan, output.dtype),
             features={name: _column(column) for name, column in held["features"].items()},
+            score=_column(held["score"]) if "score" in held else None,
         )
 
     def labels(self) -> Labels:
@@ -81,6 +82,7 @@ class SpoolWriter:
         self.folder, self.instance, self._bytes_max = folder, instance, bytes_max
         self._number = 0
         self._file: int | None = None
+        self.path: Path | None = None
         self._size = 0
 
     def add_rows(self, rows: Predictions, *, last_number: int) -> None:
@@ -92,6 +94,8 @@ class SpoolWriter:
             "output": _plain(rows.output),
             "features": {name: _plain(column) for name, column in rows.features.items()},
         }
+        if rows.score is not None:
+            held["score"] = _plain(rows.score)
         self._append(BlockKind.ROWS, msgspec.msgpack.encode(held), rows.at, last_number)
 
     def add_labels(self, labels: Labels) -> None:
@@ -119,7 +123,7 @@ class SpoolWriter:
         """Close the file; the next block begins another."""
         if self._file is not None:
             os.close(self._file)
-            self._file = None
+            self._file = self.path = None
 
     def _append(self, kind: BlockKind, payload: bytes, at: Times, last_number: int) -> None:
         times = at.astype("datetime64[us]").astype(np.int64)
@@ -132,17 +136,25 @@ class SpoolWriter:
             assert self._file is not None
             _write(self._file, header + payload)
         except OSError as error:
-            # Half a block may stand at the end: readers leave it out, and nothing follows it in this file.
-            self.close()
+            self._cut()
             raise self._said(error) from error
         self._size += len(header) + len(payload)
+
+    def _cut(self) -> None:
+        """Take half a block off the end. Where even that fails, readers leave it out and nothing follows it."""
+        if self._file is None:
+            return
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            self.close()
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
         path = self.folder / f"{self.instance}-{self._number:06d}{SUFFIX}"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
-        self._size = 0
+        self.path, self._size = path, 0
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -157,8 +169,16 @@ def spool_files(folder: Path) -> tuple[Path, ...]:
     """List the files of a spool, the oldest first."""
     if not folder.exists():
         return ()
-    found = ((path.stat().st_mtime_ns, path) for path in folder.glob(f"*{SUFFIX}"))
-    return tuple(path for _, path in sorted(found))
+    found = ((written_at(path), path) for path in folder.glob(f"*{SUFFIX}"))
+    return tuple(path for at, path in sorted(found) if at > 0)
+
+
+def written_at(path: Path) -> float:
+    """Tell when a file was last written to, in seconds since 1970; 0 when it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def instance_of(path: Path) -> str:

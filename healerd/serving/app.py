@@ -100,28 +100,25 @@ class Gateway:
             )
             for name, registry in self._registries.items()
         }
-        await self._follow()
-        following = asyncio.create_task(self._keep_following())
+        await asyncio.gather(*(asyncio.to_thread(each.slot.follow) for each in self._services.values()))
+        following = [asyncio.create_task(self._keep_following(each)) for each in self._services.values()]
         try:
             yield
         finally:
-            following.cancel()
+            for each in following:
+                each.cancel()
             for service in self._services.values():
                 await asyncio.to_thread(service.close)
 
-    async def _keep_following(self) -> None:
+    async def _keep_following(self, service: Service) -> None:
+        """Follow one model's alias: a version that takes long to load holds up no other model's."""
         swept_at = time.monotonic()
         while True:
             await asyncio.sleep(self._settings.poll)
-            await self._follow()
+            await asyncio.to_thread(service.slot.follow)
             if time.monotonic() - swept_at > SWEEP_S:
                 swept_at = time.monotonic()
-                for service in self._services.values():
-                    await asyncio.to_thread(service.sweep)
-
-    async def _follow(self) -> None:
-        for service in self._services.values():
-            await asyncio.to_thread(service.slot.follow)
+                await service.sweep()
 
     # inference -----------------------------------------------------------------
 
@@ -207,8 +204,8 @@ class Gateway:
     # labels, metrics, health ---------------------------------------------------
 
     async def _labels(self, request: Request) -> Response:
-        given = _read_labels(await self._body(request))
-        taken = dict[str, Any](accepted=0, repeated=[], unknown=[])
+        given, twice = _read_labels(await self._body(request))
+        taken = dict[str, Any](accepted=0, repeated=twice, unknown=[])
         found = set[str]()
         for service in self._services.values():
             own = {name: said for name, said in given.items() if service.know_labels([name])[0]}
@@ -227,8 +224,13 @@ class Gateway:
 
     async def _healthz(self, _: Request) -> Response:
         lost = {name: each.recorder.lost for name, each in self._services.items() if each.recorder.lost}
+        failing = any(each.recorder.failing for each in self._services.values())
         return JSONResponse(
-            {"status": "ok", "rows_lost": lost, "models": [_indexed(s) for s in self._services.values()]}
+            {
+                "status": "failing" if failing else "ok",
+                "rows_lost": lost,
+                "models": [_indexed(s) for s in self._services.values()],
+            }
         )
 
     async def _openapi(self, _: Request) -> Response:
@@ -249,6 +251,7 @@ async def _bounded(request: Request, most: int) -> bytes:
 
 
 def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
+    encoding = encoding.strip().lower()
     if encoding == "identity":
         return body
     if encoding not in {"gzip", "deflate"}:
@@ -262,14 +265,16 @@ def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
         raise ServingError(f"the body is no {encoding}: {error}") from error
     if len(whole) > most:
         raise ServingError(f"the body unpacks to more than {most} bytes", status=413)
+    if not unpacker.eof:
+        raise ServingError(f"the body ends within its {encoding}")
     return whole
 
 
-def _read_labels(body: bytes) -> dict[str, tuple[float | str, datetime | None]]:
-    """Read labels by id. Raises ServingError."""
+def _read_labels(body: bytes) -> tuple[dict[str, tuple[float | str, datetime | None]], list[str]]:
+    """Read labels by id, and name the ids that come again, of which the first counts. Raises ServingError."""
     try:
         given = msgspec.json.decode(body, type=_Labels).labels
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServingError(
             f"the labels make no sense: {error}; send {{'labels': [{{'id': ..., 'label': ...}}]}}"
         ) from error
@@ -283,9 +288,12 @@ def _read_labels(body: bytes) -> dict[str, tuple[float | str, datetime | None]]:
         if at is not None and (at - now).total_seconds() > FUTURE_MAX_S:
             raise ServingError(f"label of `{each.id}`: `at` lies in the future")
     first = dict[str, tuple[float | str, datetime | None]]()
+    twice = list[str]()
     for each in given:
+        if each.id in first:
+            twice.append(each.id)
         first.setdefault(each.id, (each.label, each.at))
-    return first
+    return first, twice
 
 
 def _described(name: str, loaded: Loaded) -> dict[str, Any]:

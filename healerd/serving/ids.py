@@ -1,7 +1,7 @@
 """Names of predictions, which tell by themselves who gave them. Must never be given twice.
 
-An id is `INSTANCE-NUMBER`, or `INSTANCE-NUMBER.ROW` for the rows of a request of several; INSTANCE is drawn anew each
-time that the gateway starts, for each model. So a label's id can be told from one that nobody gave, without an index.
+An id is `INSTANCE-NUMBER`: INSTANCE is drawn anew each time that the gateway starts, for each model, and each row takes
+the next NUMBER. So a label's id can be told from one that nobody gave, without an index.
 """
 
 import re
@@ -12,17 +12,16 @@ from healerd.segments.spool import BlockKind, instance_of, read_blocks, spool_fi
 
 __all__ = ["Instances", "row_ids"]
 
-_ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,18})(?:\.[0-9]{1,9})?")
+_ID = re.compile(r"([0-9a-f]{12})-([1-9][0-9]{0,17})")
 
 
-def row_ids(instance: str, number: int, rows: int) -> tuple[str, ...]:
-    """Name the rows of a request.
+def row_ids(instance: str, first: int, rows: int) -> tuple[str, ...]:
+    """Name the rows of a request, of which the first takes the number `first`.
 
     >>> row_ids("0123456789ab", 7, 2)
-    ('0123456789ab-7.0', '0123456789ab-7.1')
+    ('0123456789ab-7', '0123456789ab-8')
     """
-    name = f"{instance}-{number}"
-    return (name,) if rows == 1 else tuple(f"{name}.{row}" for row in range(rows))
+    return tuple(f"{instance}-{number}" for number in range(first, first + rows))
 
 
 class Instances:
@@ -48,4 +47,4 @@ class Instances:
     def know(self, name: str) -> bool:
         """Tell whether an id was given here."""
         found = _ID.fullmatch(name)
-        return found is not None and 0 < int(found[2]) <= self._last.get(found[1], 0)
+        return found is not None and int(found[2]) <= self._last.get(found[1], 0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from healerd.actions import Model, Registry
 from healerd.columns import Column
-from healerd.errors import ActionError, ServingError
+from healerd.errors import ActionError, HealerdError, ServingError
 from healerd.serving.signature import Signature, signature_of
 from healerd.serving.tensors import Array
 
@@ -40,7 +40,7 @@ class Loaded:
         if out.shape != (rows,):
             raise ServingError(f"version `{self.version}` gave {list(out.shape)} outputs for {rows} rows", status=500)
         text = out.dtype.kind in "OUS" if self.text is None else self.text
-        return out.astype(np.object_) if text else out.astype(np.float64)
+        return _texts(out) if text else out.astype(np.float64)
 
     @property
     def knows_chances(self) -> bool:
@@ -50,7 +50,13 @@ class Loaded:
     def chances(self, columns: Mapping[str, Column]) -> Array:
         """Give the probabilities of the classes: n rows of them, or n of the last class."""
         model: Any = self.model
-        return np.asarray((model.chances if hasattr(model, "chances") else model.predict_proba)(columns), np.float64)
+        found = np.asarray((model.chances if hasattr(model, "chances") else model.predict_proba)(columns), np.float64)
+        rows = len(next(iter(columns.values())))
+        if found.ndim not in {1, 2} or len(found) != rows:
+            raise ServingError(
+                f"version `{self.version}` gave probabilities of shape {list(found.shape)} for {rows} rows", status=500
+            )
+        return found
 
 
 class Slot:
@@ -75,9 +81,9 @@ class Slot:
 
     def follow(self) -> None:
         """Load and swap in what the alias names, when it names another version. Never raises for a bad model."""
-        if not self.wanted:
-            return
         with self._busy:
+            if not self.wanted:
+                return
             try:
                 alias = self._registry.alias()
                 version = alias.version
@@ -107,10 +113,10 @@ class Slot:
     def _swap(self, version: str, generation: int) -> None:
         try:
             self.current = self._tried(version)
-        except (ActionError, ServingError) as error:
+        except Exception as error:  # a model's own code may raise anything, also while it is loaded
             self._refused, self.refusals = (version, generation), self.refusals + 1
             kept = f"`{self.current.version}` goes on serving" if self.current else "nothing serves"
-            self._say(f"version `{version}` does not serve, {kept}: {error}")
+            self._say(f"version `{version}` does not serve, {kept}: {_told(error)}")
             return
         self.problem, self.swaps, self._refused = "", self.swaps + 1, None
         self._report(f"model `{self.name}`: version `{version}` serves")
@@ -127,7 +133,7 @@ class Slot:
         for columns in samples:
             if not columns:
                 break
-            out = self._asked(model, version, columns)
+            out = _asked(model, columns)
             text = out.dtype.kind in "OUS"
             if before is not None and before.text not in {None, text}:
                 raise ServingError(f"it gives {'text' if text else 'numbers'}, the model before it does not")
@@ -135,19 +141,28 @@ class Slot:
                 raise ServingError("its self-test gave a value that is no number")
         return Loaded(version=version, model=model, signature=signature, text=text)
 
-    def _asked(self, model: Model, version: str, columns: Mapping[str, Column]) -> Array:
-        try:
-            out = np.asarray(model.predict(columns))
-        except Exception as error:
-            raise ServingError(f"its self-test raised {type(error).__name__}: {error}") from error
-        if out.shape != (1,):
-            raise ServingError(f"its self-test of one row gave {list(out.shape)} outputs")
-        return out
-
     def _say(self, problem: str) -> None:
         if problem != self.problem:
             self.problem = problem
             self._report(f"model `{self.name}`: {problem}")
+
+
+def _asked(model: Model, columns: Mapping[str, Column]) -> Array:
+    out = np.asarray(model.predict(columns))
+    if out.shape != (1,):
+        raise ServingError(f"its self-test of one row gave {list(out.shape)} outputs")
+    return out
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, HealerdError) else f"it raised {type(error).__name__}: {error}"
+
+
+def _texts(out: Array) -> Array:
+    """Make classes text that can be written: a class of another type by its name, what is no UTF-8 replaced."""
+    texts = [each if type(each) is str else str(each) for each in out.tolist()]
+    clean = [each if each.isascii() else each.encode("utf-8", "replace").decode() for each in texts]
+    return np.array(clean, np.object_)
 
 
 def _made_up(signature: Signature) -> dict[str, Column]:

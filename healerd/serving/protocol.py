@@ -61,6 +61,8 @@ def parse(body: bytes, *, header_length: str | None) -> InferRequest:
         raise ServingError(f"the request does not fit the protocol: {_lower(str(error))}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ServingError(f"the request is no JSON: {_lower(str(error))}; a missing number is `null`") from error
+    except RecursionError as error:
+        raise ServingError("the request is nested too deeply") from error
     inputs, at = [], 0
     for each in asked.inputs:
         size = each.parameters.get("binary_data_size")
@@ -84,13 +86,12 @@ def parse(body: bytes, *, header_length: str | None) -> InferRequest:
 def respond(
     asked: InferRequest, *, model: str, version: str, outputs: Mapping[str, Array], parameters: Mapping[str, Any]
 ) -> tuple[bytes, dict[str, str]]:
-    """Write a response: its body and its headers. Raises ServingError for an output that the model does not have."""
+    """Write a response: its body and its headers. An output that is asked for and not there is left out."""
     wanted: Mapping[str, bool] = asked.outputs or dict.fromkeys(_usual(outputs), asked.binary)
-    unknown = wanted.keys() - outputs.keys()
-    if unknown:
-        raise ServingError(f"no output `{min(unknown)}`; there are {', '.join(f'`{name}`' for name in outputs)}")
     written, tail = [], []
     for name, binary in wanted.items():
+        if name not in outputs:
+            continue
         tensor = tensor_of(name, outputs[name])
         if binary:
             head, data = to_binary(tensor)
@@ -115,7 +116,7 @@ def _split(body: bytes, header_length: str | None) -> tuple[memoryview, memoryvi
     whole = memoryview(body)
     if header_length is None:
         return whole, whole[len(whole) :]
-    length = int(header_length) if header_length.isdecimal() else -1
+    length = int(header_length) if header_length.isdecimal() and len(header_length) < 19 else -1
     if not 0 <= length <= len(whole):
         raise ServingError(f"`{HEADER_LENGTH}` is `{header_length}`, and the body has {len(whole)} bytes")
     return whole[:length], whole[length:]

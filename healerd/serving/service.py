@@ -17,8 +17,8 @@ from healerd.actions import Registry
 from healerd.clock import SystemClock
 from healerd.columns import Column, Labels
 from healerd.config import ServingSettings
-from healerd.errors import ServingError
-from healerd.segments.spool import BlockKind, SpoolWriter, read_blocks, spool_files
+from healerd.errors import ServingError, StoreError
+from healerd.segments.spool import BlockKind, SpoolWriter, read_blocks, spool_files, written_at
 from healerd.serving.ids import Instances, row_ids
 from healerd.serving.metrics import Metrics
 from healerd.serving.models import Loaded, Slot
@@ -28,8 +28,9 @@ from healerd.serving.substitute import VERSION, Substitute
 from healerd.serving.tensors import Array
 from healerd.serving.work import Worker
 
-__all__ = ["Answer", "LabelsTaken", "Service"]
+__all__ = ["FUTURE_MAX_S", "Answer", "LabelsTaken", "Service"]
 
+OUTPUTS = ("output", "probabilities", "prediction_id")
 FUTURE_MAX_S = 60.0
 """How far a label's time may lie ahead of the clock."""
 
@@ -73,7 +74,7 @@ class Service:
         self._substitute = Substitute(settings.substitute.get(name))
         self._instance, self._number = secrets.token_hex(6), 0
         self._known = Instances.found(folder)
-        self._labelled = _labelled(folder)
+        self._labelled = {name for path in spool_files(folder) for name in _labelled(path)}
         self.recorder = Recorder(
             SpoolWriter(folder, self._instance),
             flush_s=settings.flush,
@@ -88,17 +89,19 @@ class Service:
         rows = len(next(iter(columns.values())))
         if rows == 0:
             raise ServingError("the request has no rows")
-        wants_chances = "probabilities" in asked.outputs
-        if wants_chances and not loaded.knows_chances:
+        _check_outputs(asked)
+        wanted = "probabilities" in asked.outputs
+        if wanted and not loaded.knows_chances:
             raise ServingError(f"version `{loaded.version}` gives no probabilities")
-        outputs, chances, problem = await self._asked(loaded, columns, rows=rows, chances=wants_chances)
-        used = VERSION if problem else loaded.version
-        ids = await self._record(used, outputs, columns)
+        asks = wanted or (self._settings.scores and loaded.knows_chances)
+        outputs, chances, instead = await self._asked(loaded, columns, rows=rows, chances=asks)
+        used = VERSION if instead else loaded.version
+        ids = await self._record(used, outputs, columns, chances if self._settings.scores else None)
         found: dict[str, Array] = {"output": outputs, "prediction_id": np.array(ids, np.object_)}
-        if chances is not None:
+        if wanted and chances is not None:
             found["probabilities"] = chances
-        said = {"prediction_id": ids[0].partition(".")[0]}
-        return Answer(version=used, outputs=found, parameters={**said, "substitute": True} if problem else said)
+        said = {"prediction_id": ids[0]}
+        return Answer(version=used, outputs=found, parameters={**said, "substitute": True} if instead else said)
 
     def know_labels(self, ids: list[str]) -> list[bool]:
         """Tell which ids were given by this model."""
@@ -114,18 +117,24 @@ class Service:
             of_kind = {
                 name: at or now for name, (label, at) in fresh.items() if isinstance(label, str) == (kind is str)
             }
-            if of_kind:
+            if not of_kind:
+                continue
+            self._labelled.update(
+                of_kind
+            )  # before it is durable, so that the same label sent twice at once counts once
+            try:
                 await self.recorder.keep_labels(_labels(fresh, of_kind, kind))
-                self._labelled.update(of_kind)
+            except StoreError:
+                self._labelled.difference_update(of_kind)
+                raise
         self._metrics.labels(self.name, accepted=len(fresh), repeated=len(repeated), unknown=len(unknown))
         return LabelsTaken(accepted=len(fresh), repeated=repeated, unknown=unknown)
 
-    def sweep(self) -> None:
-        """Remove recorded files that are older than they are kept."""
+    async def sweep(self) -> None:
+        """Remove recorded files that are older than they are kept; which ids were labelled is forgotten with them."""
         oldest = self._clock.now().timestamp() - self._settings.keep
-        for path in spool_files(self.folder):
-            if path.stat().st_mtime < oldest and not path.name.startswith(self._instance):
-                path.unlink(missing_ok=True)
+        gone = await asyncio.to_thread(_sweep, self.folder, oldest, self.recorder.writer.path)
+        self._labelled -= gone
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -142,45 +151,71 @@ class Service:
 
     async def _asked(
         self, loaded: Loaded, columns: Mapping[str, Column], *, rows: int, chances: bool
-    ) -> tuple[Array, Array | None, str]:
-        """Ask the model; when it fails, give the substitute and what went wrong."""
+    ) -> tuple[Array, Array | None, bool]:
+        """Ask the model; when it fails, give the substitute, and say that it is one."""
         try:
             outputs, found = await self._worker.ask(
                 loaded, columns, rows=rows, chances=chances, timeout_s=self._settings.timeout
             )
-        except Exception as error:
-            return self._instead(loaded, rows, error), None, type(error).__name__
+        except (ServingError, TimeoutError) as error:
+            return self._instead(loaded, rows, error), None, True
         self._substitute.learn(outputs)
         self.slot.remember(columns)
-        return outputs, found, ""
+        return outputs, found, False
 
     def _instead(self, loaded: Loaded, rows: int, error: Exception) -> Array:
         status = 504 if isinstance(error, TimeoutError) else 500
         answer = self._substitute.answer(rows)
         self._metrics.substituted(self.name, "timeout" if status == 504 else "error", answered=answer is not None)
         if answer is None:
-            said = f"version `{loaded.version}` raised {type(error).__name__}: {error}"
-            raise ServingError(said if status == 500 else f"version `{loaded.version}`: {error}", status=status)
+            raise ServingError(f"version `{loaded.version}`: {error}" if status == 504 else str(error), status=status)
         return answer
 
-    async def _record(self, version: str, outputs: Array, columns: Mapping[str, Column]) -> tuple[str, ...]:
-        self._number += 1
-        ids = row_ids(self._instance, self._number, len(outputs))
+    async def _record(
+        self, version: str, outputs: Array, columns: Mapping[str, Column], chances: Array | None
+    ) -> tuple[str, ...]:
+        ids = row_ids(self._instance, self._number + 1, len(outputs))
+        self._number += len(outputs)
         self._known.gave(self._instance, self._number)
         at_us = int(self._clock.now().timestamp() * 1e6)
         await self.recorder.keep(
-            Served(number=self._number, ids=ids, at_us=at_us, version=version, output=outputs, columns=columns)
+            Served(
+                last_number=self._number,
+                ids=ids,
+                at_us=at_us,
+                version=version,
+                output=outputs,
+                columns=columns,
+                score=None if chances is None else _sureness(chances),
+            )
         )
         return ids
 
 
-def _labelled(folder: Path) -> set[str]:
-    return {
-        str(name)
-        for path in spool_files(folder)
-        for block in read_blocks(path, kind=BlockKind.LABELS)
-        for name in block.labels().ids
-    }
+def _check_outputs(asked: InferRequest) -> None:
+    """Refuse an output that no model has, before anything is asked or recorded."""
+    unknown = asked.outputs.keys() - OUTPUTS
+    if unknown:
+        raise ServingError(f"no output `{min(unknown)}`; there are {', '.join(f'`{name}`' for name in OUTPUTS)}")
+
+
+def _sureness(chances: Array) -> Array:
+    """How sure a model is of each row: the probability of its likeliest class."""
+    sure: Array = np.maximum(chances, 1.0 - chances) if chances.ndim == 1 else chances.max(axis=1)
+    return sure
+
+
+def _sweep(folder: Path, oldest: float, open_: Path | None) -> set[str]:
+    """Remove what was last written before `oldest`; give the ids whose labels went with it."""
+    old = [path for path in spool_files(folder) if written_at(path) < oldest and path != open_]
+    gone = {name for path in old for name in _labelled(path)}
+    for path in old:
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def _labelled(path: Path) -> set[str]:
+    return {str(name) for block in read_blocks(path, kind=BlockKind.LABELS) for name in block.labels().ids}
 
 
 def _labels(fresh: Mapping[str, tuple[float | str, datetime | None]], at: Mapping[str, datetime], kind: type) -> Labels:

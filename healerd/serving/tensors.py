@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from healerd.errors import ServingError
 
-__all__ = ["DATATYPES", "Tensor", "from_binary", "from_json", "tensor_of", "to_binary", "to_json"]
+__all__ = ["DATATYPES", "Array", "Tensor", "from_binary", "from_json", "tensor_of", "to_binary", "to_json"]
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +37,10 @@ DATATYPES: Mapping[str, np.dtype[Any]] = {
 """Every datatype, and the array that holds it; BYTES are `str`, or None where a value is missing."""
 
 
+DIMENSIONS_MAX, SIDE_MAX, SIDES_MAX = 4, 2**31, 2**40
+"""Bounds of a shape, so that an empty tensor of absurd sides is an error and not a surprise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tensor:
     """A named array; `values` has the tensor's shape."""
@@ -53,7 +57,7 @@ def from_json(name: str, datatype: str, shape: Sequence[int], data: object) -> T
     if flat is None:
         raise ServingError(f"input `{name}`: `data` must be a list of its elements")
     _check_count(name, shape, len(flat))
-    return Tensor(name=name, datatype=datatype, values=_elements(name, datatype, kind, flat).reshape(shape))
+    return Tensor(name=name, datatype=datatype, values=_elements(name, datatype, kind, flat).reshape(tuple(shape)))
 
 
 def from_binary(name: str, datatype: str, shape: Sequence[int], data: memoryview) -> Tensor:
@@ -101,9 +105,21 @@ def _head(tensor: Tensor) -> dict[str, Any]:
 def _dtype(name: str, datatype: str, shape: Sequence[int]) -> np.dtype[Any]:
     if datatype not in DATATYPES:
         raise ServingError(f"input `{name}`: no datatype `{datatype}`; there are {', '.join(DATATYPES)}")
-    if not shape or any(each < 0 for each in shape):
-        raise ServingError(f"input `{name}`: shape {list(shape)} needs at least one dimension, none below 0")
+    if (
+        not 0 < len(shape) <= DIMENSIONS_MAX
+        or any(not 0 <= each <= SIDE_MAX for each in shape)
+        or _sides(shape) > SIDES_MAX
+    ):
+        raise ServingError(
+            f"input `{name}`: shape {list(shape)[:DIMENSIONS_MAX]} needs 1 to {DIMENSIONS_MAX} dimensions, "
+            f"each from 0 to {SIDE_MAX}"
+        )
     return DATATYPES[datatype]
+
+
+def _sides(shape: Sequence[int]) -> int:
+    """Multiply the sides that are not empty: what numpy's own bound counts."""
+    return prod(each for each in shape if each)
 
 
 def _check_count(name: str, shape: Sequence[int], found: int) -> None:
@@ -123,7 +139,7 @@ def _elements(name: str, datatype: str, kind: np.dtype[Any], flat: list[Any]) ->
     allowed = _ALLOWED[kind.kind]
     for place, value in enumerate(flat):
         if type(value) not in allowed:
-            raise ServingError(f"input `{name}`, element {place}: `{value!r}` is no {datatype}")
+            raise ServingError(f"input `{name}`, element {place}: `{repr(value)[:80]}` is no {datatype}")
     try:
         return np.array([np.nan if each is None else each for each in flat] if kind.kind == "f" else flat, kind)
     except OverflowError as error:

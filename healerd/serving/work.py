@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 import numpy as np
 
 from healerd.columns import Column
+from healerd.errors import ServingError
 from healerd.serving.models import Loaded
 from healerd.serving.tensors import Array
 
@@ -56,7 +57,7 @@ class Worker:
     ) -> tuple[Array, Array | None]:
         """Ask for the outputs, and where wanted the probabilities, of n rows.
 
-        Raises TimeoutError when the model hangs or takes too long, and whatever it raises itself.
+        Raises TimeoutError when the model hangs or takes too long, ServingError with what it raised itself.
         """
         if self.hangs:
             raise TimeoutError("the model hangs")
@@ -99,8 +100,9 @@ class Worker:
             if first is None:
                 break
             batch, held, ends = _together(first, queue)
-            answers = _answers(batch)
-            self._loop.call_soon_threadsafe(_hand_over, batch, answers)
+            batch = [each for each in batch if not each.answer.done()]  # nobody waits for these any more
+            if batch:
+                self._loop.call_soon_threadsafe(_hand_over, batch, _answers(batch))
             if ends:
                 break
         if queue is not self._queue:
@@ -132,16 +134,15 @@ def _alike(one: Mapping[str, Column], other: Mapping[str, Column]) -> bool:
     return one.keys() == other.keys() and all(one[name].dtype == other[name].dtype for name in one)
 
 
-_Answer = tuple[Array, Array | None] | BaseException
+_Answer = tuple[Array, Array | None] | ServingError
 
 
 def _answers(batch: Sequence[Question]) -> list[_Answer]:
-    alone = [_ask(batch[0].loaded, batch[0].columns, chances=batch[0].chances)] if len(batch) == 1 else None
-    if alone is not None:
-        return alone
+    if len(batch) == 1:
+        return [_ask(batch[0].loaded, batch[0].columns, chances=batch[0].chances)]
     columns = {name: np.concatenate([each.columns[name] for each in batch]) for name in batch[0].columns}
     found = _ask(batch[0].loaded, columns, chances=batch[0].chances)
-    if isinstance(found, BaseException):
+    if isinstance(found, ServingError):
         return [_ask(each.loaded, each.columns, chances=each.chances) for each in batch]
     outputs, chances = found
     ends = np.cumsum([each.rows for each in batch])
@@ -154,15 +155,17 @@ def _answers(batch: Sequence[Question]) -> list[_Answer]:
 def _ask(loaded: Loaded, columns: Mapping[str, Column], *, chances: bool) -> _Answer:
     try:
         return loaded.predict(columns), loaded.chances(columns) if chances else None
-    except Exception as error:
+    except ServingError as error:
         return error
+    except (Exception, SystemExit) as error:  # a model's own code may raise anything; its thread must live
+        return ServingError(f"version `{loaded.version}` raised {type(error).__name__}: {error}", status=500)
 
 
 def _hand_over(batch: Sequence[Question], answers: Sequence[_Answer]) -> None:
     for question, answer in zip(batch, answers, strict=True):
         if question.answer.done():
             continue
-        if isinstance(answer, BaseException):
+        if isinstance(answer, ServingError):
             question.answer.set_exception(answer)
         else:
             question.answer.set_result(answer)

@@ -10,10 +10,13 @@ from healerd.columns import Labels, Predictions, concatenate, take
 from healerd.config import SourceSettings
 from healerd.errors import SourceError, StoreError
 from healerd.segments.read import no_rows
-from healerd.segments.spool import Block, BlockKind, read_blocks, spool_files
+from healerd.segments.spool import Block, BlockKind, read_blocks, spool_files, written_at
 from healerd.segments.times import naive
 
 __all__ = ["GatewaySource"]
+
+CLOCK_S = 3600.0
+"""How far the clock may have been set back between a row's time and the writing of its file."""
 
 
 class GatewaySource:
@@ -62,7 +65,7 @@ class GatewaySource:
             )
         try:
             for path in spool_files(self._folder):
-                if path.stat().st_mtime * 1e6 >= from_us:
+                if (written_at(path) + CLOCK_S) * 1e6 >= from_us:
                     yield from read_blocks(path, kind=kind, from_us=from_us, to_us=to_us)
         except StoreError as error:
             raise SourceError(str(error)) from error

@@ -1,8 +1,10 @@
 """The gateway as its clients see it, without a network."""
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +24,9 @@ def test_an_answer_has_its_version_and_an_id_for_each_row(tmp_path: Path) -> Non
             wanted = [{"name": "prediction_id"}]
             other = (await ask(gate, [1, 2], outputs=wanted)).json()
             ids = other["outputs"][0]["data"]
-            assert ids == [f"{other['parameters']['prediction_id']}.{row}" for row in (0, 1)]
-            assert other["parameters"]["prediction_id"] != said["parameters"]["prediction_id"]
+            instance, first = said["parameters"]["prediction_id"].split("-")
+            assert ids == [f"{instance}-{int(first) + 2 + row}" for row in (0, 1)]
+            assert other["parameters"]["prediction_id"] == ids[0]
 
     run(body)
 
@@ -89,13 +92,106 @@ def test_raw_bytes_that_are_no_request_are_refused(tmp_path: Path) -> None:
                 (asked([1]) + b"tail", {"Inference-Header-Content-Length": str(len(asked([1])))}, 400),
                 (asked([1]), {"Content-Encoding": "gzip"}, 400),
                 (asked([1]), {"Content-Encoding": "zebra"}, 415),
+                (asked([1]), {"Inference-Header-Content-Length": "9" * 5000}, 400),
+                (b'{"inputs": ' + b"[" * 2000, {}, 400),
+                (asked([1]).replace(b"[1]}", b"[" * 2000 + b"]" * 2000 + b"}", 1), {}, 400),
+                (gzip.compress(asked([1]))[:-12], {"Content-Encoding": "gzip"}, 400),
                 (b"x" * 6000, {}, 413),
+                (gzip.compress(b"x" * 6000), {"Content-Encoding": "gzip"}, 413),
             ):
                 found = await post(place, content=content, headers=headers)
                 assert (found.status_code, "error" in found.json()) == (status, True), (content[:40], found.text)
             assert (await post("/v2/models/nope/infer", content=asked([1]))).status_code == 404
             assert (await post("/v2/models/m/versions/nope/infer", content=asked([1]))).status_code == 404
             assert outputs(await ask(gate, [1], [1])) == [2.0]
+
+    run(body)
+
+
+def test_an_output_that_no_model_has_is_refused_before_anything_is_recorded(tmp_path: Path) -> None:
+    """A request that cannot be answered in the end leaves no row: there is one row for each answer."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Sums())) as gate:
+            for name in ("nonsense", "probabilities"):
+                found = await ask(gate, [1], outputs=[{"name": name}])
+                assert (found.status_code, name in found.json()["error"]) == (400, True)
+            assert gate.service["m"].recorder.recorded == 0
+
+    run(body)
+
+
+class Odd(Sums):
+    """Raises or answers what models of people raise and answer, as `a` says."""
+
+    def predict(self, features: Any) -> Any:
+        kind = int(features["a"][0])
+        if kind > 0:
+            raise (StopIteration, TimeoutError, SystemExit, KeyError, RecursionError)[kind - 1]("odd")
+        return np.array([{0: 1.0, -1: {}, -2: "\ud800", -3: None}.get(kind, object())] * len(features["a"]), object)
+
+
+def test_whatever_a_model_raises_or_answers_the_gateway_goes_on(tmp_path: Path) -> None:
+    """Exceptions that mean something to Python, and answers that are no text, end neither thread nor record."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Odd()), timeout=5) as gate:
+            for kind in (1, 2, 3, 4, 5):
+                found = await ask(gate, [kind])
+                assert (found.status_code, "odd" in found.json()["error"]) == (500, True), found.text
+            for kind in (-1, -2, -3, -4):
+                assert (await ask(gate, [kind])).status_code == 200
+            assert outputs(await ask(gate, [0])) == ["1.0"]
+            service = gate.service["m"]
+            assert (service.recorder.recorded, service._worker._hung) == (5, 0)
+
+    run(body)
+
+
+@pytest.mark.parametrize("wrong", [OSError("gone"), KeyError("x"), ImportError("no package")])
+def test_a_version_that_cannot_be_loaded_stops_nothing(tmp_path: Path, wrong: Exception) -> None:
+    """Whatever loading a version raises, the gateway goes on following: the next good version serves."""
+
+    class Cursed(Shelf):
+        def load(self, name: str) -> Any:
+            if name == "two":
+                raise wrong
+            return super().load(name)
+
+    async def body() -> None:
+        shelf = Cursed(one=Sums(), two=Sums(), three=Sums(3.0))
+        async with opened(tmp_path, shelf) as gate:
+            shelf.move("two")
+            await until(lambda: gate.service["m"].slot.refusals == 1)
+            shelf.move("three")
+            await until(lambda: gate.service["m"].slot.swaps == 2)
+            assert outputs(await ask(gate, [1])) == [4.0]
+
+    run(body)
+
+
+def test_requests_of_many_shapes_at_once_keep_their_rows(tmp_path: Path) -> None:
+    """Requests of one row and of more than a batch holds, of numbers and of texts, each get their own rows back."""
+
+    class Lengths:
+        def predict(self, features: Any) -> Any:
+            (column,) = features.values()
+            return np.array([len(each) if isinstance(each, str) else each for each in column], float)
+
+    async def one(gate: Any, number: int) -> None:
+        n = (1, 3, 1500)[number % 3]
+        texts = number % 2 == 0
+        data = ["x" * (number % 7)] * n if texts else [float(number)] * n
+        tensor = {"name": "a", "datatype": "BYTES" if texts else "FP64", "shape": [n], "data": data}
+        found = outputs(await gate.client.post("/v2/models/m/infer", json={"inputs": [tensor]}))
+        assert found == [float(number % 7 if texts else number)] * n
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Lengths()), flush=0.01, timeout=20) as gate:
+            await asyncio.gather(*(one(gate, number) for number in range(60)))
+            recorder = gate.service["m"].recorder
+            await until(lambda: recorder.waiting == 0)
+            assert (recorder.recorded, recorder.lost) == (20 * (1 + 3 + 1500), 0)
 
     run(body)
 
@@ -252,9 +348,12 @@ def test_labels_join_by_id_once(tmp_path: Path) -> None:
         async with opened(tmp_path, Shelf(one=Sums())) as gate:
             post = gate.client.post
             name = (await ask(gate, [1])).json()["parameters"]["prediction_id"]
-            early = f"{name.rpartition('-')[0]}-2"
+            early = f"{name.rpartition('-')[0]}-9"
             found = await post("/labels", json={"labels": [{"id": n, "label": 3.0} for n in (name, early, "nobody")]})
             assert found.json() == {"accepted": 1, "repeated": [], "unknown": [early, "nobody"]}
+            later = (await ask(gate, [1])).json()["parameters"]["prediction_id"]
+            twice = [{"id": later, "label": 1.0}, {"id": later, "label": 2.0}]
+            assert (await post("/labels", json={"labels": twice})).json()["repeated"] == [later]
             again = await post("/labels", json={"labels": [{"id": name, "label": 4.0}]})
             assert again.json() == {"accepted": 0, "repeated": [name], "unknown": []}
             assert (await post("/labels", json={"labels": [{"id": early, "label": 3.0}]})).status_code == 404

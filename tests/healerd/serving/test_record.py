@@ -1,14 +1,7 @@
 """What the gateway recorded, and what the daemon reads of it."""
 
 import asyncio
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +13,9 @@ from healerd.clock import SystemClock
 from healerd.columns import Labels, Predictions
 from healerd.config import SourceSettings
 from healerd.errors import SourceError, StoreError
-from healerd.segments.spool import BlockKind, SpoolWriter, read_blocks, spool_files
-from healerd.serving import recorder as recording
+from healerd.segments.spool import Block, BlockKind, SpoolWriter, read_blocks, spool_files
+from healerd.serving.ids import row_ids
+from healerd.serving.recorder import Recorder, Served
 from healerd.sources import SOURCES
 from tests.healerd.serving.gate import Moody, Shelf, Sums, ask, opened, outputs, run, until
 
@@ -111,7 +105,8 @@ def test_with_flush_zero_an_answer_is_durable(tmp_path: Path) -> None:
             second = (await ask(gate, [-1])).json()["parameters"]["prediction_id"]
             now = SystemClock().now()
             found = source(tmp_path / "m").fetch(now - timedelta(hours=1), now + timedelta(hours=1))
-            assert [*found.ids] == [f"{first}.0", f"{first}.1", second]
+            instance = first.partition("-")[0]
+            assert [*found.ids] == [first, f"{instance}-2", second]
             assert [*found.version] == ["one", "one", "substitute"]
             assert found.output.tolist() == [1.0, 2.0, -7.0]
 
@@ -135,7 +130,7 @@ def test_rows_that_cannot_be_kept_are_counted_and_said(tmp_path: Path) -> None:
     async def body() -> None:
         async with opened(tmp_path, Shelf(one=Sums()), flush=0.01) as gate:
             recorder = gate.service["m"].recorder
-            recorder._writer = writer = Failing(tmp_path / "m", "bb")
+            recorder.writer = writer = Failing(tmp_path / "m", "bb")
             writer.full = True
             assert outputs(await ask(gate, [1, 2])) == [1.0, 2.0]
             await until(lambda: recorder.lost == 2)
@@ -150,85 +145,131 @@ def test_rows_that_cannot_be_kept_are_counted_and_said(tmp_path: Path) -> None:
     run(body)
 
 
-def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the rows that may wait, rows are counted as lost; none vanishes without a trace."""
-    monkeypatch.setattr(recording, "ROWS_MAX", 10)
+def recorder_of(folder: Path, writer: SpoolWriter, said: list[str], **more: Any) -> Recorder:
+    return Recorder(writer, loop=asyncio.get_running_loop(), report=said.append, **{"flush_s": 3600, **more})
+
+
+def served(number: int, rows: int = 1) -> Served:
+    ids = row_ids("0123456789ab", number, rows)
+    at_us = 1_777_000_000_000_000
+    columns = {"a": np.zeros(rows)}
+    return Served(
+        last_number=number + rows - 1, ids=ids, at_us=at_us, version="v", output=np.zeros(rows), columns=columns
+    )
+
+
+def blocks(folder: Path, kind: BlockKind) -> list[Block]:
+    return [block for path in spool_files(folder) for block in read_blocks(path, kind=kind)]
+
+
+def test_memory_is_bounded_and_loses_nothing(tmp_path: Path) -> None:
+    """When the rows that may wait are full, requests wait for the disk; none is lost, however long the flush."""
 
     async def body() -> None:
-        async with opened(tmp_path, Shelf(one=Sums()), flush=3600) as gate:
-            await asyncio.gather(*(ask(gate, [1.0]) for _ in range(25)))
-            recorder = gate.service["m"].recorder
-            assert (recorder.waiting, recorder.lost) == (10, 15)
+        said = list[str]()
+        recorder = recorder_of(tmp_path, SpoolWriter(tmp_path, "aa"), said, rows_max=10)
+        await asyncio.gather(*(recorder.keep(served(n)) for n in range(1, 200)))
+        await recorder.keep(served(200, rows=50))
+        assert recorder.lost == 0
+        recorder.close()
+        assert sum(len(block.rows()) for block in blocks(tmp_path, BlockKind.ROWS)) == 249
 
     run(body)
 
 
-SERVER = """
-import sys
-from pathlib import Path
-from healerd.config import ServingSettings
-from healerd.serving.run import serve
-from tests.healerd.serving.gate import Shelf, Sums
-import logging; logging.basicConfig(level="WARNING", format="%(message)s", stream=sys.stdout)
-serve({"m": Shelf(one=Sums())}, ServingSettings(port=0, flush=float(sys.argv[2])), folder=Path(sys.argv[1]))
-"""
+def test_while_the_disk_is_full_memory_is_bounded_and_losses_are_said(tmp_path: Path) -> None:
+    """Whatever the disk refused, in however many turns, the record says how many rows are missing when it can."""
+
+    async def body() -> None:
+        said, writer = list[str](), Failing(tmp_path, "aa")
+        writer.full = True
+        recorder = recorder_of(tmp_path, writer, said, rows_max=10, flush_s=0.01)
+        for number in range(1, 101):
+            await recorder.keep(served(number))
+            assert recorder.waiting <= 10
+            if number % 20 == 0:
+                await until(lambda: recorder.waiting == 0)
+        assert (recorder.lost, recorder.failing) == (100, True)
+        writer.full = False
+        await until(lambda: not recorder.failing)
+        recorder.close()
+        assert sum(block.lost() for block in blocks(tmp_path, BlockKind.LOST)) == 100
+        assert [each.partition(":")[0] for each in said] == ["recording fails", "recording again"]
+
+    run(body)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("flush", ["0", "0.2"])
-def test_a_kill_loses_at_most_a_flush(tmp_path: Path, flush: str) -> None:
-    """After kill -9 every row that was answered before the last flush is there once; with flush 0 every row at all."""
-    answered = []
-    for _ in range(3):
-        server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(tmp_path), flush],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        assert server.stdout is not None
-        url = server.stdout.readline().split()[-1]
-        server.stdout.readline()
-        turn = []
-        for number in range(60):
-            request = urllib.request.Request(f"{url}/v2/models/m/infer", data=_body(float(number)), method="POST")
-            turn.append(_answered(request)["parameters"]["prediction_id"])
-            if flush != "0" and number == 30:
-                durable = len(turn)
-                _wait_for(tmp_path / "m", turn[-1])
-        server.send_signal(signal.SIGKILL)
-        server.wait()
-        server.stdout.close()
-        answered.append(turn if flush == "0" else turn[:durable])
-    now = SystemClock().now()
-    found = [*source(tmp_path / "m").fetch(now - timedelta(hours=1), now + timedelta(hours=1)).ids]
-    assert len(found) == len(set(found))
-    assert {each for turn in answered for each in turn} <= set(found)
+def test_with_flush_zero_a_row_that_cannot_be_kept_is_not_answered(tmp_path: Path) -> None:
+    """When each answer must be durable, a full disk is a 503, and nothing counts as served and lost."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Sums()), flush=0) as gate:
+            recorder = gate.service["m"].recorder
+            recorder.writer = writer = Failing(tmp_path / "m", "bb")
+            writer.full = True
+            refused = await ask(gate, [1])
+            assert (refused.status_code, recorder.lost) == (503, 0)
+            assert (await gate.client.get("/healthz")).json()["status"] == "failing"
+            writer.full = False
+            assert outputs(await ask(gate, [2])) == [2.0]
+
+    run(body)
 
 
-def _answered(request: urllib.request.Request) -> dict[str, Any]:
-    """Ask, again and again while the server is not yet there."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(request) as response:
-                found: dict[str, Any] = json.load(response)
-                return found
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
+    """What the system says of a full disk reaches the reader, and the writer goes on when there is room."""
+    writer = SpoolWriter(tmp_path, "aa")
+    writer.add_rows(rows(0), last_number=1)
+    assert writer._file is not None
+    kept, writer._file = writer._file, os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(StoreError, match="No space left"):
+        writer.add_rows(rows(5), last_number=2)
+    writer.close()
+    os.close(kept)
+    writer.add_rows(rows(10), last_number=3)
+    writer.flush()
+    assert [*source(tmp_path).fetch(NOW, NOW + timedelta(hours=1)).ids] == ["x0", "x10"]
 
 
-def _body(value: float) -> bytes:
-    inputs = [{"name": name, "datatype": "FP64", "shape": [1], "data": [value]} for name in ("a", "b")]
-    return json.dumps({"inputs": inputs}).encode()
+def test_old_files_go_and_take_their_labels_along(tmp_path: Path) -> None:
+    """Files older than they are kept are removed, also those of this run, but never the one that is written."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Sums()), keep=100) as gate:
+            service, writer = gate.service["m"], gate.service["m"].recorder.writer
+            name = (await ask(gate, [1])).json()["parameters"]["prediction_id"]
+            await gate.client.post("/labels", json={"labels": [{"id": name, "label": 1.0}]})
+            old = writer.path
+            writer.close()
+            await ask(gate, [2])
+            for path in spool_files(tmp_path / "m"):
+                os.utime(path, (1, 1))
+            await service.sweep()
+            assert old is not None
+            assert ([*spool_files(tmp_path / "m")], old.exists()) == ([writer.path], False)
+            assert service._labelled == set()
+
+    run(body)
 
 
-def _wait_for(folder: Path, name: str) -> None:
-    async def there() -> None:
-        now = SystemClock().now()
-        stretch = (now - timedelta(hours=1), now + timedelta(hours=1))
-        await until(lambda: name in set(source(folder).fetch(*stretch).ids))
+def test_how_sure_the_model_was_is_recorded_where_wanted(tmp_path: Path) -> None:
+    """With `serving.scores` the probability of the likeliest class stands beside each row that the model answered."""
 
-    asyncio.run(there())
+    class Sure(Moody):
+        def predict_proba(self, features: Any) -> Any:
+            return np.column_stack([features["a"] / 10, 1 - features["a"] / 10])
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Sure()), scores=True, substitute={"m": 0.0}) as gate:
+            first = (await ask(gate, [1, 7])).json()
+            assert [each["name"] for each in first["outputs"]] == ["output"]
+            both = await ask(gate, [3], outputs=[{"name": "output"}, {"name": "probabilities"}])
+            assert both.json()["outputs"][1]["data"] == [0.3, 0.7]
+            await ask(gate, [-1])
+            now = SystemClock().now()
+            found = source(tmp_path / "m").fetch(now - timedelta(hours=1), now + timedelta(hours=1))
+            assert found.score is not None
+            assert np.allclose(found.score, [0.9, 0.7, 0.7, np.nan], equal_nan=True)
+
+    run(body)
