@@ -137,8 +137,21 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     """Column that says how sure the model was of the prediction; from it the error is estimated without labels."""
     features: list[str] | None = None
     """Columns the model reads; by default every column not named otherwise."""
-    late: Duration = Duration(0)
-    """How far back rows are looked for that came after their window was judged; they are kept, and judge nothing."""
+    late: Duration | None = None
+    """How far back rows are looked for that came after their window was judged; they are kept, and judge nothing
+    [default: 0; of the gateway 10 minutes]."""
+    settle: Duration | None = None
+    """How long after its end a window waits for its last rows [default: 0; of the gateway `serving.flush` and a
+    second]."""
+
+    @property
+    def late_s(self) -> float:
+        """How far back to look, in seconds."""
+        return self.late if self.late is not None else 600.0 if self.kind == "gateway" else 0.0
+
+    def settle_s(self, flush_s: float) -> float:
+        """How long to wait for a window's last rows, in seconds, when the gateway flushes every `flush_s`."""
+        return self.settle if self.settle is not None else flush_s + 1.0 if self.kind == "gateway" else 0.0
 
 
 class ReferenceSettings(Settings, frozen=True, kw_only=True):

@@ -54,12 +54,19 @@ class MatrixModel:
 
     def predict(self, features: Mapping[str, Column]) -> Column:
         """Predict n outputs from columns of n values. Raises KeyError when a column is missing."""
-        wanted = self.columns or tuple(features)
-        taken = [features[name] for name in wanted]
-        numeric = all(kind_of(column) == "numeric" for column in taken)
-        matrix = np.column_stack([column.astype(np.float64 if numeric else np.object_) for column in taken])
-        out = np.asarray(self.estimator.predict(matrix))
+        out = np.asarray(self.estimator.predict(self._matrix(features)))
         return out.astype(np.float64) if out.dtype.kind in "biuf" else out.astype(np.object_)
+
+    def __getattr__(self, name: str) -> Any:
+        """Give `predict_proba`, from columns of n values the probabilities of n rows, where the estimator has one."""
+        if name != "predict_proba" or not hasattr(self.__dict__.get("estimator"), name):
+            raise AttributeError(name)
+        return lambda features: self.estimator.predict_proba(self._matrix(features))
+
+    def _matrix(self, features: Mapping[str, Column]) -> Column:
+        taken = [features[name] for name in self.columns or tuple(features)]
+        numeric = all(kind_of(column) == "numeric" for column in taken)
+        return np.column_stack([column.astype(np.float64 if numeric else np.object_) for column in taken])
 
 
 class OnnxModel:

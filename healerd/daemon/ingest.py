@@ -13,8 +13,10 @@ from healerd.daemon.kinds import aligned
 from healerd.daemon.pipeline import Pipeline
 from healerd.model import Window
 from healerd.segments import FOLDER, Segment
+from healerd.segments.spool import SUBSTITUTE
 from healerd.segments.times import naive
 from healerd.segments.write import write, write_labels
+from healerd.sources import Lossy
 from healerd.store import Reader
 
 __all__ = ["Arrived", "ingest"]
@@ -27,7 +29,8 @@ class Arrived:
     `late` rows belong to windows that are judged already: they are kept and counted, and may be labelled and trained
     on, but no window is judged twice. `repeated` rows of the window have an id that is known already, and are left out;
     those of earlier windows are only looked at again. `early` are the ids of the window's rows whose label was
-    known before they were predicted: that is no truth about a prediction, and left out.
+    known before they were predicted: that is no truth about a prediction, and left out. `lost` rows were served in the
+    window and could not be recorded; `substituted` ones no model answered.
     """
 
     rows: Predictions
@@ -36,6 +39,13 @@ class Arrived:
     repeated: int
     labels: int
     early: tuple[str, ...] = ()
+    lost: int = 0
+    substituted: int = 0
+
+    @property
+    def irregular(self) -> bool:
+        """Tell whether there is anything to say about the rows."""
+        return bool(self.late or self.repeated or self.early or self.lost or self.substituted)
 
 
 def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
@@ -45,7 +55,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     """
     reader, source, settings = pipeline.store, pipeline.source, pipeline.settings
     folder = reader.folder / FOLDER
-    fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late), window.end_at)
+    fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late_s), window.end_at)
     fetched = aligned(pipeline, fetched)
     fresh = _unknown(reader, window, fetched)
     own = fresh.at >= naive(window.start_at)
@@ -60,6 +70,8 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         repeated=int((fetched.at >= naive(window.start_at)).sum() - own.sum()),
         labels=len(labels) + int((~is_missing(fresh.label)).sum()),
         early=early,
+        lost=source.lost(window.start_at, window.end_at) if isinstance(source, Lossy) else 0,
+        substituted=int(np.count_nonzero(fresh.version[own] == SUBSTITUTE)),
     )
 
 
@@ -78,7 +90,7 @@ def _new_labels(
     pipeline: Pipeline, window: Window, *, now: datetime, fresh: Predictions
 ) -> tuple[Labels, tuple[str, ...]]:
     """Keep the first label of each row that has none yet; and name the fresh rows whose label came before them."""
-    patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late
+    patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late_s
     since = window.start_at - timedelta(seconds=patience_s)
     found = pipeline.source.labels(since, window.end_at, now)
     if not len(found):

@@ -22,7 +22,10 @@ import numpy as np
 from healerd.columns import Column, Labels, Predictions, Times
 from healerd.errors import StoreError
 
-__all__ = ["Block", "BlockKind", "SpoolWriter", "instance_of", "read_blocks", "spool_files", "written_at"]
+__all__ = ["SUBSTITUTE", "Block", "BlockKind", "SpoolWriter", "instance_of", "read_blocks", "spool_files", "written_at"]
+
+SUBSTITUTE = "substitute"
+"""The version of rows that no model answered (SAFETY S18): they are no evidence about any model."""
 
 _HEADER = struct.Struct("<4sIIqqQ4x")
 SUFFIX = ".spool"

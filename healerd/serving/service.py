@@ -18,13 +18,13 @@ from healerd.clock import SystemClock
 from healerd.columns import Column, Labels
 from healerd.config import ServingSettings
 from healerd.errors import ServingError, StoreError
-from healerd.segments.spool import BlockKind, SpoolWriter, read_blocks, spool_files, written_at
+from healerd.segments.spool import SUBSTITUTE, BlockKind, SpoolWriter, read_blocks, spool_files, written_at
 from healerd.serving.ids import Instances, row_ids
 from healerd.serving.metrics import Metrics
 from healerd.serving.models import Loaded, Slot
 from healerd.serving.protocol import InferRequest
 from healerd.serving.recorder import Recorder, Served
-from healerd.serving.substitute import VERSION, Substitute
+from healerd.serving.substitute import Substitute
 from healerd.serving.tensors import Array
 from healerd.serving.work import Worker
 
@@ -73,6 +73,7 @@ class Service:
         self._worker = Worker(name, loop)
         self._substitute = Substitute(settings.substitute.get(name))
         self._instance, self._number = secrets.token_hex(6), 0
+        _begin(folder)
         self._known = Instances.found(folder)
         self._labelled = {name for path in spool_files(folder) for name in _labelled(path)}
         self.recorder = Recorder(
@@ -95,7 +96,7 @@ class Service:
             raise ServingError(f"version `{loaded.version}` gives no probabilities")
         asks = wanted or (self._settings.scores and loaded.knows_chances)
         outputs, chances, instead = await self._asked(loaded, columns, rows=rows, chances=asks)
-        used = VERSION if instead else loaded.version
+        used = SUBSTITUTE if instead else loaded.version
         ids = await self._record(used, outputs, columns, chances if self._settings.scores else None)
         found: dict[str, Array] = {"output": outputs, "prediction_id": np.array(ids, np.object_)}
         if wanted and chances is not None:
@@ -190,6 +191,14 @@ class Service:
             )
         )
         return ids
+
+
+def _begin(folder: Path) -> None:
+    """Make the folder of the record, so that no requests yet is an empty record and not a missing one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"`{folder}` cannot be made: {error.strerror}; mend its rights, or set --record") from error
 
 
 def _check_outputs(asked: InferRequest) -> None:

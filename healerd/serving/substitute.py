@@ -10,10 +10,7 @@ import numpy as np
 
 from healerd.serving.tensors import Array
 
-__all__ = ["VERSION", "Substitute"]
-
-VERSION = "substitute"
-"""The version under which such rows are recorded: they are no evidence about any model."""
+__all__ = ["Substitute"]
 
 REMEMBERED = 1000
 KNOWN_MIN = 20

@@ -10,7 +10,7 @@ from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
 from healerd.sources.gateway import GatewaySource
 from healerd.sources.memory import MemorySource
-from healerd.sources.source import Source
+from healerd.sources.source import Lossy, Source
 from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
 
@@ -18,6 +18,7 @@ __all__ = [
     "SOURCES",
     "Flaw",
     "GatewaySource",
+    "Lossy",
     "MemorySource",
     "Source",
     "Survey",

@@ -57,6 +57,10 @@ class GatewaySource:
             at=np.concatenate([each.at[which] for each, which in kept]),
         )
 
+    def lost(self, start_at: datetime, end_at: datetime) -> int:
+        """Count the rows that were served and could not be kept; see `Lossy`."""
+        return sum(block.lost() for block in self._blocks(BlockKind.LOST, naive(start_at), naive(end_at)))
+
     def _blocks(self, kind: BlockKind, start: np.datetime64, end: np.datetime64) -> Iterator[Block]:
         from_us, to_us = (int(each.astype("datetime64[us]").astype(np.int64)) for each in (start, end))
         if not self._folder.exists():
