@@ -25,7 +25,7 @@ from healerd.config import ServingSettings
 from healerd.errors import HealerdError, ServingError, StoreError
 from healerd.serving.metrics import Metrics
 from healerd.serving.models import Loaded
-from healerd.serving.openapi import OPENAPI
+from healerd.serving.openapi import openapi
 from healerd.serving.protocol import HEADER_LENGTH, parse, respond
 from healerd.serving.service import FUTURE_MAX_S, Service
 
@@ -175,8 +175,8 @@ class Gateway:
         service, version = self._service(request.path_params["model"]), request.path_params.get("version")
         loaded = service.slot.current
         ready = loaded is not None and version in {None, loaded.version}
-        body = {"name": service.name, "ready": ready}
-        return JSONResponse(body, status_code=200 if ready else 503)
+        status = 200 if ready else 503 if loaded is None else 404
+        return JSONResponse({"name": service.name, "ready": ready}, status_code=status)
 
     async def _model(self, request: Request) -> Response:
         service, version = self._service(request.path_params["model"]), request.path_params.get("version")
@@ -234,7 +234,7 @@ class Gateway:
         )
 
     async def _openapi(self, _: Request) -> Response:
-        return JSONResponse(OPENAPI)
+        return JSONResponse(openapi(self._services))
 
 
 async def _bounded(request: Request, most: int) -> bytes:

@@ -1,11 +1,13 @@
 """The gateway's OpenAPI description, as `/openapi.json` gives it. Must never promise what the routes do not do."""
 
+import copy
+from collections.abc import Iterable
 from typing import Any
 
 from healerd import __version__
 from healerd.serving.tensors import DATATYPES
 
-__all__ = ["OPENAPI"]
+__all__ = ["openapi"]
 
 _ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
 _OBJECT = {"application/json": {"schema": {"type": "object"}}}
@@ -95,7 +97,7 @@ _LABEL = {
     },
 }
 
-OPENAPI: dict[str, Any] = {
+_OPENAPI: dict[str, Any] = {
     "openapi": "3.0.3",
     "info": {"title": "healerd gateway", "version": __version__},
     "paths": _paths(),
@@ -122,3 +124,16 @@ OPENAPI: dict[str, Any] = {
         }
     },
 }
+
+
+def openapi(models: Iterable[str]) -> dict[str, Any]:
+    """Describe a gateway that serves these models."""
+    path = _parameter("model")
+    path["schema"] = {"type": "string", "enum": list(models)}
+    found: dict[str, Any] = copy.deepcopy(_OPENAPI)
+    for operations in found["paths"].values():
+        for operation in operations.values():
+            operation["parameters"] = [
+                path if each["name"] == "model" else each for each in operation.get("parameters", ())
+            ]
+    return found

@@ -17,18 +17,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from healerd.config import ServingSettings
 from healerd.serving.run import serve
 from tests.healerd.serving.gate import Sums, asked
 
 
 class Slow(Sums):
-    """Takes half a second for a row whose `a` is beyond 1,000."""
+    """Takes half a second for a row whose `a` is beyond 1,000; of a `b` that is text the length counts."""
 
     def predict(self, features: Any) -> Any:
         if (features["a"] > 1000).any():
             time.sleep(0.5)
-        return super().predict(features)
+        b = features["b"]
+        return super().predict({**features, "b": np.array([len(each) for each in b]) if b.dtype == object else b})
 
 
 class FileShelf:
