@@ -15,6 +15,7 @@ import numpy as np
 from healerd.actions import Model, Registry
 from healerd.columns import Column
 from healerd.errors import ActionError, HealerdError, ServingError
+from healerd.serving.computing import only_computes
 from healerd.serving.signature import Signature, signature_of
 from healerd.serving.tensors import Array
 
@@ -26,12 +27,14 @@ SAMPLES_KEPT = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Loaded:
-    """One version in memory; `text` tells classes from numbers, where the self-test could tell."""
+    """One version in memory; `text` tells classes from numbers, where the self-test could tell, `computes` whether the
+    model does nothing but compute."""
 
     version: str
     model: Model
     signature: Signature
     text: bool | None
+    computes: bool = False
 
     def predict(self, columns: Mapping[str, Column]) -> Array:
         """Predict n outputs. Raises whatever the model raises, ServingError when they are not n of the known kind."""
@@ -139,7 +142,8 @@ class Slot:
                 raise ServingError(f"it gives {'text' if text else 'numbers'}, the model before it does not")
             if not text and not np.isfinite(out.astype(np.float64)).all():
                 raise ServingError("its self-test gave a value that is no number")
-        return Loaded(version=version, model=model, signature=signature, text=text)
+        computes = only_computes(model)
+        return Loaded(version=version, model=model, signature=signature, text=text, computes=computes)
 
     def _say(self, problem: str) -> None:
         if problem != self.problem:

@@ -18,7 +18,7 @@ from healerd.errors import ServingError
 from healerd.serving.models import Loaded
 from healerd.serving.tensors import Array
 
-__all__ = ["HUNG_MAX", "Question", "Worker"]
+__all__ = ["HUNG_MAX", "Question", "Worker", "ask_at_once"]
 
 ROWS_MAX = 1024
 """Rows asked about in one call; a request of more is asked alone."""
@@ -110,6 +110,14 @@ class Worker:
 
     def _come_back(self) -> None:
         self._hung -= 1
+
+
+def ask_at_once(loaded: Loaded, columns: Mapping[str, Column], *, chances: bool) -> tuple[Array, Array | None]:
+    """Ask a model that only computes, without its thread. Raises ServingError with what it raised itself."""
+    found = _ask(loaded, columns, chances=chances)
+    if isinstance(found, ServingError):
+        raise found
+    return found
 
 
 def _together(first: Question, queue: "SimpleQueue[Question | None]") -> tuple[list[Question], Question | None, bool]:
