@@ -137,13 +137,18 @@ def _flattened(data: list[Any]) -> list[Any]:
 
 def _elements(name: str, datatype: str, kind: np.dtype[Any], flat: list[Any]) -> Array:
     allowed = _ALLOWED[kind.kind]
-    for place, value in enumerate(flat):
-        if type(value) not in allowed:
-            raise ServingError(f"input `{name}`, element {place}: `{repr(value)[:80]}` is no {datatype}")
+    kinds = set(map(type, flat))
+    if not kinds <= allowed:
+        place, value = next((place, value) for place, value in enumerate(flat) if type(value) not in allowed)
+        raise ServingError(f"input `{name}`, element {place}: `{repr(value)[:80]}` is no {datatype}")
     try:
-        return np.array([np.nan if each is None else each for each in flat] if kind.kind == "f" else flat, kind)
+        return np.array(flat, kind) if kind.kind != "f" or type(None) not in kinds else _with_gaps(flat, kind)
     except OverflowError as error:
         raise ServingError(f"input `{name}`: a number is out of the range of {datatype}") from error
+
+
+def _with_gaps(flat: list[Any], kind: np.dtype[Any]) -> Array:
+    return np.array([np.nan if each is None else each for each in flat], kind)
 
 
 _ALLOWED: Mapping[str, frozenset[type]] = {

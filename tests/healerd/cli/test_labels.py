@@ -46,6 +46,15 @@ def test_the_client_asks_and_labels(client: GatewayClient) -> None:
         client.predict("m", {"a": [1]})
 
 
+def test_the_readmes_client_runs(gateway: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    """The example of the README, pointed at a gateway, asks and labels it."""
+    text = (Path(__file__).parents[3] / "healerd/serving/README.md").read_text(encoding="utf-8")
+    example = text.partition("```python\n")[2].partition("```")[0]
+    assert "GatewayClient" in example
+    exec(compile(example.replace(":8080", f":{gateway.port}"), "README", "exec"), {})  # the example is ours
+    assert capsys.readouterr().out.split() == ["[1.5", "nan]", "0", "False"]
+
+
 def test_a_gateway_that_is_away_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a gateway a program gets ControlError, and the verb ends with 3 and what to do."""
     with pytest.raises(ControlError, match="start `healerd serve`"), GatewayClient("http://127.0.0.1:9") as away:
