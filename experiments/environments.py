@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NANNYML", "RIVER", "ask", "environment"]
+__all__ = ["MLSERVER", "NANNYML", "RIVER", "SCHEMATHESIS", "TRITONCLIENT", "ask", "environment"]
 
 NANNYML = ("nannyml==0.13.1", "pandas<3", "statsmodels<0.15")
 """It leaves statsmodels out of what it says it needs, and does not know the pandas of today."""
 RIVER = ("river==0.26.1", "pandas<3")
+MLSERVER = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
+SCHEMATHESIS = ("schemathesis==4.32.5",)
+TRITONCLIENT = ("tritonclient[http]==2.73.0",)
 
 INSTALL_S, ANSWER_S = 900.0, 1800.0
 

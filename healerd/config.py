@@ -33,6 +33,7 @@ __all__ = [
     "PipelineSettings",
     "PolicySettings",
     "ReferenceSettings",
+    "ServingSettings",
     "SeveritySettings",
     "SourceSettings",
     "load_config",
@@ -93,6 +94,37 @@ class AuditSettings(Settings, frozen=True, kw_only=True):
         require(self.anchor_every > 0, "anchor_every", "above 0")
 
 
+class ServingSettings(Settings, frozen=True, kw_only=True):
+    """`[serving]`: the inference gateway, `healerd serve`, a process of its own."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Whoever reaches it may ask for predictions: there is no login."""
+    port: int = 8080
+    record: str = "served"
+    """Folder of what was served, a folder a model; relative to the state folder unless absolute."""
+    flush: Duration = Duration(1)
+    """How long a served row may wait until it is durable: what a kill can lose. 0 answers only when it is."""
+    keep: Duration = Duration(7 * 86400)
+    """How long recorded files stay; the daemon has taken their rows over long before."""
+    poll: Duration = Duration(1)
+    """How often the registry's alias is read."""
+    timeout: Duration = Duration(5)
+    """How long a model may take for one request, and a client for its body."""
+    scores: bool = False
+    """Record how sure the model was of each row (the probability of its likeliest class), where it gives probabilities:
+    from it the error is estimated without labels. Costs a second question to the model."""
+    body_bytes: int = 64 * 2**20
+    """Largest body of a request."""
+    substitute: dict[str, float | str] = msgspec.field(default_factory=dict)
+    """Model -> what is answered when it raises or takes too long; without one its usual answer, once it has one."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port < 65536, "port", "from 0 to 65535")
+        require(self.flush >= 0, "flush", "0 or more")
+        for name in ("keep", "poll", "timeout", "body_bytes"):
+            require(getattr(self, name) > 0, name, "above 0")
+
+
 class LabelsSettings(Settings, frozen=True, kw_only=True):
     """`source.labels`: late labels in a table of their own, joined by id."""
 
@@ -106,8 +138,9 @@ class LabelsSettings(Settings, frozen=True, kw_only=True):
 class SourceSettings(Settings, frozen=True, kw_only=True):
     """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder that DuckDB reads."""
 
-    kind: Literal["table", "memory"] = "table"
+    kind: Literal["table", "memory", "gateway"] = "table"
     path: str = ""
+    """Where the rows lie: of a table its file, glob or folder, of the gateway the folder it records a model in."""
     time: str = "time"
     """Column with the time of the prediction; a time without a zone is UTC."""
     id: str | None = None
@@ -122,8 +155,21 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     """Column that says how sure the model was of the prediction; from it the error is estimated without labels."""
     features: list[str] | None = None
     """Columns the model reads; by default every column not named otherwise."""
-    late: Duration = Duration(0)
-    """How far back rows are looked for that came after their window was judged; they are kept, and judge nothing."""
+    late: Duration | None = None
+    """How far back rows are looked for that came after their window was judged; they are kept, and judge nothing
+    [default: 0; of the gateway 10 minutes]."""
+    settle: Duration | None = None
+    """How long after its end a window waits for its last rows [default: 0; of the gateway `serving.flush` and a
+    second]."""
+
+    @property
+    def late_s(self) -> float:
+        """How far back to look, in seconds."""
+        return self.late if self.late is not None else 600.0 if self.kind == "gateway" else 0.0
+
+    def settle_s(self, flush_s: float) -> float:
+        """How long to wait for a window's last rows, in seconds, when the gateway flushes every `flush_s`."""
+        return self.settle if self.settle is not None else flush_s + 1.0 if self.kind == "gateway" else 0.0
 
 
 class ReferenceSettings(Settings, frozen=True, kw_only=True):
@@ -303,6 +349,7 @@ class Config(Settings, frozen=True, kw_only=True):
 
     daemon: DaemonSettings = DaemonSettings()
     audit: AuditSettings = AuditSettings()
+    serving: ServingSettings = ServingSettings()
     pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
     folder: str = "."
 

@@ -8,6 +8,7 @@ A *no* (hold, a forbidding verdict, a diagnostic) is a value and never raised. A
     |- StoreError      the control database cannot be used                        exit 1 (run: 66)
     |  `- LockHeld     another daemon owns the state folder                       exit 1 (run: 75)
     |- SourceError     predictions or labels cannot be read                       exit 1 (run: 69)
+    |- ServingError    a request to the gateway cannot be answered                HTTP status
     |- ActionError     an action cannot be carried out                            exit 1
     |  `- StaleEpoch   a newer daemon has fenced this one off                     exit 1
     `- ControlError    the daemon cannot be reached, or refuses                   exit 3
@@ -48,6 +49,14 @@ class LockHeld(StoreError):
 
 class SourceError(HealerdError):
     """Predictions or labels cannot be read."""
+
+
+class ServingError(HealerdError):
+    """A request to the gateway cannot be answered; `status` is that of the HTTP response."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ActionError(HealerdError):

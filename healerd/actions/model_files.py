@@ -71,11 +71,15 @@ class MatrixModel:
         out = np.asarray(self.estimator.predict(self._matrix(features)))
         return out.astype(np.float64) if out.dtype.kind in "biuf" else out.astype(np.object_)
 
-    def chances(self, features: Mapping[str, Column]) -> Any:
-        """Give the n probabilities of the last class, of an estimator that knows them."""
-        return self.estimator.predict_proba(self._matrix(features))[:, -1]
+    def __getattr__(self, name: str) -> Any:
+        """Give `predict_proba` (n rows) and `chances` (of the last class) where the estimator knows probabilities."""
+        if name not in {"predict_proba", "chances"} or not hasattr(self.__dict__.get("estimator"), "predict_proba"):
+            raise AttributeError(name)
+        if name == "chances":
+            return lambda features: self.estimator.predict_proba(self._matrix(features))[:, -1]
+        return lambda features: self.estimator.predict_proba(self._matrix(features))
 
-    def _matrix(self, features: Mapping[str, Column]) -> Any:
+    def _matrix(self, features: Mapping[str, Column]) -> Column:
         taken = [features[name] for name in self.columns or tuple(features)]
         numeric = all(kind_of(column) == "numeric" for column in taken)
         return np.column_stack([column.astype(np.float64 if numeric else np.object_) for column in taken])

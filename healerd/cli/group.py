@@ -53,6 +53,8 @@ SECTIONS: Sections = {
     },
     "Run": {
         "run": ("run:run", "Run the daemon in the foreground."),
+        "serve": ("serve:serve", "Serve the registries' models over HTTP, and record what they answer."),
+        "labels": ("labels:labels", "Send late labels to the gateway."),
         "version": ("about:version", "Print the version."),
         "completion": ("about:completion", "Print the completion script of a shell."),
     },

@@ -13,7 +13,9 @@ from healerd.daemon.kinds import aligned
 from healerd.daemon.pipeline import Pipeline
 from healerd.model import Window
 from healerd.segments import Segment
+from healerd.segments.spool import SUBSTITUTE
 from healerd.segments.times import naive
+from healerd.sources import Lossy
 from healerd.store import Reader
 
 __all__ = ["Arrived", "ingest"]
@@ -26,7 +28,8 @@ class Arrived:
     `late` rows belong to windows that are judged already: they are kept and counted, and may be labelled and trained
     on, but no window is judged twice. `repeated` rows of the window have an id that is known already, and are left out;
     those of earlier windows are only looked at again. `early` are the ids of the window's rows whose label was
-    known before they were predicted: that is no truth about a prediction, and left out.
+    known before they were predicted: that is no truth about a prediction, and left out. `lost` rows were served in the
+    window and could not be recorded; `substituted` ones no model answered.
     """
 
     rows: Predictions
@@ -35,6 +38,13 @@ class Arrived:
     repeated: int
     labels: int
     early: tuple[str, ...] = ()
+    lost: int = 0
+    substituted: int = 0
+
+    @property
+    def irregular(self) -> bool:
+        """Tell whether there is anything to say about the rows."""
+        return bool(self.late or self.repeated or self.early or self.lost or self.substituted)
 
 
 def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
@@ -43,7 +53,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     Raises SourceError when the source cannot be read, StoreError when a segment cannot be written.
     """
     store, source, settings = pipeline.store, pipeline.source, pipeline.settings
-    fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late), window.end_at)
+    fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late_s), window.end_at)
     fetched = aligned(pipeline, fetched)
     fresh = _unknown(store, window, fetched)
     own = fresh.at >= naive(window.start_at)
@@ -58,6 +68,8 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         repeated=int((fetched.at >= naive(window.start_at)).sum() - own.sum()),
         labels=len(labels) + int((~is_missing(fresh.label)).sum()),
         early=early,
+        lost=source.lost(window.start_at, window.end_at) if isinstance(source, Lossy) else 0,
+        substituted=int(np.count_nonzero(fresh.version[own] == SUBSTITUTE)),
     )
 
 
@@ -76,7 +88,7 @@ def _new_labels(
     pipeline: Pipeline, window: Window, *, now: datetime, fresh: Predictions
 ) -> tuple[Labels, tuple[str, ...]]:
     """Keep the first label of each row that has none yet; and name the fresh rows whose label came before them."""
-    patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late
+    patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late_s
     since = window.start_at - timedelta(seconds=patience_s)
     found = pipeline.source.labels(since, window.end_at, now)
     if not len(found):

@@ -126,7 +126,7 @@ class Ticker:
         with self.store.transaction() as tx:
             for segment in arrived.segments:
                 tx.add_segment(segment)
-            if arrived.late or arrived.repeated or arrived.early:
+            if arrived.irregular:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         pipeline.cache.forget(settled=arrived.late > 0)
 
@@ -283,6 +283,7 @@ def _alias_moved(reader: Reader, pipeline: Pipeline) -> bool | None:
 
 def _irregular(window: Window, arrived: Arrived) -> dict[str, object]:
     told: dict[str, object] = {"window_end_at": window.end_at, "late": arrived.late, "repeated": arrived.repeated}
+    told |= {name: count for name in ("lost", "substituted") if (count := getattr(arrived, name))}
     if arrived.early:
         told["early_labels"] = {"count": len(arrived.early), "first": arrived.early[0], "last": arrived.early[-1]}
     return told

@@ -124,7 +124,7 @@ class Player:
     def _since(self, at: datetime) -> datetime:
         """Give the time before which no label is waited for any more."""
         settings = self.core.pipelines[self.stream.name].settings
-        return at - timedelta(seconds=settings.label_horizon + settings.source.late + 2 * self.stream.window_s)
+        return at - timedelta(seconds=settings.label_horizon + settings.source.late_s + 2 * self.stream.window_s)
 
     def _mark(self) -> datetime:
         return self.core.store.watermark(self.stream.name) or self.stream.start_at

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
+from healerd.sources.gateway import GatewaySource
 from healerd.sources.memory import MemorySource
-from healerd.sources.source import Source
+from healerd.sources.source import Lossy, Source
 from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
 
 __all__ = [
     "SOURCES",
     "Flaw",
+    "GatewaySource",
+    "Lossy",
     "MemorySource",
     "Source",
     "Survey",
@@ -28,5 +31,6 @@ __all__ = [
 SOURCES: Mapping[str, Callable[[SourceSettings, Path, Callable[[], str]], Source]] = {
     "table": TableSource,
     "memory": MemorySource,
+    "gateway": GatewaySource,
 }
 """Kind -> how it is made: from its settings, the configuration's folder, and what tells the active version's name."""

@@ -1,11 +1,11 @@
 """What every source can do. Must never say more than the daemon needs."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from healerd.columns import Labels, Predictions
 
-__all__ = ["Source"]
+__all__ = ["Lossy", "Source"]
 
 
 class Source(Protocol):
@@ -29,5 +29,18 @@ class Source(Protocol):
 
         Raises:
             SourceError: they cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class Lossy(Protocol):
+    """A source that knows how many rows were served and are not in it."""
+
+    def lost(self, start_at: datetime, end_at: datetime) -> int:
+        """Count the rows of [start_at, end_at), by the minute, that were served and could not be kept.
+
+        Raises:
+            SourceError: it cannot be read.
         """
         ...

@@ -103,7 +103,7 @@ def test_nothing_is_left_for_later(path: Path) -> None:
 
 
 def test_exceptions_are_caught_whole_in_few_places() -> None:
-    """`except Exception` stands only around a tick and around an action; a bare `except` nowhere."""
+    """`except Exception` stands only around a tick, an action, and a model's own code; a bare `except` nowhere."""
     places = {}
     for path, tree in TREES.items():
         for node in ast.walk(tree):
@@ -111,7 +111,11 @@ def test_exceptions_are_caught_whole_in_few_places() -> None:
                 places.setdefault(module_of(path), []).append(node.lineno)
     tick = {"healerd.daemon.app", "healerd.daemon.core", "healerd.daemon.tick"}
     action = {"healerd.actions.job", "healerd.actions.worker", "healerd.daemon.starting"}
-    allowed = tick | action
+    model = {
+        "healerd.serving.models",
+        "healerd.serving.work",
+    }  # the gateway loads and asks code that may raise anything
+    allowed = tick | action | model
     assert set(places) <= allowed, places
 
 

@@ -180,12 +180,19 @@ def install(folder: Path) -> Installation:
     return Installation(folder)
 
 
-def _write(path: Path, start: datetime, windows: int, right: int, rng: np.random.Generator) -> None:
+def write_reference(folder: Path, start: datetime, *, every_s: float) -> None:
+    """Write the labelled rows that the daemon compares with, one every `every_s` seconds."""
+    _write(folder / "reference.csv", start, 50, 50, np.random.default_rng(7), every_s=every_s)  # noqa: TID251
+
+
+def _write(
+    path: Path, start: datetime, windows: int, right: int, rng: np.random.Generator, *, every_s: float = 30.0
+) -> None:
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["time", "id", "prediction", "label", "x"])
         for window in range(windows):
             for row, x in enumerate(rng.normal(size=ROWS)):
                 truth = bool(x > 0) ^ bool(rng.random() < 0.1) ^ (window >= right)
-                at = start + timedelta(hours=window, seconds=30 * row)
+                at = start + timedelta(hours=window) * (every_s / 30) + timedelta(seconds=every_s * row)
                 table.writerow([at.isoformat(), f"{path.stem}-{window}-{row}", float(x > 0), float(truth), x])

@@ -9,10 +9,10 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from healerd.actions import Draft, FolderRegistry
-from healerd.actions.model_files import ModelFiles
+from healerd.actions.model_files import MatrixModel, ModelFiles
 from healerd.actions.safe_model import fit_safe_model
 from healerd.errors import ActionError
 from healerd.model import VersionKind
@@ -91,6 +91,16 @@ def test_a_bare_estimator_takes_columns(tmp_path: Path) -> None:
     assert model.predict(features).tolist() == fitted.predict(np.column_stack([X, -X])).tolist()
     again = SAFE.load(*SAFE.dump(model), said="it")
     assert again.predict(features).tolist() == model.predict(features).tolist()
+
+
+def test_a_bare_estimator_gives_probabilities_where_it_has_them() -> None:
+    """A classifier's probabilities come from columns as its classes do; what has none says so."""
+    columns = {"x": X, "y": X**2}
+    matrix = np.column_stack([X, X**2])
+    model = MatrixModel(LogisticRegression().fit(matrix, X > 0))
+    assert np.array_equal(model.predict_proba(columns), model.estimator.predict_proba(matrix))
+    assert hasattr(pickle.loads(pickle.dumps(model)), "predict_proba")
+    assert not hasattr(MatrixModel(LinearRegression().fit(matrix, X)), "predict_proba")
 
 
 def test_onnx_without_onnxruntime_says_what_is_missing(tmp_path: Path) -> None:

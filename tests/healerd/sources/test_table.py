@@ -218,6 +218,6 @@ def test_labels_elsewhere_need_an_id(tmp_path: Path) -> None:
 
 def test_every_kind_of_the_settings_has_a_source(tmp_path: Path) -> None:
     """Each kind that the configuration allows is in the table of sources, and can be made."""
-    for kind in ("table", "memory"):
+    for kind in ("table", "memory", "gateway"):
         assert SOURCES[kind](SourceSettings(path="x"), tmp_path, lambda: "v1")
-    assert set(SOURCES) == {"table", "memory"}
+    assert set(SOURCES) == {"table", "memory", "gateway"}

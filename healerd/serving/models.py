@@ -1,0 +1,177 @@
+"""The model that serves, as the registry's alias says: loaded, tried, and only then swapped in.
+
+Must never let a model serve that has not answered its self-test, nor change what a request in flight was handed:
+a request keeps the model that it began with.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from healerd.actions import Model, Registry
+from healerd.columns import Column
+from healerd.errors import ActionError, HealerdError, ServingError
+from healerd.serving.computing import only_computes
+from healerd.serving.signature import Signature, signature_of
+from healerd.serving.tensors import Array
+
+__all__ = ["Loaded", "Slot"]
+
+SAMPLES_KEPT = 32
+"""Requests remembered for the self-test of the next model: the rows that it will be asked about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Loaded:
+    """One version in memory; `text` tells classes from numbers, where the self-test could tell, `computes` whether the
+    model does nothing but compute."""
+
+    version: str
+    model: Model
+    signature: Signature
+    text: bool | None
+    computes: bool = False
+
+    def predict(self, columns: Mapping[str, Column]) -> Array:
+        """Predict n outputs. Raises whatever the model raises, ServingError when they are not n of the known kind."""
+        out = np.asarray(self.model.predict(columns))
+        rows = len(next(iter(columns.values())))
+        if out.shape != (rows,):
+            raise ServingError(f"version `{self.version}` gave {list(out.shape)} outputs for {rows} rows", status=500)
+        text = out.dtype.kind in "OUS" if self.text is None else self.text
+        return _texts(out) if text else out.astype(np.float64)
+
+    @property
+    def knows_chances(self) -> bool:
+        """Tell whether the model gives probabilities."""
+        return hasattr(self.model, "chances") or hasattr(self.model, "predict_proba")
+
+    def chances(self, columns: Mapping[str, Column]) -> Array:
+        """Give the probabilities of the classes: n rows of them, or n of the last class."""
+        model: Any = self.model
+        found = np.asarray((model.chances if hasattr(model, "chances") else model.predict_proba)(columns), np.float64)
+        rows = len(next(iter(columns.values())))
+        if found.ndim not in {1, 2} or len(found) != rows:
+            raise ServingError(
+                f"version `{self.version}` gave probabilities of shape {list(found.shape)} for {rows} rows", status=500
+            )
+        return found
+
+
+class Slot:
+    """The place of one model in the gateway: follows the alias `active` of its registry.
+
+    `follow` is called from one thread, again and again; requests read `current`, which changes in one step.
+    """
+
+    def __init__(self, name: str, registry: Registry, *, report: Callable[[str], None]) -> None:
+        self.name, self._registry, self._report = name, registry, report
+        self.current: Loaded | None = None
+        self.problem = "not loaded yet"
+        self.swaps, self.refusals = 0, 0
+        self.wanted = True
+        self._refused: tuple[str, int] | None = None
+        self._samples: deque[Mapping[str, Column]] = deque(maxlen=SAMPLES_KEPT)
+        self._busy = threading.Lock()
+
+    def remember(self, columns: Mapping[str, Column]) -> None:
+        """Keep the first row of a request that was answered, for the self-test of the next model."""
+        self._samples.append({name: column[:1] for name, column in columns.items()})
+
+    def follow(self) -> None:
+        """Load and swap in what the alias names, when it names another version. Never raises for a bad model."""
+        with self._busy:
+            if not self.wanted:
+                return
+            try:
+                alias = self._registry.alias()
+                version = alias.version
+                if version is None:
+                    raise ActionError(f"registry `{self._registry.place}` has no active version")
+                if self.current is not None and self.current.version == version:
+                    self.problem = ""
+                    return
+                if self._refused == (version, alias.generation):
+                    return
+                self._swap(version, alias.generation)
+            except ActionError as error:
+                self._say(str(error))
+
+    def load(self) -> None:
+        """Serve again after an `unload`. Raises ServingError when there is nothing that can serve."""
+        self.wanted, self._refused = True, None
+        self.follow()
+        if self.current is None:
+            raise ServingError(f"model `{self.name}` cannot be loaded: {self.problem}", status=503)
+
+    def unload(self) -> None:
+        """Stop serving until `load`."""
+        with self._busy:
+            self.wanted, self.current, self.problem = False, None, "unloaded"
+
+    def _swap(self, version: str, generation: int) -> None:
+        try:
+            self.current = self._tried(version)
+        except Exception as error:  # a model's own code may raise anything, also while it is loaded
+            self._refused, self.refusals = (version, generation), self.refusals + 1
+            kept = f"`{self.current.version}` goes on serving" if self.current else "nothing serves"
+            self._say(f"version `{version}` does not serve, {kept}: {_told(error)}")
+            return
+        self.problem, self.swaps, self._refused = "", self.swaps + 1, None
+        self._report(f"model `{self.name}`: version `{version}` serves")
+
+    def _tried(self, version: str) -> Loaded:
+        """Load a version and ask it what the last requests asked. Raises ActionError, ServingError."""
+        model = self._registry.load(version)
+        signature = signature_of(model)
+        before = self.current
+        if before is not None and not signature.features:
+            signature = before.signature
+        samples = [*self._samples] or [_made_up(signature)]
+        text = None
+        for columns in samples:
+            if not columns:
+                break
+            out = _asked(model, columns)
+            text = out.dtype.kind in "OUS"
+            if before is not None and before.text not in {None, text}:
+                raise ServingError(f"it gives {'text' if text else 'numbers'}, the model before it does not")
+            if not text and not np.isfinite(out.astype(np.float64)).all():
+                raise ServingError("its self-test gave a value that is no number")
+        computes = only_computes(model)
+        return Loaded(version=version, model=model, signature=signature, text=text, computes=computes)
+
+    def _say(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._report(f"model `{self.name}`: {problem}")
+
+
+def _asked(model: Model, columns: Mapping[str, Column]) -> Array:
+    out = np.asarray(model.predict(columns))
+    if out.shape != (1,):
+        raise ServingError(f"its self-test of one row gave {list(out.shape)} outputs")
+    return out
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, HealerdError) else f"it raised {type(error).__name__}: {error}"
+
+
+def _texts(out: Array) -> Array:
+    """Make classes text that can be written: a class of another type by its name, what is no UTF-8 replaced."""
+    texts = [each if type(each) is str else str(each) for each in out.tolist()]
+    clean = [each if each.isascii() else each.encode("utf-8", "replace").decode() for each in texts]
+    return np.array(clean, np.object_)
+
+
+def _made_up(signature: Signature) -> dict[str, Column]:
+    """Make one row of what a model takes: zeros, and a text that it has never seen."""
+    return {
+        each.name: np.array(["-"], np.object_) if each.kind == "categorical" else np.zeros(1)
+        for each in signature.features
+    }
