@@ -24,7 +24,6 @@ from healerd.detectors import State
 from healerd.detectors.harm import detect_harm
 from healerd.detectors.series import look_through
 from healerd.profiles import fit, ks, profile
-from healerd.profiles.ranks import cumulative
 
 SCRIPTS = Path(__file__).parent / "peers"
 REPETITIONS = 5
@@ -61,11 +60,11 @@ def _reports() -> Iterator[dict[str, Any]]:
 def _report_in_loops(*, features: int, reference_rows: int, rows: int, repetitions: int) -> float:
     reference, window = _normal(1, features, reference_rows), _normal(2, features, rows)
     maps = fit(reference)
-    shares = {name: cumulative(one.cells) for name, one in profile(reference, maps).features.items()}
+    upto = {name: np.cumsum(one.cells) for name, one in profile(reference, maps).features.items()}
 
     def report() -> list[float]:
         counted = profile(window, maps).features
-        return [ks(shares[name], cumulative(one.cells)) for name, one in counted.items()]
+        return [ks(upto[name], one.cells.cumsum()) for name, one in counted.items()]
 
     return _in_loops(report, repetitions=5 * repetitions)
 
@@ -114,13 +113,13 @@ def _points_in_loops(name: str, requirements: tuple[str, ...]) -> tuple[dict[str
 
 
 def _label_in_loops() -> float:
-    losses = (np.random.Generator(np.random.Philox(3)).random((BATCHES, LABELS)) < 0.1).astype(np.int8)
+    losses = np.random.Generator(np.random.Philox(3)).random((BATCHES, LABELS)) < 0.1
     seen = at_labels(a_reference(0.1, 10_000), SHIPPED)
 
     def label() -> None:
         state: State = {}
         for k, batch in enumerate(losses):
-            cohort = a_cohort(k, wrong=int(batch.sum()), labels=LABELS)
+            cohort = a_cohort(k, wrong=np.count_nonzero(batch), labels=LABELS)
             _, state = detect_harm(replace(seen, cohorts=(cohort,)), state)
 
     return _in_loops(label, repetitions=REPETITIONS) / losses.size

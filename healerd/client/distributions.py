@@ -23,7 +23,6 @@ from healerd.profiles import (
     Profile,
     ReferenceProfile,
     from_bytes,
-    ks,
     reference_from_bytes,
 )
 from healerd.profiles.counts import Tally
@@ -126,13 +125,14 @@ def _shape(cell_map: CellMap, usual: Counts, now: Counts) -> Json:
         return {"kind": "name", "bins": _name_bins(cell_map, usual, now), "ecdf": None, "gap_at": None}
     usual, now = _folded(usual), _folded(now)
     first, second = cumulative(usual.cells), cumulative(now.cells)
-    at = int(np.abs(first - second).argmax())
+    gap = np.abs(first - second)
+    at = int(gap.argmax())
     known = usual.n > 0 and now.n > 0
     return {
         "kind": "number",
         "bins": _number_bins(cell_map, usual, now),
         "ecdf": _ecdf(cell_map, usual, now) if known else None,
-        "gap_at": _upper(cell_map, at) if known and ks(first, second) > 0 else None,
+        "gap_at": _upper(cell_map, at) if known and gap[at] > 0 else None,
     }
 
 

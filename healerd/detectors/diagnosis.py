@@ -101,7 +101,7 @@ def _change(
     counts = counted.features[one.name]
     n, rows = counts.n, max(counted.rows, 1)
     shares, known = cumulative(counts.cells), bool(counts.n and one.n)
-    distance = ks(one.shares, shares) if known else None
+    distance = ks(one.upto, np.cumsum(counts.cells)) if known else None
     names, usual, found = _laws(one, counts) if known else ((), (), ())
     return FeatureChange(
         name=one.name,

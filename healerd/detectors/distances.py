@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from healerd.detectors.observation import Observation, State
 from healerd.detectors.yardstick import FeatureYardstick
 from healerd.model import Layer, Measurement
@@ -25,8 +27,7 @@ def _show(seen: Observation, one: FeatureYardstick, layer: Layer) -> Iterator[Me
     m = int(cells.sum())
     if m == 0 or one.n == 0:
         return
-    shares = cumulative(cells)
-    distance = ks(one.shares, shares)
+    shares, distance = cumulative(cells), ks(one.upto, np.cumsum(cells))
     values = {"ks": (distance, ks_p_value(distance, one.n, m)), "psi": (psi(one.cells, cells), None)}
     if isinstance(one.cell_map, NumberMap):
         values["wasserstein"] = (wasserstein(one.shares, shares, one.cell_map.edges()), None)

@@ -134,7 +134,7 @@ def _tell_feature(
     seen: Observation, layer: Layer, name: str, look: Look, kept: Mapping[str, Any], *, of: int
 ) -> Measurement:
     """One feature's part. Its own line is the layer's by its share of the cells: beyond it, it alarms alone."""
-    log_evidence = log_mean(np.array(kept["cells"]))
+    log_evidence = log_mean(kept["cells"])
     log_limit = seen.log_limits[layer] + log(of / len(kept["cells"]))
     return Measurement(
         name=layer.value,

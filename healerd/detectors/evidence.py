@@ -12,12 +12,13 @@ lower R, so that a long fault is forgotten within a few healthy windows.
 """
 
 import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FLOOR", "Logs", "advance", "ceiling", "log_mean", "stands"]
+__all__ = ["FLOOR", "Logs", "advance", "advance_few", "ceiling", "log_mean", "stands"]
 
 Logs: TypeAlias = npt.NDArray[np.float64]
 
@@ -30,18 +31,31 @@ def advance(cells: Logs, log_e: Logs, *, at_most: float) -> Logs:
     return np.asarray(np.minimum(np.logaddexp(0.0, cells + log_e), at_most))
 
 
-def log_mean(cells: Logs) -> float:
+def advance_few(cells: Sequence[float], log_e: Sequence[float], *, at_most: float) -> list[float]:
+    """The same for a handful of cells: plain floats take a fifth of the time of arrays of five."""
+    return [min(_softplus(cell + each), at_most) for cell, each in zip(cells, log_e, strict=True)]
+
+
+def _softplus(x: float) -> float:
+    """log(1 + e^x), which neither overflows nor loses a small e^x."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def log_mean(cells: Sequence[float] | Logs) -> float:
     """The logarithm of the mean of R over the cells, not below FLOOR."""
-    top = float(cells.max()) if cells.size else 0.0
-    if top <= 0:
+    if len(cells) == 0 or (top := float(max(cells) if isinstance(cells, Sequence) else cells.max())) <= 0:
         return FLOOR
-    mean = float((np.exp(cells - top) - math.exp(-top)).sum()) / cells.size
-    return max(FLOOR, top + math.log(mean)) if mean > 0 else FLOOR
+    less = math.exp(-top)
+    if isinstance(cells, Sequence):
+        total = sum([math.exp(cell - top) - less for cell in cells])
+    else:
+        total = float((np.exp(cells - top) - less).sum())
+    return max(FLOOR, top + math.log(total / len(cells))) if total > 0 else FLOOR
 
 
 def ceiling(log_limit: float, cells: int) -> float:
     """The highest log(1 + R) a cell may hold: enough to raise the alarm alone, no more."""
-    return float(np.logaddexp(0.0, log_limit + math.log(max(cells, 1)) + 1e-9))
+    return _softplus(log_limit + math.log(max(cells, 1)) + 1e-9)
 
 
 def stands(log_evidence: float, log_limit: float, *, stood: bool) -> bool:

@@ -11,13 +11,13 @@ v the variance of the error between the reference's windows. Five p1 are mixed.
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from scipy.special import betaincinv
 
 from healerd.detectors.budget import ASSUMPTIONS
-from healerd.detectors.evidence import Logs, advance, ceiling, log_mean, stands
+from healerd.detectors.evidence import advance_few, ceiling, log_mean, stands
 from healerd.detectors.observation import Observation, State
 from healerd.detectors.settings import DetectionSettings
 from healerd.model import Cohort, Layer, Measurement, Reference
@@ -25,8 +25,9 @@ from healerd.model import Cohort, Layer, Measurement, Reference
 __all__ = ["ODDS_RATIOS", "detect_harm", "error_limit", "is_known", "upper_error", "usual_error"]
 
 USUAL = 0.95
-ODDS_RATIOS = np.array([1.25, 1.5, 2.0, 3.0, 6.0])
+ODDS_RATIOS = (1.25, 1.5, 2.0, 3.0, 6.0)
 """Alternatives, as odds of an error against those of the limit: from barely worse to mostly wrong."""
+ALTERNATIVES = tuple((math.log(ratio), ratio - 1) for ratio in ODDS_RATIOS)
 
 
 def is_known(cohort: Cohort, label_coverage: float) -> bool:
@@ -40,14 +41,18 @@ def upper_error(reference: Reference, level: float) -> float | None:
     The reference's rows count as n / phi where its windows differ by more than chance. Few windows make the bound wide;
     `limit_max` keeps it from growing from version to version.
     """
-    n, error = reference.error_rows, reference.error
-    if n == 0:
+    if reference.error_rows == 0:
         return None
-    spare = max(error * (1 - error), 1 / (4 * n))
-    effective = n / (1 + n * reference.error_sd**2 / (spare * max(reference.error_windows, 1)))
-    wrong = error * effective
-    upper = float(betaincinv(wrong + 1, effective - wrong, level)) if wrong < effective else 1.0
+    upper = _upper(reference.error, reference.error_rows, reference.error_sd, reference.error_windows, level)
     return min(upper, reference.limit_max)
+
+
+@lru_cache(maxsize=256)  # The bound takes longer than all the rest of a step, and changes with the reference alone.
+def _upper(error: float, n: int, sd: float, windows: int, level: float) -> float:
+    spare = max(error * (1 - error), 1 / (4 * n))
+    effective = n / (1 + n * sd**2 / (spare * max(windows, 1)))
+    wrong = error * effective
+    return float(betaincinv(wrong + 1, effective - wrong, level)) if wrong < effective else 1.0
 
 
 def usual_error(reference: Reference) -> float | None:
@@ -95,23 +100,22 @@ def _fresh(key: Sequence[Any]) -> State:
 def _step(cohort: Cohort, state: State, *, limit: float, seen: Observation) -> State:
     log_limit = seen.log_limits[Layer.HARM]
     log_e = log_e_values(cohort.loss_sum, cohort.labelled, limit, seen.reference.error_sd)
-    cells = advance(np.array(state["cells"]), log_e, at_most=ceiling(log_limit, len(ODDS_RATIOS)))
+    cells = advance_few(state["cells"], log_e, at_most=ceiling(log_limit, len(ODDS_RATIOS)))
     log_evidence = log_mean(cells)
     alarm = stands(log_evidence, log_limit, stood=state["alarm"])
     if state["alarm"] and not alarm:
         return _fresh(state["key"])
     since = (state["since"] or cohort.window_start_at.isoformat()) if log_evidence > 0 else None
-    return {"key": state["key"], "alarm": alarm, "cells": cells.tolist(), "since": since}
+    return {"key": state["key"], "alarm": alarm, "cells": cells, "since": since}
 
 
-def log_e_values(loss_sum: float, m: int, limit: float, error_sd: float) -> Logs:
+def log_e_values(loss_sum: float, m: int, limit: float, error_sd: float) -> list[float]:
     """The logarithm of each alternative's e-value for one cohort.
 
     With odds r times those of p0, p1/p0 = r / (1 + (r - 1) p0) and (1 - p1)/(1 - p0) = 1 / (1 + (r - 1) p0).
     """
     phi = 1 + m * error_sd**2 / (limit * (1 - limit))
-    gain = loss_sum * np.log(ODDS_RATIOS) - m * np.log1p((ODDS_RATIOS - 1) * limit)
-    return np.asarray(gain / phi)
+    return [(loss_sum * log_ratio - m * math.log1p(more * limit)) / phi for log_ratio, more in ALTERNATIVES]
 
 
 def _tell(seen: Observation, known: Sequence[Cohort], state: State) -> Measurement:
@@ -124,7 +128,7 @@ def _tell(seen: Observation, known: Sequence[Cohort], state: State) -> Measureme
         value=error,
         n=n,
         effect=error - seen.reference.error if error is not None else None,
-        log_evidence=log_mean(np.array(state["cells"])),
+        log_evidence=log_mean(state["cells"]),
         log_limit=seen.log_limits[Layer.HARM],
         since_at=datetime.fromisoformat(since) if since else None,
         reference_id=seen.reference.id,

@@ -48,7 +48,7 @@ def detect_regret(seen: Observation, state: State) -> tuple[tuple[Measurement, .
     alarm = stands(evidence, seen.log_limits[Layer.REGRET], stood=state["alarm"])
     if state["alarm"] and not alarm:
         kept = {}
-    since = {name: _since(name, state, seen) for name, each in kept.items() if log_mean(np.array(each)) > 0}
+    since = {name: _since(name, state, seen) for name, each in kept.items() if log_mean(each) > 0}
     told = _tell(seen, rivals, evidence=evidence, alarm=alarm, kept=kept, since=since)
     return told, {"key": active, "alarm": alarm, "cells": kept, "since": since}
 
@@ -64,7 +64,7 @@ def _step(rival: Rival, state: State, seen: Observation) -> list[float]:
 def _evidence(cells: Iterable[Sequence[float]]) -> float:
     """The logarithm of the mean of R over all cells there may be: the ones that hold nothing count too."""
     held = [value for each in cells for value in each][:CELLS]
-    return log_mean(np.array(held + [0.0] * (CELLS - len(held))))
+    return log_mean(held + [0.0] * (CELLS - len(held)))
 
 
 def log_e_values(rival: Rival, *, harmless: float, phi: float) -> Logs:
@@ -119,7 +119,7 @@ def _tell(
             value=_gain(one),
             n=one.rows,
             effect=_gain(one),
-            log_evidence=log_mean(np.array(kept.get(one.version, [0.0]))),
+            log_evidence=log_mean(kept.get(one.version, [0.0])),
             reference_id=seen.reference.id,
             alarm=None,
         )

@@ -45,6 +45,7 @@ class FeatureYardstick:
     cells: Tally
     n: int
     places: Places
+    upto: Tally
     shares: Shares
     unseen: Mask
     quartiles: tuple[float, ...]
@@ -99,6 +100,7 @@ def _feature(name: str, reference: ReferenceProfile, settings: DetectionSettings
         cells=cells,
         n=n,
         places=places(cell_map, cells),
+        upto=np.cumsum(cells),
         shares=cumulative(cells),
         unseen=unseen_cells(cell_map, cells),
         quartiles=quartiles,
@@ -132,6 +134,7 @@ def _in_season(
         cells=cells,
         n=n,
         places=of,
+        upto=np.cumsum(cells),
         shares=cumulative(cells),
         habit=replace(one.habit, place_vars=season.place_vars),
         margin=margin_of(max(1, int(n / phi)), tests, settings.delta) + settings.drift_tolerance,

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from healerd.columns import Column, is_missing
+from healerd.profiles.counting import Room, count_numbers, make_room
 from healerd.profiles.maps import CellMap, Maps, NameMap, NumberMap, is_absent
 
 __all__ = ["Counts", "Profile", "Tally", "from_bytes", "merge", "profile", "to_bytes"]
@@ -64,11 +65,13 @@ def profile(features: Mapping[str, Column], maps: Maps) -> Profile:
     place: NaN and None are missing, infinities lie below or above the range, text among numbers is of the wrong type.
     """
     rows = _rows(features)
+    room = make_room(rows)
     lost = tuple(name for name in maps.features if name not in features)
-    counted = {
-        name: _count(features[name], one, into) if name in features else _all_missing(rows, into)
-        for (name, one), into in zip(maps.features.items(), _blank(maps), strict=True)
-    }
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        counted = {
+            name: _count(features[name], one, into, room) if name in features else _all_missing(rows, into)
+            for (name, one), into in zip(maps.features.items(), _blank(maps), strict=True)
+        }
     new = tuple(sorted(name for name in features if name not in maps.features))
     return Profile(maps_id=maps.id, rows=rows, features=counted, lost=lost, new=new)
 
@@ -98,34 +101,28 @@ def _all_missing(rows: int, into: Tally) -> Counts:
     return Counts(cells=into, missing=rows, wrong_type=0)
 
 
-def _count(column: Column, cell_map: CellMap, into: Tally) -> Counts:
-    fits, missing = _fitting(column, cell_map)
-    into[:] = np.bincount(cell_map.cells(fits), minlength=cell_map.size)
-    return Counts(cells=into, missing=missing, wrong_type=len(column) - missing - len(fits))
-
-
-def _fitting(column: Column, cell_map: CellMap) -> tuple[Any, int]:
-    """The values of the right type, and how many are missing."""
-    numeric = column.dtype.kind in "biuf"
+def _count(column: Column, cell_map: CellMap, into: Tally, room: Room) -> Counts:
+    numeric, missing = column.dtype.kind in "biuf", 0
+    if numeric and isinstance(cell_map, NumberMap):
+        return Counts(cells=into, missing=count_numbers(column, cell_map, into, room), wrong_type=0)
+    into[:] = 0
     if numeric:
-        values = column.astype(np.float64, copy=False)
-        missing = is_missing(values)
-        count = int(np.count_nonzero(missing))
-        known = values[~missing] if count else values
-        return (known if isinstance(cell_map, NumberMap) else NONE), count
+        missing = int(np.count_nonzero(is_missing(column)))
     if column.dtype != np.object_:
-        return NONE, 0
+        return Counts(cells=into, missing=missing, wrong_type=len(column) - missing)
+    return _count_objects(column, cell_map, into, room)
+
+
+def _count_objects(column: Column, cell_map: CellMap, into: Tally, room: Room) -> Counts:
     present = [value for value in column if not is_absent(value)]
-    return _of_type(present, cell_map), len(column) - len(present)
-
-
-def _of_type(present: Iterable[Any], cell_map: CellMap) -> Any:
+    missing = len(column) - len(present)
     if isinstance(cell_map, NameMap):
-        return [value for value in present if isinstance(value, str)]
-    return np.array([value for value in present if isinstance(value, Real)], np.float64)
-
-
-NONE = np.zeros(0)
+        names = [value for value in present if isinstance(value, str)]
+        into[:] = np.bincount(cell_map.cells(names), minlength=cell_map.size)
+        return Counts(cells=into, missing=missing, wrong_type=len(present) - len(names))
+    numbers = np.array([value for value in present if isinstance(value, Real)], np.float64)
+    missing += count_numbers(numbers, cell_map, into, room)
+    return Counts(cells=into, missing=missing, wrong_type=len(present) - len(numbers))
 
 
 def merge(first: Profile, second: Profile) -> Profile:

@@ -8,7 +8,7 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,6 +20,7 @@ from healerd.errors import SourceError
 __all__ = [
     "CELLS",
     "OUTER",
+    "SPARE",
     "CellMap",
     "Cells",
     "Maps",
@@ -38,12 +39,17 @@ CELLS = 8192
 
 OUTER = 2
 """Cells on each side of the range: one for values near it, one for values far from it."""
+SPARE = 1024
+"""Positions kept on each side of the inner cells, so that rows just beyond the range are counted like any others."""
+SLACK = 2.0**-8
+"""Share of a cell by which low and high lie within the inner cells: rounding, at most a quarter of it, stays within."""
 FAR_SHARE = 0.5
 """On the linear scale a value is far from the range when it is off by more than this share of the range's width."""
 FAR_BITS = 2.0**23
 """On the scale of bits a value is far from the range when it is off by more than this: a factor of two."""
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT32_ENDS = (-0x7F80_0000, 0x7F7F_FFFF)
+"""The ordered bit patterns of float32's least and largest number."""
 
 Cells: TypeAlias = npt.NDArray[np.intp]
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -69,6 +75,16 @@ class NumberMap:
     scale: Scale
     low: float
     high: float
+    base: float = field(init=False, repr=False, compare=False)
+    per_unit: float = field(init=False, repr=False, compare=False)
+    """A value of coordinate c has the position (c - base) per_unit: SPARE where the range begins, one more a cell."""
+
+    def __post_init__(self) -> None:
+        low, high = self._coordinates(np.array([self.low, self.high])).tolist()
+        narrowest = 1.0 if self.scale == "bits" else max(1e-9 * max(abs(low), abs(high)), 1e-300)
+        per_unit = (CELLS - 2 * SLACK) / max(high - low, narrowest)
+        object.__setattr__(self, "per_unit", per_unit)
+        object.__setattr__(self, "base", low - (SPARE + SLACK) / per_unit)
 
     @property
     def size(self) -> int:
@@ -78,41 +94,34 @@ class NumberMap:
     @property
     def far(self) -> float:
         """How many cells' width off the range a value is far from it."""
-        return FAR_SHARE * CELLS if self.scale == "linear" else FAR_BITS * self._slope()[1]
+        return FAR_SHARE * CELLS if self.scale == "linear" else FAR_BITS * self.per_unit
+
+    def positions(self, values: Values, out: Values | None = None) -> Values:
+        """Give each value its position; NaN has none, and infinities have infinite ones."""
+        found = np.subtract(self._coordinates(values), self.base, out=out)
+        found *= self.per_unit
+        return found
 
     def cells(self, values: Values) -> Cells:
         """Give each value, NaN excepted, its cell."""
-        low, per_unit = self._slope()
-        with np.errstate(over="ignore"):
-            place = self._coordinate(values) - low
-            place *= per_unit
-        place += OUTER
-        far, top = self.far, CELLS + OUTER
-        if self.scale == "linear" and values.size and place.min() >= OUTER - far and place.max() <= top + far:
-            # Nothing is far off, which is the rule: three passes less.
-            return np.clip(place, 1, top, out=place).astype(np.intp)
-        found: Cells = np.clip(place, 1, top).astype(np.intp)
-        found[(place < OUTER - far) | (values == -np.inf)] = 0
-        found[(place > top + far) | (values == np.inf)] = top + 1
+        with np.errstate(over="ignore", under="ignore"):
+            position = self.positions(values)
+        found: Cells = np.clip(position, SPARE - 1, SPARE + CELLS).astype(np.intp)
+        found -= SPARE - OUTER
+        found[position < SPARE - self.far] = 0
+        found[position > SPARE + CELLS + self.far] = self.size - 1
         return found
 
     def edges(self, at: Cells | None = None) -> Values:
         """The CELLS + 1 values that bound the inner cells, from low to high, or those that `at` asks for."""
-        low, per_unit = self._slope()
-        steps = (np.arange(CELLS + 1) if at is None else at) / per_unit
+        steps = (SPARE + (np.arange(CELLS + 1) if at is None else at)) / self.per_unit
         if self.scale == "linear":
-            return np.minimum(low + steps, max(self.high, self.low))
-        ordered = np.rint(low + steps).astype(np.int64).astype(np.int32)
-        return _unordered(ordered).astype(np.float64)
+            return np.clip(self.base + steps, self.low, self.high)
+        ordered = np.clip(np.rint(self.base + steps), *self._coordinates(np.array([self.low, self.high])))
+        return _unordered(ordered.astype(np.int32)).astype(np.float64)
 
-    def _coordinate(self, values: Values) -> Values:
+    def _coordinates(self, values: Values) -> Values:
         return values if self.scale == "linear" else _ordered(values)
-
-    def _slope(self) -> tuple[float, float]:
-        """The coordinate of `low`, and cells per unit: a shade too few, so that `high` itself lies within."""
-        low, high = self._coordinate(np.array([self.low, self.high])).tolist()
-        narrowest = 1.0 if self.scale == "bits" else max(1e-9 * max(abs(low), abs(high)), 1e-300)
-        return low, CELLS * (1 - 1e-12) / max(high - low, narrowest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +191,8 @@ def _fit_numbers(values: Values) -> NumberMap:
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     bits = NumberMap(scale="bits", low=low, high=high)
-    if not np.isfinite(high - low):
+    if not (math.isfinite(4 * low) and math.isfinite(4 * high)):
+        # No float64 is left beside such a range.
         return bits
     linear = NumberMap(scale="linear", low=low, high=high)
     return min(linear, bits, key=lambda m: _crowding(m, finite))
@@ -213,13 +223,17 @@ def is_absent(value: object) -> bool:
 def _ordered(values: Values) -> Values:
     """Turn numbers into the rank of their float32 bit pattern; monotone, and 0.0 and -0.0 are one.
 
-    What float32 cannot hold is its largest number; only an infinity is one.
+    What float32 cannot hold is its largest number; infinities and NaN stay what they are.
     """
-    held = np.where(np.isinf(values), values, np.clip(values, -FLOAT32_MAX, FLOAT32_MAX))
-    with np.errstate(under="ignore"):
-        patterns = (held.astype(np.float32) + np.float32(0)).view(np.int32)
-    ordered = patterns ^ ((patterns >> 31) & 0x7FFFFFFF)
-    return ordered.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        held = values.astype(np.float32)
+    held += np.float32(0)
+    patterns = held.view(np.int32)
+    ordered = (patterns ^ ((patterns >> 31) & 0x7FFF_FFFF)).astype(np.float64)
+    if not np.isfinite(held).all():
+        np.clip(ordered, *FLOAT32_ENDS, out=ordered)
+        np.copyto(ordered, values, where=~np.isfinite(values))
+    return ordered
 
 
 def _unordered(ordered: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
@@ -245,7 +259,9 @@ def _content(maps: Maps) -> dict[str, Any]:
 
 
 def _map_to_json(one: CellMap) -> dict[str, Any]:
-    return {"names": one.names} if isinstance(one, NameMap) else asdict(one)
+    if isinstance(one, NameMap):
+        return {"names": one.names}
+    return {"scale": one.scale, "low": one.low, "high": one.high}
 
 
 def _map_from_json(tree: Mapping[str, Any]) -> CellMap:

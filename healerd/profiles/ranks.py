@@ -78,9 +78,17 @@ def quantiles(cells: Tally, number_map: NumberMap, at: tuple[float, ...]) -> tup
     return tuple((low * (1 - part) + high * part).tolist())
 
 
-def ks(first: Shares, second: Shares) -> float:
-    """Kolmogorov-Smirnov distance of two cumulative shares: at most the exact D, since cells only merge ranks."""
-    return float(np.abs(first - second).max())
+def ks(first: Tally, second: Tally) -> float:
+    """Kolmogorov-Smirnov distance of two cumulative counts: at most the exact D, since cells only merge ranks.
+
+    |F / n - G / m| is taken as the whole number |m F - n G|, which is faster than to divide and has no rounding.
+    """
+    n, m = (max(int(upto[-1]), 1) for upto in (first, second))
+    if n * m >= 2**63:
+        return float(np.abs(first / n - second / m).max())
+    gap = first * m
+    gap -= second * n
+    return int(np.abs(gap, out=gap).max()) / (n * m)
 
 
 def ks_p_value(distance: float, n_first: int, n_second: int) -> float:

@@ -23,7 +23,6 @@ from healerd.offline.inspection.rows import Cut, Stretch, Table, cut_of, part_of
 from healerd.offline.inspection.walk import Alarm, Judged, Looked, Walk, estimate_of, judged, reference_of, walk
 from healerd.profiles import ks, profile
 from healerd.profiles.maps import is_absent
-from healerd.profiles.ranks import cumulative
 from healerd.profiles.seasons import season_said
 from healerd.segments.times import aware
 from healerd.sources import Flaw, survey
@@ -302,7 +301,7 @@ def _earlier(paths: Sequence[Path], fitted: Fitted, columns: Mapping[str, Column
 def _distance(fitted: Fitted, columns: Mapping[str, Column], names: Sequence[str]) -> float:
     counted = profile({name: columns[name] for name in names}, fitted.profile.maps)
     whole = fitted.profile.whole.features
-    each = [ks(cumulative(whole[name].cells), cumulative(counted.features[name].cells)) for name in names]
+    each = [ks(np.cumsum(whole[name].cells), np.cumsum(counted.features[name].cells)) for name in names]
     return float(np.mean(each))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healerd.detectors.budget import YEAR_S, limits, promise
-from healerd.detectors.evidence import FLOOR, advance, ceiling, log_mean, stands
+from healerd.detectors.evidence import FLOOR, advance, advance_few, ceiling, log_mean, stands
 from healerd.detectors.settings import WEIGHTS
 from healerd.model import Layer
 from tests.healerd.detectors.looking import SETTINGS, seeded
@@ -87,3 +87,19 @@ def test_s20_the_promise_is_printed_with_its_assumptions_and_probability():
     assert "probability 0.99" in said
     assert "independent" in said
     assert set(limits(1.0, 1800.0, WEIGHTS)) == set(Layer)
+
+
+CELL = st.floats(0, 800)
+STEP = st.floats(-1e308, 1e308)
+
+
+@law
+@given(st.lists(st.tuples(CELL, STEP), min_size=1, max_size=8))
+def test_a_handful_of_cells_has_the_evidence_of_an_array(pairs):
+    """In plain floats and in arrays a step and the mean of R are the same but for rounding."""
+    cells, steps = [cell for cell, _ in pairs], [step for _, step in pairs]
+    few = advance_few(cells, steps, at_most=900.0)
+    assert few == pytest.approx(
+        advance(np.array(cells), np.array(steps), at_most=900.0).tolist(), rel=1e-12, abs=1e-300
+    )
+    assert log_mean(few) == pytest.approx(log_mean(np.array(few)), rel=1e-9, abs=1e-9)
