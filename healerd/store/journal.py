@@ -19,7 +19,7 @@ import msgspec
 
 from healerd.audit import EMPTY, Entry, canonical, make_leaf, stamp
 from healerd.clock import Clock
-from healerd.errors import Conflict, StoreError
+from healerd.errors import Conflict, StaleEpoch, StoreError
 from healerd.model import Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
@@ -84,7 +84,8 @@ class Store(ReadStore):
     def transaction(self) -> Iterator["Transaction"]:
         """Open the one transaction: committed at the end of the block, gone without trace when the block raises.
 
-        Another thread waits its turn; opening a second one inside the first is a mistake.
+        Another thread waits its turn; opening a second one inside the first is a mistake. Raises StaleEpoch when
+        another daemon has written since.
         """
         assert self._owner != threading.get_ident(), "a transaction is already open"
         with self._turn, guarded(self.folder / DATABASE):
@@ -92,6 +93,7 @@ class Store(ReadStore):
             self._writer.execute("BEGIN IMMEDIATE")
             transaction = Transaction(self.folder, self._writer, self._clock, self._head, self.epoch)
             try:
+                self._check_newest(self._writer)
                 yield transaction
                 self._writer.execute("COMMIT")
                 self._head = transaction.end()
@@ -100,6 +102,20 @@ class Store(ReadStore):
                 transaction.end()
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
+
+    def check_epoch(self) -> None:
+        """See, right before an effect, that this is still the newest daemon. Raises StaleEpoch."""
+        with guarded(self.folder / DATABASE):
+            self._check_newest(self._connection())
+
+    def _check_newest(self, connection: sqlite.Connection) -> None:
+        # INVARIANT: whoever finds leaves that it did not write is no longer the leader, whatever its lock says.
+        seq, _ = _head(connection)
+        if seq > self._head[0]:
+            raise StaleEpoch(
+                f"epoch {self.epoch} is over: another daemon has written leaf {seq} of `{self.folder / DATABASE}`; "
+                "stop this one"
+            )
 
     def _start(self) -> None:
         newest = self.find(Epoch, order="-number", limit=1)

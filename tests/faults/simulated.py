@@ -92,6 +92,9 @@ class MemoryStore:
     def set_watermark(self, _pipeline: str, at: datetime) -> None:
         self.mark = at
 
+    def check_epoch(self) -> None:
+        """Nobody else writes."""
+
     def close(self) -> None:
         """Nothing is open."""
 
