@@ -1,4 +1,4 @@
-"""Run the fault suite and print its table: fault, tries, what was doubled, lost or ignored, the figure wanted and reached.
+"""Run the fault suite and print its table: fault, tries, what was doubled, lost or ignored, figure wanted and reached.
 
     python -m experiments.faults [--quick] [--minutes M] [ROW...]
 
@@ -18,6 +18,9 @@ from experiments.faults.sizes import Size
 from tests.faults.tally import Tally
 
 ROWS = {
+    "kills": "SIGKILL of a real process that heals",
+    "leaders": "two daemons on one folder",
+    "days": "simulated days with every fault at once",
     "crashes": "the process ends at every commit and effect point, 1-3 times",
 }
 

@@ -124,7 +124,7 @@ class MemoryAlias(AliasFile):
 
 
 class CrashingRegistry(FolderRegistry):
-    """A registry with its versions in memory, and points around its effects; `carried_out` counts what was not refused."""
+    """A registry with its versions in memory, and points around its effects; `carried_out` counts those done."""
 
     def __init__(self, folder: Path, fuse: Fuse) -> None:
         super().__init__(folder, "flights", ModelFiles())
@@ -397,7 +397,7 @@ STORIES: dict[str, Script] = {
     ),
 }
 """Several heals one after another: the long form, where three crashes may lie in three of them."""
-V, I = IntentState.VERIFIED, IntentState.INCONCLUSIVE
+V, OVER = IntentState.VERIFIED, IntentState.INCONCLUSIVE
 UNDONE, ASKS = IntentState.UNDONE, IntentState.NEEDS_PERSON
 EXPECTED: dict[str, tuple[tuple[dict[str, IntentState], str], ...]] = {
     "rollback helps": (({"h1": V}, "one"),),
@@ -406,11 +406,11 @@ EXPECTED: dict[str, tuple[tuple[dict[str, IntentState], str], ...]] = {
     "recalibrate": (({"h1": V, "h1-promote": V}, "recalibrate"),),
     "fallback and return": (({"h1": V, "h1-return": V}, "one"),),
     "vetoed": (({"h1": IntentState.VETOED}, "zero"),),
-    "a command": (({"h1": I}, "zero"),),
-    "a blind command": (({"h1": I}, "zero"), ({"h1": ASKS}, "zero")),
-    "a message": (({"h1": I}, "zero"),),
+    "a command": (({"h1": OVER}, "zero"),),
+    "a blind command": (({"h1": OVER}, "zero"), ({"h1": ASKS}, "zero")),
+    "a message": (({"h1": OVER}, "zero"),),
     "a message, a command, harm, a retraining": (
-        ({"h1": I, "h2": I, "h3": UNDONE, "h3-undo": V, "h4": V, "h4-promote": V}, "refit"),
+        ({"h1": OVER, "h2": OVER, "h3": UNDONE, "h3-undo": V, "h4": V, "h4-promote": V}, "refit"),
     ),
     "a retraining, a safe model": (({"h1": V, "h1-promote": V, "h2": V, "h2-return": V}, "refit"),),
 }
