@@ -20,6 +20,7 @@ from tests.faults.tally import Tally
 ROWS = {
     "kills": "SIGKILL of a real process that heals",
     "leaders": "two daemons on one folder",
+    "corrupted": "one byte of the database is another",
     "days": "simulated days with every fault at once",
     "crashes": "the process ends at every commit and effect point, 1-3 times",
 }

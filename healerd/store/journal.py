@@ -23,6 +23,7 @@ from healerd.errors import Conflict, StaleEpoch, StoreError
 from healerd.model import Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
+from healerd.store.check import first_bad_row
 from healerd.store.library import DATABASE, connect_to_write, guarded, sqlite
 from healerd.store.lock import held
 from healerd.store.read import Reader, ReadStore
@@ -65,6 +66,7 @@ class Store(ReadStore):
             stack.callback(writer.close)
             _check_sound(writer, path)
             migrate(writer, path)
+            _check_rows(writer, path)
             store = cls(folder, clock, writer, stack)
             store._start()
             sweep(folder / FOLDER, {segment.path for segment in store.find(Segment)})
@@ -329,9 +331,17 @@ def _check_present(folder: Path, *, create: bool) -> None:
 
 
 def _check_sound(writer: sqlite.Connection, path: Path) -> None:
-    (answer,) = writer.execute("PRAGMA quick_check(1)").fetchone()
+    (answer,) = writer.execute("PRAGMA integrity_check(1)").fetchone()
     if answer != "ok":
         raise StoreError(f"the database `{path}` is damaged: {answer}; restore a backup, healerd does not act on it")
+
+
+def _check_rows(writer: sqlite.Connection, path: Path) -> None:
+    if flaw := first_bad_row(writer):
+        raise StoreError(
+            f"the database `{path}` is damaged: {flaw}; see `healerd audit verify`, and restore a backup: "
+            "healerd does not act on it"
+        )
 
 
 def _head(writer: sqlite.Connection) -> tuple[int, bytes]:

@@ -1,7 +1,7 @@
 """Every schedule of crashes of a script, each played out: a tree whose branches share what they have in common.
 
 A schedule is a set of points at which the process ends. What a crash leaves is what is durable (records, alias,
-versions, calls outside) and the moment; at every point that is kept, so that a schedule costs only what follows its last
+calls outside) and the moment; at every point that is kept, so that a schedule costs only what follows its last
 crash. Each end is judged by `simulated.wrongs`.
 """
 

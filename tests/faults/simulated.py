@@ -297,7 +297,7 @@ class Simulation(Bench):
         )
 
 
-LIVES = 2
+LIVES = 3
 """How often the executor steps after each step of a script."""
 
 
