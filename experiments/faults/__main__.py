@@ -18,11 +18,15 @@ from experiments.faults.sizes import Size
 from tests.faults.tally import Tally
 
 ROWS = {
-    "kills": "SIGKILL of a real process that heals",
-    "leaders": "two daemons on one folder",
+    "power": "the power fails after every sync",
+    "disks": "writes fail from every point of a heal on",
+    "hung": "trainings that hang, crash, lie, fork or are stopped",
+    "mutations": "a safeguard is taken away, and the suite is red",
     "corrupted": "one byte of the database is another",
-    "days": "simulated days with every fault at once",
+    "leaders": "two daemons on one folder",
+    "kills": "SIGKILL of a real process that heals",
     "crashes": "the process ends at every commit and effect point, 1-3 times",
+    "days": "simulated days with every fault at once",
 }
 
 

@@ -21,7 +21,7 @@ _NAMES = frozenset(table.name for table in TABLES.values())
 _MANY = frozenset({"decision", "segment", "cohort", "saved_profile"})
 """Tables that grow with every window; of these only the newest rows can still lead to an action."""
 _NEWEST = 20_000
-"""How many leaves back, and rows of these, are looked at on a start: a day of 400 pipelines with windows of half an hour."""
+"""How many leaves back, and rows of these, are looked at on a start: a day of some hundred pipelines."""
 
 
 def check(connection: sqlite.Connection, progress: Callable[[int], None] | None = None) -> AuditReport:

@@ -91,8 +91,8 @@ class Store(ReadStore):
         """
         assert self._owner != threading.get_ident(), "a transaction is already open"
         with self._turn, guarded(self.folder / DATABASE):
-            self._owner = threading.get_ident()
             self._writer.execute("BEGIN IMMEDIATE")
+            self._owner = threading.get_ident()  # only now: a BEGIN that fails leaves nothing open
             transaction = Transaction(self.folder, self._writer, self._clock, self._head, self.epoch)
             try:
                 self._check_newest(self._writer)
