@@ -32,6 +32,7 @@ source = { kind = "memory" }
 window = "30m"
 label_horizon = 0
 loss = "absolute 1"
+trusted = ["experiments.bench.tick.Sum"]
 """
 
 

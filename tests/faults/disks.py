@@ -1,7 +1,7 @@
-"""At any point of a heal the disk has no room, or the database is read-only: observe, act on nothing, recover by itself.
+"""At any point of a heal the disk has no room, or the database is read-only: act on nothing, recover by itself.
 
-Without room every write of this process fails, in the database and in the registry (a limit on the size of files). A disk
-that answers EIO is not made here; to the code it is the same error of the same call.
+Without room every write of this process fails, in the database and in the registry (a limit on the size of files).
+A disk that answers EIO is not made here; to the code it is the same error of the same call.
 """
 
 import resource
@@ -54,7 +54,7 @@ def failing(kind: str, store: Store) -> Iterator[Callable[[], None]]:
 
 
 def play(folder: Path, kind: str, at: int) -> tuple[bool, Counter[str]]:
-    """Let a rollback run while writes fail from a point on, then let them succeed; tell whether the point was reached."""
+    """Let a rollback run while writes fail from a point on, then succeed; tell whether the point was reached."""
     fuse = Fuse()
     registry = FolderWithPoints(folder / "registry", fuse)
     bench = Bench(folder, registry=registry).with_versions()

@@ -1,7 +1,7 @@
 """The suite is tested: each safeguard is taken away in turn, and the faults that it is there for must show.
 
-`FAULTS` are small scripted faults that end well; `MUTATIONS` take a safeguard of the code under test away while the block
-lasts, and name the faults that must then show something wrong.
+`FAULTS` are small scripted faults that end well; `MUTATIONS` take a safeguard of the code under test away while the
+block lasts, and name the faults that must then show something wrong.
 """
 
 import os
@@ -153,7 +153,7 @@ class Mutation:
 @contextmanager
 def no_fence() -> Iterator[None]:
     with (
-        mock.patch.object(alias_module, "_check_fence", lambda _alias, _epoch: None),
+        mock.patch.object(alias_module, "_check_fence", return_value=None),
         mock.patch.object(Store, "_check_newest", _follow_the_head),
     ):
         yield
@@ -183,7 +183,7 @@ def no_fsync() -> Iterator[None]:
 @contextmanager
 def no_fsync_of_the_alias() -> Iterator[None]:
     def written(path: Path, content: Any) -> None:
-        with mock.patch.object(os, "fsync", lambda _handle: None):
+        with mock.patch.object(os, "fsync", return_value=None):
             true_write(path, content)
 
     true_write = alias_module.write_json

@@ -1,9 +1,9 @@
 """The power fails: of every file only what was synced is left, under the names that were synced.
 
-`Disk` keeps what is durable: the bytes of a file at its last fsync, the names of a folder at its last fsync, and the database
-with its log at each commit of a connection that syncs at commits. After every one of these moments the power can fail;
-`cuts` starts a daemon on what is left and lets the heal go on. Not covered: a cut in the middle of a checkpoint of the
-database, and disks that say they have written what they have not.
+`Disk` keeps what is durable: the bytes of a file at its last fsync, the names of a folder at its last fsync, and the
+database with its log at each commit of a connection that syncs at commits. After every one of these moments the power
+can fail; `cuts` starts a daemon on what is left and lets the heal go on. Not covered: a cut in the middle of a
+checkpoint of the database, and disks that say they have written what they have not.
 """
 
 import os
@@ -81,7 +81,7 @@ def recorded(disk: Disk) -> Iterator[None]:
 
     def fsync(handle: int) -> None:
         true_fsync(handle)
-        disk.file(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        disk.file(Path(f"/proc/self/fd/{handle}").readlink())
 
     @contextmanager
     def transaction(self: Store) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Disks without room, read-only databases, trainings that hang, crash or lie: nothing is done without a record of it."""
+"""Disks without room, read-only databases, trainings that hang, crash or lie: nothing is done without a record."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,5 +17,5 @@ def test_s14_without_a_durable_intent_nothing_is_done_at_any_point(tmp_path: Pat
 
 @pytest.mark.parametrize("kind", ["hangs", "crashes", "lies", "is_stopped"])
 def test_a_training_that_goes_wrong_is_ended_and_told(tmp_path: Path, kind: str) -> None:
-    """A process that hangs, dies, leaves nothing or is stopped ends its retraining with a reason, and serves nothing."""
+    """A process that hangs, dies, leaves nothing or is stopped ends its retraining with a reason, and serves none."""
     assert hung.play(tmp_path, kind)[1] == Counter()
