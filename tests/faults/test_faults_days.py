@@ -40,8 +40,10 @@ def test_s7_s8_s10_s14_s15_s16_days_full_of_faults(folder: Path, seed: int) -> N
 def test_a_seed_replays_exactly(folder: Path) -> None:
     """The same seed gives the same schedule, and the same audit log to the last byte."""
     told = []
-    for name in ("once", "again"):
-        world = play(folder / name, 3, 20)
-        told.append((world.history, next(iter(world.core.store.leaves(newest_first=True))).chain))
+    for _ in range(2):
+        shutil.rmtree(folder / "world", ignore_errors=True)  # its path is in some messages
+        world = play(folder / "world", 3, 12)
+        told.append((world.history, world.core.store.verify().head))
         world.core.close()
-    assert told[0] == told[1]
+    assert told[0][0] == told[1][0]
+    assert told[0][1] == told[1][1]
