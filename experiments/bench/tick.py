@@ -32,7 +32,7 @@ source = { kind = "memory" }
 window = "30m"
 label_horizon = 0
 loss = "absolute 1"
-allow_pickle = true
+trusted = ["experiments.bench.tick.Sum"]
 """
 
 

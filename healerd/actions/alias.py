@@ -84,7 +84,7 @@ class AliasFile:
             _check_fence(alias, epoch)
             if alias.fence < epoch:
                 alias = replace(alias, fence=epoch)
-                write_json(self._path, _content(alias))
+                self._write(alias)
             return alias
 
     def move(self, target: str, *, if_current: str | None, key: str, epoch: int, by: str, at: datetime) -> Move:
@@ -111,8 +111,11 @@ class AliasFile:
                 by=by,
                 at=at,
             )
-            write_json(self._path, _content(_after(alias, move)))
+            self._write(_after(alias, move))
             return move
+
+    def _write(self, alias: Alias) -> None:
+        write_json(self._path, _content(alias))
 
     def _written_at(self) -> datetime:
         return datetime.fromtimestamp(self._path.stat().st_mtime, UTC)

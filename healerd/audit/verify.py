@@ -15,7 +15,7 @@ from healerd.audit.personal import hashed_form, is_erased
 from healerd.audit.seals import Seals
 from healerd.audit.tree import Frontier
 
-__all__ = ["AuditReport", "NodeOf", "Row", "Start", "replay", "verify_leaves"]
+__all__ = ["AuditReport", "NodeOf", "Row", "Start", "replay", "row_flaw", "verify_leaves"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,18 @@ def verify_leaves(
             progress(expected)
     end = (seals.end(frontier.size) if seals is not None else None) or state.gaps.end()
     return _report(state, begin, first_bad=end[0] if end else None, problem=end[1] if end else None)
+
+
+def row_flaw(leaf: Leaf, table: str, key: str, body: bytes) -> str | None:
+    """Say how a row differs from the leaf that wrote it last. A leaf that was dropped or left out says nothing."""
+    if not leaf.body:
+        return None
+    if _hash(leaf) != leaf.leaf_hash:
+        whole = stub_of(leaf.body) is not None
+        return None if whole else f"leaf {leaf.seq} was changed: its bytes do not have its hash"
+    claim = _decode(leaf.body)
+    same = (claim.table, claim.key, bytes(claim.record)) == (table, key, body)
+    return None if same else f"the {table} `{key}` is not as leaf {leaf.seq} wrote it"
 
 
 def replay(leaves: Iterable[Leaf]) -> dict[tuple[str, str], Row]:

@@ -21,7 +21,10 @@ __all__ = ["run"]
 @click.option(
     "--log", type=click.Choice(["plain", "json"]), help="How to log [default: plain in a terminal, else json]."
 )
-def run(config: Path | None, log: str | None) -> int:
+@click.option(
+    "--standby", is_flag=True, help="While another daemon holds the state folder, wait, and take over when it dies."
+)
+def run(config: Path | None, log: str | None, standby: bool) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP reads the rules anew."""
     from healerd.config import load_config
     from healerd.daemon import app
@@ -35,4 +38,4 @@ def run(config: Path | None, log: str | None) -> int:
         click.echo(f"healerd: {error}", err=True)
         return app.RunExit.CONFIGURATION
     sys.path.insert(0, settings.folder)  # training code and model classes may lie beside the configuration
-    return app.run(settings, open_core=Core.open)
+    return app.run(settings, open_core=Core.open, standby=standby)

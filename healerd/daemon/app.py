@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from enum import IntEnum
 
@@ -17,7 +17,7 @@ from healerd.client.views import Json, plain
 from healerd.clock import Clock, SystemClock
 from healerd.config import Config
 from healerd.daemon.control import Bell, Control
-from healerd.daemon.listen import Listener, bind
+from healerd.daemon.listen import Listener, bind, unbind
 from healerd.daemon.logs import LogTail
 from healerd.daemon.notices import notices
 from healerd.daemon.people import People
@@ -33,6 +33,8 @@ log = logging.getLogger("healerd")
 
 GUARD_S = 1.0
 """How often the clocks are compared between ticks."""
+STANDBY_S = 1.0
+"""How often a daemon on standby tries to take the state folder: it leads this long after a death, and its own start."""
 
 
 class RunExit(IntEnum):
@@ -58,9 +60,14 @@ EXITS: tuple[tuple[type[HealerdError], RunExit], ...] = (
 )
 
 
-def run(config: Config, *, open_core: Callable[[Config, Clock], Core], clock: Clock | None = None) -> RunExit:
-    """Run the daemon in the foreground until SIGTERM or SIGINT; log why it ended."""
-    daemon = Daemon(config, open_core=open_core, clock=clock or SystemClock())
+def run(
+    config: Config, *, open_core: Callable[[Config, Clock], Core], clock: Clock | None = None, standby: bool = False
+) -> RunExit:
+    """Run the daemon in the foreground until SIGTERM or SIGINT; log why it ended.
+
+    `standby`: while another daemon holds the state folder, wait for it to die, and take over.
+    """
+    daemon = Daemon(config, open_core=open_core, clock=clock or SystemClock(), standby=standby)
     try:
         asyncio.run(daemon.serve())
     except HealerdError as error:
@@ -72,8 +79,10 @@ def run(config: Config, *, open_core: Callable[[Config, Clock], Core], clock: Cl
 class Daemon:
     """One daemon on one state folder; once it has ended, `exit` says how."""
 
-    def __init__(self, config: Config, *, open_core: Callable[[Config, Clock], Core], clock: Clock) -> None:
-        self._config, self._open_core, self._clock = config, open_core, clock
+    def __init__(
+        self, config: Config, *, open_core: Callable[[Config, Clock], Core], clock: Clock, standby: bool = False
+    ) -> None:
+        self._config, self._open_core, self._clock, self._standby = config, open_core, clock, standby
         self._thread = OneThread("core")
         self._guard = ClockGuard(clock.read())
         self._started_at = clock.now()
@@ -93,14 +102,38 @@ class Daemon:
         async with AsyncExitStack() as stack:
             stack.callback(self._thread.close)
             stack.enter_context(self._tail.listening(log))
-            self._core = await self._thread.call(self._open_core, self._config, self._clock)
+            self._listen_for_the_end()
+            core = await self._lead()
+            if core is None:
+                return
+            self._core = core
             stack.push_async_callback(self._thread.call, self._core.close)
-            self._listen_for_signals()
+            self._listen_for_reloads()
             await self._open_control(stack)
             await self._start_ticking(stack)
             log.info("running on `%s`, control socket `%s`", self._config.state, self._config.socket)
             await self._stop.wait()
             log.info("stopping: what is under way is finished, what waits is kept")
+
+    async def _lead(self) -> Core | None:
+        """Open the core; on standby, as soon as nobody else holds the folder. None when it ends before that."""
+        told = ""
+        while not self._stop.is_set():
+            try:
+                core = await self._thread.call(self._open_core, self._config, self._clock)
+            except LockHeld as error:
+                if not self._standby:
+                    raise
+                if str(error) != told:
+                    log.info("on standby: %s", error)
+                told = str(error)
+            else:
+                # What the clocks did meanwhile is no jump of this leader: its core counts everything anew (S16).
+                self._guard, self._started_at = ClockGuard(self._clock.read()), self._clock.now()
+                return core
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), STANDBY_S)
+        return None
 
     async def _open_control(self, stack: AsyncExitStack) -> None:
         control = Control(
@@ -116,7 +149,7 @@ class Daemon:
         stack.callback(control.close)
         listener = Listener(control.app())
         socket = bind(self._config.socket)
-        stack.callback(self._config.socket.unlink, missing_ok=True)
+        stack.callback(unbind, self._config.socket, self._config.socket.stat())
         serving = asyncio.create_task(listener.serve(sockets=[socket]))
 
         async def close() -> None:
@@ -187,10 +220,13 @@ class Daemon:
         self.exit = how
         self._stop.set()
 
-    def _listen_for_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _listen_for_the_end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)  # no rules yet to read anew
+
+    def _listen_for_reloads(self) -> None:
+        loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, lambda: self._thread.later(self._reload_rules))
 
     def _reload_rules(self) -> None:

@@ -5,7 +5,7 @@ guards again in the transaction that starts an effect.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -98,17 +98,17 @@ class Core:
         sources: Mapping[str, Source] | None = None,
         worker: Worker | None = None,
         start_at: datetime | None = None,
-        store_kind: type[Store] = Store,
+        open_store: Callable[..., Store] = Store.open,
     ) -> "Core":
         """Take the state folder, compile the rules, fence off older daemons, and store first versions.
 
-        `sources` and `worker` take the place of the configured ones; `start_at` is where windows begin to be judged;
-        `store_kind` is `Store`, or for offline runs one that keeps rows in memory.
+        `sources` and `worker` take the place of the configured ones, `open_store` that of `Store.open`; `start_at` is
+        where windows begin to be judged.
 
         Raises LockHeld, StoreError, RulesError, ConfigError, ActionError, SourceError.
         """
         with ExitStack() as stack:
-            store = stack.enter_context(store_kind.open(config.state, clock=clock, key=config.audit_key))
+            store = stack.enter_context(open_store(config.state, clock=clock, key=config.audit_key))
             hands = worker or ProcessWorker(config.state / "jobs", config.state / "logs")
             stack.callback(hands.close)
             core = cls(config, clock, store=store, worker=hands, sources=sources or {}, stack=stack)

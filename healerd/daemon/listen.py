@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from healerd.daemon.people import peer_of
 from healerd.errors import ConfigError
 
-__all__ = ["Listener", "bind"]
+__all__ = ["Listener", "bind", "unbind"]
 
 SOCKET_MODE = 0o660
 FOLDER_MODE = 0o750
@@ -82,3 +82,10 @@ def bind(path: Path) -> socket.socket:
         os.umask(before)
     path.chmod(SOCKET_MODE)
     return listener
+
+
+def unbind(path: Path, ours: os.stat_result) -> None:
+    """Take the socket's name away, unless a newer daemon has made its own there."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(path.stat(), ours):
+            path.unlink()

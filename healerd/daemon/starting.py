@@ -220,6 +220,7 @@ def _asked_again(intent: Intent, ruling: Ruling) -> Intent:
 
 def _carry_out(reach: Reach, intent: Intent, world: World, effect: Effect) -> Intent:
     failure = ""
+    reach.store.check_epoch()  # it may have been stopped since the commit for as long as one likes
     try:
         effect.execute(intent, world, epoch=reach.store.epoch)
     except StaleEpoch:

@@ -99,7 +99,7 @@ def open_session(
         sources={stream.name: source},
         worker=InlineWorker(),
         start_at=stream.start_at,
-        store_kind=store_kind,
+        open_store=store_kind.open,
     )
     try:
         _store_first(core, stream, first)

@@ -22,10 +22,11 @@ from healerd.audit import EMPTY, Entry, canonical, make_leaf, stamp
 from healerd.audit.notes import origin_of
 from healerd.audit.personal import SALT_BYTES
 from healerd.clock import Clock
-from healerd.errors import Conflict, StoreError
+from healerd.errors import Conflict, StaleEpoch, StoreError
 from healerd.model import Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
+from healerd.store.check import first_bad_row
 from healerd.store.keys import KEY, first_key, keep_key, next_path, rotated, settle_key, take_key
 from healerd.store.library import DATABASE, connect_to_write, guarded, sqlite
 from healerd.store.lock import held
@@ -81,6 +82,7 @@ class Store(ReadStore):
             stack.callback(writer.close)
             _check_sound(writer, path)
             migrate(writer, path)
+            _check_rows(writer, path)
             store = cls(folder, clock, writer, stack)
             store._start(key or folder / KEY, lost=lost)
             sweep(folder / FOLDER, {segment.path for segment in store.find(Segment)})
@@ -101,15 +103,17 @@ class Store(ReadStore):
     def transaction(self) -> Iterator["Transaction"]:
         """Open the one transaction: committed at the end of the block, gone without trace when the block raises.
 
-        Another thread waits its turn; opening a second one inside the first is a mistake.
+        Another thread waits its turn; opening a second one inside the first is a mistake. Raises StaleEpoch when
+        another daemon has written since.
         """
         assert self._owner != threading.get_ident(), "a transaction is already open"
         with self._turn, guarded(self.folder / DATABASE):
-            self._owner = threading.get_ident()
             self._writer.execute("BEGIN IMMEDIATE")
+            self._owner = threading.get_ident()  # only now: a BEGIN that fails leaves nothing open
             seal = self._seal.copy()
             transaction = Transaction(self.folder, self._writer, self._clock, self._head, self.epoch, seal=seal)
             try:
+                self._check_newest(self._writer)
                 yield transaction
                 seal.write(self._writer)
                 self._writer.execute("COMMIT")
@@ -152,6 +156,20 @@ class Store(ReadStore):
         from healerd.segments.write import write_labels  # DuckDB is heavy: only where rows are written
 
         return write_labels(self.folder / FOLDER, pipeline, labels)
+
+    def check_epoch(self) -> None:
+        """See, right before an effect, that this is still the newest daemon. Raises StaleEpoch."""
+        with guarded(self.folder / DATABASE):
+            self._check_newest(self._connection())
+
+    def _check_newest(self, connection: sqlite.Connection) -> None:
+        # INVARIANT: whoever finds leaves that it did not write is no longer the leader, whatever its lock says.
+        seq, _ = _head(connection)
+        if seq > self._head[0]:
+            raise StaleEpoch(
+                f"epoch {self.epoch} is over: another daemon has written leaf {seq} of `{self.folder / DATABASE}`; "
+                "stop this one"
+            )
 
     def _start(self, key: Path, *, lost: str) -> None:
         newest = self.find(Epoch, order="-number", limit=1)
@@ -393,9 +411,17 @@ def _check_present(folder: Path, *, create: bool) -> None:
 
 
 def _check_sound(writer: sqlite.Connection, path: Path) -> None:
-    (answer,) = writer.execute("PRAGMA quick_check(1)").fetchone()
+    (answer,) = writer.execute("PRAGMA integrity_check(1)").fetchone()
     if answer != "ok":
         raise StoreError(f"the database `{path}` is damaged: {answer}; restore a backup, healerd does not act on it")
+
+
+def _check_rows(writer: sqlite.Connection, path: Path) -> None:
+    if flaw := first_bad_row(writer):
+        raise StoreError(
+            f"the database `{path}` is damaged: {flaw}; see `healerd audit verify`, and restore a backup: "
+            "healerd does not act on it"
+        )
 
 
 def _head(writer: sqlite.Connection) -> tuple[int, bytes]:

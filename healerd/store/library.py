@@ -70,7 +70,7 @@ def guarded(path: Path) -> Iterator[None]:
         raise StoreError(f"the database `{path}` cannot be used: {problem}; {_mend(str(problem))}") from problem
     except (sqlite.NotSupportedError, sqlite.IntegrityError, sqlite.ProgrammingError, sqlite.DataError):
         raise  # a bug, not the world
-    except sqlite.DatabaseError as problem:
+    except (sqlite.DatabaseError, UnicodeDecodeError) as problem:
         raise StoreError(
             f"the database `{path}` is damaged: {problem}; restore a backup, or move the state folder away to "
             "start anew (healerd never makes a new database over a damaged one)"

@@ -1,4 +1,8 @@
-"""Hold the state folder for one daemon. Must never break another's lock: the kernel frees it when its owner dies."""
+"""Hold the state folder for one daemon. Must never break another's lock: the kernel frees it when its owner dies.
+
+A process that is stopped, or hangs, still owns its lock: nobody can tell whether it would go on. Should the file itself
+be taken away, two may believe that they hold the folder; then the epoch tells which is the newer one.
+"""
 
 import fcntl
 import os
@@ -21,19 +25,35 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         LockHeld: another daemon holds it; the message names its process.
     """
-    path = folder / LOCK
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    lock = _locked(folder / LOCK)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
-            raise LockHeld(
-                f"the state folder `{folder}` is held by another healerd (process {owner}): "
-                "stop it first, or name another folder"
-            ) from None
         os.ftruncate(lock, 0)
         os.write(lock, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(lock)
+
+
+def _locked(path: Path) -> int:
+    """Open and lock the file that bears the name: one that was replaced meanwhile keeps nobody out."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise LockHeld(
+                f"the state folder `{path.parent}` is held by another healerd (process {owner}): "
+                "stop it first, name another folder, or wait with `healerd run --standby`"
+            ) from None
+        if _bears_the_name(lock, path):
+            return lock
+        os.close(lock)
+
+
+def _bears_the_name(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except FileNotFoundError:
+        return False

@@ -170,7 +170,7 @@ def decode(record: type[R], body: bytes) -> R:
     """
     try:
         return msgspec.json.decode(body, type=record)
-    except msgspec.MsgspecError as problem:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise StoreError(
             f"a stored {record.__name__.lower()} is damaged: {problem}; `healerd audit verify` names it"
         ) from problem

@@ -5,6 +5,7 @@ The truth turns every eight windows, so that there is always something to heal. 
 
 import json
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -49,13 +50,14 @@ class Loop(Bench):
         self.executor.settle(channel_open=True)
 
 
-def main(folder: Path) -> None:
+def live_on(folder: Path, tell: Connection | None = None) -> None:
+    """Live without end; say so after each window."""
     loop = Loop(folder)
     while True:
-        sys.stdout.write("alive\n")
-        sys.stdout.flush()
+        if tell is not None:
+            tell.send("alive")
         loop.live()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    live_on(Path(sys.argv[1]))

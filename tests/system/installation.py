@@ -117,11 +117,11 @@ class Installation:
         return rules
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run the daemon until the block ends; wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             daemon = subprocess.Popen(
-                [*HEALERD, "run", "--log", "plain"],
+                [*HEALERD, "run", "--log", "plain", *options],
                 cwd=self.folder,
                 env=self._environment(),
                 stdout=log,

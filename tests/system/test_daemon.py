@@ -74,6 +74,20 @@ def test_a_second_daemon_is_turned_away(here: Installation) -> None:
         assert here.call("status").code == 0
 
 
+def test_a_daemon_on_standby_takes_over_from_one_that_dies(here: Installation) -> None:
+    """With --standby a second daemon waits, and runs when the first is killed; the question is still a question."""
+    with here.running() as first:
+        question = here.wait_for_question(first)
+        with here.running("--standby") as second:
+            here.wait_for(lambda: f"on standby: the state folder `{here.state}`" in here.log, second)
+            end(first, signal.SIGKILL)
+            here.wait_for(lambda: here.call("status", "--json").json["daemon"]["pid"] == second.pid, second)
+            again = here.wait_for_question(second)
+            assert (again["id"], again["state"]) == (question["id"], question["state"])
+            assert end(second) == 0
+    assert here.call("audit", "verify").code == 0
+
+
 def test_s15_stop_all_works_while_the_daemon_hangs(here: Installation) -> None:
     """With the daemon stopped by a signal, stop-all still ends well, and the daemon obeys when it wakes up."""
     with here.running() as daemon:

@@ -129,6 +129,50 @@ def test_s14_a_daemon_that_was_fenced_off_ends(tmp_path: Path) -> None:
     assert code is RunExit.LOCK_HELD
 
 
+def test_a_daemon_on_standby_leads_once_the_folder_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On standby it says once whom it waits for, and runs as soon as the folder can be taken."""
+    monkeypatch.setattr("healerd.daemon.app.STANDBY_S", 0.01)
+    clock, tries = ManualClock(NOON), []
+    core = ScriptedCore(clock, [lambda core: None])
+
+    def open_core(config: Config, clock: Clock) -> RecordingCore:
+        tries.append(config)
+        if len(tries) < 4:
+            raise LockHeld("held by process 7")
+        return core
+
+    with caplog.at_level(logging.INFO, logger="healerd"):
+        assert run(config_in(tmp_path), open_core=open_core, clock=clock, standby=True) is RunExit.OK
+    assert caplog.text.count("on standby: held by process 7") == 1
+    assert ("run_due",) in core.calls
+
+
+def test_a_daemon_on_standby_can_be_ended(tmp_path: Path) -> None:
+    """A signal ends a daemon that has never led, and it has touched nothing."""
+
+    def open_core(config: Config, clock: Clock) -> RecordingCore:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise LockHeld("held by process 7")
+
+    assert run(config_in(tmp_path), open_core=open_core, clock=ManualClock(NOON), standby=True) is RunExit.OK
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_daemon_that_was_replaced_leaves_the_new_ones_socket(tmp_path: Path) -> None:
+    """An old leader that ends takes away its own socket, not the one that its successor has put there."""
+    path = tmp_path / "control.sock"
+
+    def replaced(core: ScriptedCore) -> None:
+        path.unlink()
+        path.write_text("the successor's")
+        raise StaleEpoch("a newer daemon acts")
+
+    assert run_with(tmp_path, replaced)[0] is RunExit.LOCK_HELD
+    assert path.read_text() == "the successor's"
+
+
 def test_sighup_reads_the_rules_anew(tmp_path: Path) -> None:
     """SIGHUP reloads the rules and nothing else."""
     code, core = run_with(tmp_path, send(signal.SIGHUP), lambda core: None, lambda core: None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from healerd.clock import ManualClock
-from healerd.errors import LockHeld, StoreError
+from healerd.errors import LockHeld, StaleEpoch, StoreError
 from healerd.model import Intent
 from healerd.store import Epoch, ReadStore, Store
 from healerd.store.library import sqlite
@@ -36,6 +36,22 @@ def test_a_second_writer_is_kept_out(tmp_path: Path) -> None:
     with Store.open(tmp_path, clock=CLOCK), pytest.raises(LockHeld, match=f"process {os.getpid()}"):
         Store.open(tmp_path, clock=CLOCK)
     Store.open(tmp_path, clock=CLOCK).close()
+
+
+def test_s14_whoever_was_overtaken_writes_nothing_more(tmp_path: Path) -> None:
+    """When the lock's file was taken away and another daemon has started, the older one can neither write nor act."""
+    with Store.open(tmp_path, clock=CLOCK) as older:
+        older.check_epoch()
+        (tmp_path / "lock").unlink()
+        with Store.open(tmp_path, clock=CLOCK) as newer:
+            with pytest.raises(StaleEpoch, match="epoch 1 is over"), older.transaction() as tx:
+                tx.put(an_intent(id="late"))
+            with pytest.raises(StaleEpoch, match="epoch 1 is over"):
+                older.check_epoch()
+            with newer.transaction() as tx:
+                tx.put(an_intent(id="mine"))
+            assert [each.id for each in newer.find(Intent)] == ["mine"]
+            assert newer.verify().problem is None
 
 
 def test_a_failed_opening_frees_the_folder(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""Disks without room, read-only databases, trainings that hang, crash or lie: nothing is done without a record."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults import disks, hung
+
+
+def test_s14_without_a_durable_intent_nothing_is_done_at_any_point(tmp_path: Path) -> None:
+    """Writes fail from any point of a heal on: it acts on nothing unpromised, and recovers by itself."""
+    played = dict(disks.every(tmp_path))
+    assert len(played) >= 12
+    assert {name: wrong for name, wrong in played.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("kind", ["hangs", "crashes", "lies", "is_stopped"])
+def test_a_training_that_goes_wrong_is_ended_and_told(tmp_path: Path, kind: str) -> None:
+    """A process that hangs, dies, leaves nothing or is stopped ends its retraining with a reason, and serves none."""
+    assert hung.play(tmp_path, kind)[1] == Counter()
