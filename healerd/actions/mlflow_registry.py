@@ -17,7 +17,17 @@ from healerd.actions.alias import Alias, AliasMoved, Move
 from healerd.actions.durable import exclusive
 from healerd.actions.mlflow_alias import EPOCH_TAG, Written, alias_of, move_tag, move_text, old_tags, written_in
 from healerd.actions.mlflow_client import Refused, Shelf, Stored
-from healerd.actions.mlflow_versions import SHA_TAG, check_name, model_file, name_of, run_of, tags_of, version_of
+from healerd.actions.mlflow_flavour import flavour_text
+from healerd.actions.mlflow_versions import (
+    MLMODEL,
+    SHA_TAG,
+    check_name,
+    model_file,
+    name_of,
+    run_of,
+    tags_of,
+    version_of,
+)
 from healerd.actions.model_files import ModelFiles
 from healerd.actions.registry import Draft, Model
 from healerd.errors import ActionError, StaleEpoch
@@ -232,6 +242,7 @@ class MlflowRegistry:
             sha256 = hashlib.sha256(content).hexdigest()
             place = self.shelf.begin(draft.name)
             self.shelf.put(place, file, content)
+            self.shelf.put(place, MLMODEL, flavour_text(file))
             self.shelf.add(place, tags_of(draft, pipeline=self.pipeline, file=file, sha256=sha256, run=place))
             return self.check(draft.name)  # where two were faster than each other, the first one counts
         if draft.key is None or there.key != draft.key:

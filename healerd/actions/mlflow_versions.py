@@ -15,13 +15,13 @@ from healerd.actions.registry import Draft
 from healerd.errors import ActionError
 from healerd.model import Version, VersionKind
 
-__all__ = ["SHA_TAG", "check_name", "model_file", "name_of", "run_of", "tags_of", "version_of"]
+__all__ = ["MLMODEL", "SHA_TAG", "check_name", "model_file", "name_of", "run_of", "tags_of", "version_of"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 BY_OTHERS = "mlflow-"
 """A version that others made has no name, only a number."""
 FORMAT = "1"
-SHA_TAG = "healerd.sha256"
+MLMODEL, SHA_TAG = "MLmodel", "healerd.sha256"
 NOTE_MAX = 1000
 FILE_KEYS = {"sklearn": "pickled_model", "onnx": "data"}
 """Where a flavour of MLflow's says which file holds the model."""
@@ -93,8 +93,8 @@ def model_file(stored: Stored, shelf: Shelf) -> str:
     if "healerd.file" in stored.tags:
         return stored.tags["healerd.file"]
     files = shelf.files(stored)
-    if "MLmodel" in files:
-        return _flavour_file(shelf.read(stored, "MLmodel"), said=f"version {stored.number} of `{shelf.place}`")
+    if MLMODEL in files:
+        return _flavour_file(shelf.read(stored, MLMODEL), said=f"version {stored.number} of `{shelf.place}`")
     found = [file for file in files if file in MODEL_NAMES]
     if len(found) != 1:
         raise ActionError(

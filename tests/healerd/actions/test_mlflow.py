@@ -1,5 +1,6 @@
 """The registry on an MLflow server, against a double of the server: crashes at every call, races, silence and lies."""
 
+import importlib
 import pickle
 import subprocess
 import sys
@@ -13,13 +14,14 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
+import yaml
 from sklearn.linear_model import LinearRegression
 
 from healerd.actions.alias import BY_HAND, AliasMoved
 from healerd.actions.mlflow_alias import EPOCH_TAG, MOVE_TAG
 from healerd.actions.mlflow_client import MlflowShelf, Refused
 from healerd.actions.mlflow_registry import MlflowRegistry
-from healerd.actions.model_files import ModelFiles
+from healerd.actions.model_files import MatrixModel, ModelFiles
 from healerd.actions.registries import open_registry
 from healerd.actions.registry import Draft
 from healerd.config import PipelineSettings, SourceSettings
@@ -434,3 +436,16 @@ def test_opening_a_registry_imports_no_mlflow(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
+
+
+def test_a_version_lies_there_as_mlflow_lays_it_out(shelf: MemoryShelf, on: Registry, tmp_path: Path) -> None:
+    """Beside the model is an `MLmodel` whose loader gives the same answers: a server can load it by alias."""
+    line = MatrixModel(LINE, ("x",))
+    on(files=ModelFiles()).add(line, DRAFT)
+    (stored,) = (each for each in shelf.stored.values() if each.tags["healerd.name"] == "c")
+    for name, content in shelf.contents[stored.source].items():
+        (tmp_path / name).write_bytes(content)
+    flavour = yaml.safe_load((tmp_path / "MLmodel").read_text())["flavors"]["python_function"]
+    load = importlib.import_module(flavour["loader_module"])._load_pyfunc
+    for place in (tmp_path, tmp_path / flavour["data"]):
+        assert load(str(place)).predict({"x": [1, 2]}).tolist() == line.predict(features(3)).tolist()[1:]
