@@ -18,7 +18,7 @@ import yaml
 from sklearn.linear_model import LinearRegression
 
 from healerd.actions.alias import BY_HAND, AliasMoved
-from healerd.actions.mlflow_alias import EPOCH_TAG, MOVE_TAG
+from healerd.actions.mlflow_alias import EPOCH_TAG, MOVE_TAG, move_tag, move_text
 from healerd.actions.mlflow_client import MlflowShelf, Refused
 from healerd.actions.mlflow_registry import MlflowRegistry
 from healerd.actions.model_files import MatrixModel, ModelFiles
@@ -449,3 +449,43 @@ def test_a_version_lies_there_as_mlflow_lays_it_out(shelf: MemoryShelf, on: Regi
     load = importlib.import_module(flavour["loader_module"])._load_pyfunc
     for place in (tmp_path, tmp_path / flavour["data"]):
         assert load(str(place)).predict({"x": [1, 2]}).tolist() == line.predict(features(3)).tolist()[1:]
+
+
+def test_s14_an_older_daemon_writes_nothing_at_all(shelf: MemoryShelf, on: Registry) -> None:
+    """A daemon that is fenced off before it looks leaves no tag behind."""
+    on().raise_fence(3)
+    tags = dict(shelf.tags)
+    with pytest.raises(StaleEpoch):
+        move(on(), epoch=2)
+    assert "tag" not in shelf.calls[-3:]
+    assert shelf.tags == tags
+
+
+def test_s14_a_fence_that_rises_before_the_last_look_stops_a_move(shelf: MemoryShelf, on: Registry) -> None:
+    """A daemon that is fenced off while it begins a move does not make it, and takes back what it has begun."""
+    shelf.after = at("tag", lambda: shelf.tags.__setitem__(f"{EPOCH_TAG}2", "flights"))
+    with pytest.raises(StaleEpoch):
+        move(on())
+    assert on().active == "a"
+    assert on().raise_fence(2).generation == 1
+    assert sum(key.startswith(MOVE_TAG) for key in shelf.tags) == 1
+
+
+def test_s14_of_two_that_begin_at_once_neither_overrules_the_other(shelf: MemoryShelf, on: Registry) -> None:
+    """A move that somebody else has begun since the first look stops this one."""
+    theirs = replace(on().alias().moves[0], version="b", previous="a", generation=2, key="theirs")
+    shelf.after = at("tag", lambda: shelf.tags.__setitem__(move_tag(theirs), move_text(theirs, done=False)))
+    with pytest.raises(AliasMoved, match="being moved by somebody else"):
+        move(on())
+    assert shelf.aliases["active"] == "1"
+
+
+def test_a_sweep_leaves_a_second_version_that_an_alias_points_at(shelf: MemoryShelf, on: Registry) -> None:
+    """Whatever serves somewhere is not removed, even where its name is taken by an earlier one."""
+    number = shelf.by_others({"model.json": b"{}"}, **{"healerd.name": "b", "healerd.run": "run9"})
+    shelf.aliases["champion"] = number
+    on().sweep()
+    assert number in shelf.stored
+    del shelf.aliases["champion"]
+    on().sweep()
+    assert number not in shelf.stored
