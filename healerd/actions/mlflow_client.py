@@ -23,6 +23,7 @@ PAGE = 200
 VERSIONS_MAX = 10_000
 FOLDER = "model"
 """Where in its run a model lies."""
+LOGGED = "models:/"
 NO_SUCH, THERE_ALREADY = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
 REFUSALS = (NO_SUCH, "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
@@ -228,14 +229,14 @@ class MlflowShelf:
 
     def files(self, stored: Stored) -> tuple[str, ...]:
         """List the names of a version's files."""
-        with self._asking(), TemporaryDirectory(prefix="healerd-") as folder:
-            root = Path(_downloaded(self.address, stored.source, folder))
+        with self._asking() as client, TemporaryDirectory(prefix="healerd-") as folder:
+            root = Path(_downloaded(self.address, _where(client, stored.source), folder))
             return tuple(sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()))
 
     def read(self, stored: Stored, file: str) -> bytes:
         """Read a file of a version."""
-        with self._asking(), TemporaryDirectory(prefix="healerd-") as folder:
-            return Path(_downloaded(self.address, f"{stored.source}/{file}", folder)).read_bytes()
+        with self._asking() as client, TemporaryDirectory(prefix="healerd-") as folder:
+            return Path(_downloaded(self.address, f"{_where(client, stored.source)}/{file}", folder)).read_bytes()
 
     def _experiment(self, client: Any) -> str:
         if self._experiment_id is None:
@@ -286,6 +287,13 @@ def _connect(address: str) -> Any:
             f"`mlflow:` needs the client of MLflow ({error}); install `healerd[mlflow]` where the daemon runs"
         ) from error
     return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _where(client: Any, source: str) -> str:
+    """Give the address of a version's files; a logged model's is asked of the server that has it."""
+    if not source.startswith(LOGGED):
+        return source.rstrip("/")
+    return str(client.get_logged_model(source.removeprefix(LOGGED).split("/")[0]).artifact_location).rstrip("/")
 
 
 def _downloaded(address: str, uri: str, folder: str) -> str:

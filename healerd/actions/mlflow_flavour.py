@@ -5,6 +5,7 @@ healerd must be installed there, as scikit-learn must be for a model of its own 
 """
 
 import json
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class ServedModel:
 
 def flavour_text(file: str) -> bytes:
     """Write the `MLmodel` of a version whose model is in `file`: JSON, which is YAML too."""
-    flavour = {"loader_module": __name__, "data": file}
+    flavour = {"loader_module": __name__, "data": file, "python_version": platform.python_version()}
     return json.dumps({"flavors": {"python_function": flavour}}, indent=1).encode()
 
 

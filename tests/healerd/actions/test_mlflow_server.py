@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
 
 from healerd.actions.alias import BY_HAND, AliasMoved
 from healerd.actions.mlflow_client import MlflowShelf
@@ -85,6 +87,23 @@ def test_a_real_server_with_a_spoiled_file_is_found_out(registry: MlflowRegistry
         with pytest.raises(ActionError, match="SHA-256 differs"):
             act()
     assert registry.active == "a"
+
+
+def test_a_real_server_gives_the_models_that_others_logged(registry: MlflowRegistry, tmp_path: Path) -> None:
+    """A model that was logged as MLflow's own flavours do is found by its id, hashed at the first move, and served."""
+    client, model = client_of(registry), registry.shelf.model
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    x = np.arange(8.0)
+    skops.io.dump(LinearRegression().fit(x.reshape(-1, 1), 2 * x), folder / "model.skops")
+    (folder / "MLmodel").write_text("flavors:\n  sklearn:\n    pickled_model: model.skops\n")
+    logged = client.create_logged_model(client.create_experiment(f"others {model}"), name="theirs")
+    client.log_model_artifacts(logged.model_id, str(folder))
+    number = client.create_model_version(model, f"models:/{logged.model_id}", model_id=logged.model_id).version
+    name = f"mlflow-{number}"
+    registry.set_alias(name, if_current="a", key="k", epoch=1, by="healerd", at=START)
+    assert registry.load(name).predict(features(3)).tolist() == pytest.approx([0, 2, 4])
+    assert registry.get(name).sha256
 
 
 def client_of(registry: MlflowRegistry):
