@@ -299,7 +299,7 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     loss: str = "zero-one"
     """When a prediction is wrong: `zero-one`, `relative 10%` or `absolute 5`."""
     registry: str = "registry"
-    """Folder of the stored model versions; relative to the state folder unless absolute."""
+    """Folder of the stored model versions, relative to the state folder unless absolute; or `mlflow:http://HOST:PORT`."""
     model: str | None = None
     """The first version's file, for an empty registry: `.skops`, `.onnx` or, where pickles are allowed, `.joblib`."""
     allow_pickle: bool = False

@@ -1,21 +1,26 @@
 """The kinds of registries, by the scheme of the `registry` key. Must never guess a kind from what lies there.
 
-`registry = "folder"` is a folder, relative to the state folder unless absolute; `SCHEME:REST` names another kind.
+`registry = "folder"` is a folder, relative to the state folder unless absolute; `SCHEME:REST` names another kind:
+`mlflow:http://HOST:PORT`, with `#MODEL@ALIAS` where they are not the pipeline's name and `active`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from healerd.actions.folder import FolderRegistry
+from healerd.actions.mlflow_client import MlflowShelf
+from healerd.actions.mlflow_registry import MlflowRegistry
 from healerd.actions.model_files import ModelFiles
 from healerd.actions.registry import Registry
 from healerd.config import PipelineSettings
 from healerd.errors import ConfigError
 
-__all__ = ["FOLDER", "REGISTRIES", "model_files", "open_registry"]
+__all__ = ["FOLDER", "MLFLOW", "REGISTRIES", "model_files", "open_registry"]
 
-FOLDER = "folder"
-"""The kind of a `registry` key without a scheme."""
+FOLDER, MLFLOW = "folder", "mlflow"
+"""The kinds; the first is that of a `registry` key without a scheme."""
+PLACE = re.compile(r"mlflow:(?P<address>https?://[^#]+?)/*(#(?P<model>[^@/:]*)(@(?P<alias>[\w-]+))?)?")
 
 
 def model_files(settings: PipelineSettings) -> ModelFiles:
@@ -43,6 +48,19 @@ def _folder(settings: PipelineSettings, state: Path, pipeline: str) -> Registry:
     return FolderRegistry(state / settings.registry / pipeline, pipeline, model_files(settings))
 
 
+def _mlflow(settings: PipelineSettings, state: Path, pipeline: str) -> Registry:
+    found = PLACE.fullmatch(settings.registry)
+    if found is None:
+        raise ConfigError(
+            f"`pipeline.{pipeline}.registry`: `{settings.registry}` is no place; write `mlflow:http://HOST:PORT`, with "
+            "`#MODEL@ALIAS` where they are not the pipeline's name and `active`"
+        )
+    shelf = MlflowShelf(found["address"], found["model"] or pipeline)
+    lock = state / f".{pipeline}.mlflow.lock"
+    return MlflowRegistry(shelf, pipeline, lock, found["alias"] or "active", model_files(settings))
+
+
 REGISTRIES: Mapping[str, Opener] = {
     FOLDER: _folder,
+    MLFLOW: _mlflow,
 }

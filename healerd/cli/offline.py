@@ -17,6 +17,11 @@ json_file = click.option(
     "--json", type=click.Path(path_type=Path), metavar="OUT", help="Write the result to this file."
 )
 html_file = click.option("--html", type=click.Path(path_type=Path), metavar="OUT", help="Write a report page here.")
+registry_place = click.option(
+    "--registry",
+    metavar="WHERE",
+    help="Keep the models on an MLflow server: `mlflow` starts one, `mlflow:http://HOST:PORT` names one.",
+)
 state_folder = click.option(
     "--state", type=click.Path(path_type=Path), metavar="DIR", help="Keep everything in this folder [default: nothing]."
 )
@@ -32,6 +37,7 @@ state_folder = click.option(
 @click.option("--rules", type=click.Path(path_type=Path), metavar="FILE", help="Rules in place of the pack `default`.")
 @click.option("--estimator", metavar="MODULE:NAME", help="A scikit-learn estimator, as in sklearn.linear_model:Ridge.")
 @click.option("--retrain-cost", type=click.FloatRange(min=0), help="In windows served with the harm.")
+@registry_place
 @state_folder
 @json_file
 @html_file
@@ -49,6 +55,7 @@ def try_(**given: Any) -> int:
 
 @click.command(help="Watch the whole loop on a year of real flights.")
 @click.option("--headless", is_flag=True, help="Ask nothing: a simulated operator answers, and is said to.")
+@registry_place
 @state_folder
 @json_file
 @html_file

@@ -22,6 +22,7 @@ from healerd.offline.contract import EventRecord, write_report, write_whole
 from healerd.offline.faults import DEPLOY_AT, KM_FROM, OTHER_ACTOR, BadDeploy, in_kilometres, tell_once
 from healerd.offline.operators import Operator, SimulatedOperator
 from healerd.offline.options import DemoOptions, TryOptions
+from healerd.offline.registry_place import registry_place, said_by_server
 from healerd.offline.report_html import report_page
 from healerd.offline.result import lines_of, report_of, task_of
 from healerd.offline.session import Meddle, Session, check_places, open_session, state_folder
@@ -67,8 +68,11 @@ def run_demo(options: DemoOptions, teller: Teller | None = None) -> int:
         teller.say(f"{text}\n")
     setup = prepare(stream, settings_of(stream), teller)
     operator = _operator(teller, live=live)
-    with state_folder(options.state) as folder:
-        config = make_config(setup.settings, folder)
+    with (
+        state_folder(options.state) as folder,
+        registry_place(options.registry, folder, stream.name, teller) as place,
+    ):
+        config = make_config(replace(setup.settings, registry=place), folder)
         with (
             open_session(stream, config, setup.first, operator=operator, feed=in_kilometres) as session,
             play_beside(task_of(setup, config), PERIODS) as beside,
@@ -80,7 +84,8 @@ def run_demo(options: DemoOptions, teller: Teller | None = None) -> int:
             seconds = watch.read().boot_s - begun
             report = report_of(setup, session, lines, events, judged=fault_free(setup), seconds=seconds)
             claims = list(claims_of(measure(setup, session, lines[-1], report)))
-    for text in ("", *verdict(report), "", *map(_claim_line, claims), *_where_next(options.state)):
+        said = () if place is None else said_by_server(config, stream.name)
+    for text in ("", *verdict(report), "", *map(_claim_line, claims), *said, *_where_next(options.state)):
         teller.say(text)
     if options.json:
         write_report(report, options.json)

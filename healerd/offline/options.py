@@ -31,6 +31,8 @@ class TryOptions:
     """`module:name` of a scikit-learn estimator, as in `sklearn.linear_model:Ridge`."""
     retrain_cost: float | None = None
     """What a retraining costs, in units of one window served with the harm."""
+    registry: str | None = None
+    """`mlflow` or `mlflow:http://HOST:PORT#MODEL@ALIAS`: keep the models on such a server, not in the state folder."""
     state: Path | None = None
     """Folder that keeps the store, the registry and the configuration; without it a temporary one is removed."""
     json: Path | None = None
@@ -45,6 +47,8 @@ class DemoOptions:
 
     headless: bool = False
     """Ask nothing: a simulated operator approves the first heals and promotes the pipeline, and is said to."""
+    registry: str | None = None
+    """`mlflow` or `mlflow:http://HOST:PORT#MODEL@ALIAS`: keep the models on such a server, not in the state folder."""
     state: Path | None = None
     """Folder that keeps everything; the same command continues there after a crash. Without it a temporary one."""
     json: Path | None = None

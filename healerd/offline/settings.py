@@ -36,6 +36,7 @@ class Settings:
     rules: Path | None
     estimator: str | None
     task: str
+    registry: str | None = None
 
 
 def config_of(settings: Settings, folder: Path = Path()) -> Config:
@@ -75,7 +76,7 @@ def _text(settings: Settings) -> str:
             "loss": settings.loss,
             "rules": [str(settings.rules.absolute())] if settings.rules else [],
             "degraded_cost": 1.0,
-            "allow_pickle": True,  # the models of this very run, fitted here, in a folder of its own
+            **_registry(settings.registry),
         },
         f"{name}.source": {"kind": "memory"},
         f"{name}.healing": {"rows_min": settings.rows_min, "refit": False},
@@ -87,6 +88,12 @@ def _text(settings: Settings) -> str:
         "\n\n".join(f"[{table}]\n" + "\n".join(_line(*pair) for pair in keys.items()) for table, keys in tables.items())
         + "\n"
     )
+
+
+def _registry(place: str | None) -> dict[str, Any]:
+    if place is None:
+        return {"allow_pickle": True}  # the models of this very run, fitted here, in a folder of its own
+    return {"registry": place, "allow_pickle": False}  # whoever else can write to a server runs no code here
 
 
 def _line(key: str, value: Any) -> str:

@@ -3,6 +3,7 @@
 Must never change the table, nor leave anything behind that was not asked for.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from healerd.offline.beside import play_beside
 from healerd.offline.contract import EventRecord, write_report, write_whole
 from healerd.offline.operators import SimulatedOperator
 from healerd.offline.options import TryOptions
+from healerd.offline.registry_place import registry_place, said_by_server
 from healerd.offline.report_html import report_page
 from healerd.offline.result import lines_of, report_of, task_of
 from healerd.offline.session import check_places, open_session, state_folder
@@ -37,8 +39,11 @@ def run_try(options: TryOptions, teller: Teller | None = None) -> int:
     check_places(options.json, options.html)
     stream = load_stream(options)
     setup = prepare(stream, _settings(options, stream), teller)
-    with state_folder(options.state) as folder:
-        config = make_config(setup.settings, folder)
+    with (
+        state_folder(options.state) as folder,
+        registry_place(options.registry, folder, stream.name, teller) as place,
+    ):
+        config = make_config(replace(setup.settings, registry=place), folder)
         with (
             open_session(stream, config, setup.first, operator=SimulatedOperator()) as session,
             play_beside(task_of(setup, config), [WEEK]) as beside,
@@ -49,7 +54,8 @@ def run_try(options: TryOptions, teller: Teller | None = None) -> int:
             everything = np.ones(len(stream) - stream.first, np.bool_)
             seconds = watch.read().boot_s - begun
             report = report_of(setup, session, lines, events, judged=everything, seconds=seconds)
-    for text in ("", *verdict(report)):
+        told = () if place is None else said_by_server(config, stream.name)
+    for text in ("", *verdict(report), *told):
         teller.say(text)
     if options.json:
         write_report(report, options.json)

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from healerd.actions import Draft, FolderRegistry
+from healerd.actions import FolderRegistry
 from healerd.actions.model_files import ModelFiles
-from healerd.model import VersionKind
-from tests.healerd.actions.models import START, TRAINERS, constant
+from tests.healerd.actions.models import TRAINERS, filled
 
 
 @pytest.fixture
@@ -24,8 +23,4 @@ def trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def registry(tmp_path: Path) -> FolderRegistry:
     """A registry with versions `a` (says 0) and `b` (says 1); `a` is active."""
-    made = FolderRegistry(tmp_path / "registry", "flights", ModelFiles(allow_pickle=True))
-    for name, value in (("a", 0.0), ("b", 1.0)):
-        made.add(constant(value), Draft(name=name, kind=VersionKind.MODEL, created_at=START))
-    made.set_alias("a", if_current=None, key="first", epoch=1, by="healerd", at=START)
-    return made
+    return filled(FolderRegistry(tmp_path / "registry", "flights", ModelFiles(allow_pickle=True)))

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import numpy as np
 
+from healerd.actions.registry import Draft
 from healerd.actions.safe_model import SafeModel, fit_safe_model
 from healerd.columns import Column
+from healerd.model import VersionKind
+
+R = TypeVar("R")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -62,3 +67,12 @@ def constant(value: float) -> SafeModel:
 def features(n: int) -> Mapping[str, Column]:
     """Columns of n rows."""
     return {"x": np.arange(n, dtype=np.float64)}
+
+
+def filled(registry: R) -> R:
+    """Give a registry versions `a` (says 0) and `b` (says 1), `a` active; returns it."""
+    registry.prepare()
+    for name, value in (("a", 0.0), ("b", 1.0)):
+        registry.add(constant(value), Draft(name=name, kind=VersionKind.MODEL, created_at=START))
+    registry.set_alias("a", if_current=None, key="first", epoch=1, by="healerd", at=START)
+    return registry

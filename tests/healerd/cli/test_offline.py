@@ -40,3 +40,15 @@ def test_a_table_may_have_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(healerd.offline, "run_try", lambda options: given.append(options) or 0)
     assert invoke(["try", "games.csv", "--target", "wins"]) == Exit.OK
     assert given[0].time is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "run"), [(["demo"], "run_demo"), (["try", "games.csv", "--target", "wins"], "run_try")]
+)
+def test_a_registry_is_handed_on(monkeypatch: pytest.MonkeyPatch, verb: list[str], run: str) -> None:
+    """--registry reaches the run as it was typed; without it the models stay in the folder."""
+    given: list[Any] = []
+    monkeypatch.setattr(healerd.offline, run, lambda options: given.append(options.registry) or 0)
+    assert invoke([*verb, "--registry", "mlflow:http://localhost:5000#a@b"]) == Exit.OK
+    assert invoke(verb) == Exit.OK
+    assert given == ["mlflow:http://localhost:5000#a@b", None]
