@@ -39,6 +39,7 @@ __all__ = [
     "utc",
 ]
 
+THREADS_MAX = 256
 SEGMENTS_MAX = 3
 """Features by which rows may be parted; of each the twenty commonest values are watched alone."""
 FACTOR_MAX, WINDOWS_MAX, PENDING_MOST = 1e3, 1e6, 100
@@ -71,19 +72,24 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
 
 
 class LabelsSettings(Settings, frozen=True, kw_only=True):
-    """`source.labels`: late labels in a table of their own, joined by id."""
+    """`source.labels`: late labels in a table of their own, or from a query, joined by id."""
 
-    path: str
+    path: str = ""
+    query: str | None = None
+    """SQL in the place of a `path`; the predictions' `$start_at` and `$end_at`, and `$now`, may be used in it."""
     id: str = "id"
     label: str = "label"
     at: str | None = None
     """Column that says when a label became known; without it, when it was first seen."""
 
+    def __post_init__(self) -> None:
+        require(bool(self.path) != bool(self.query), "labels", "either a `path` or a `query`")
+
 
 class SourceSettings(Settings, frozen=True, kw_only=True):
-    """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder that DuckDB reads."""
+    """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder, or a query that DuckDB runs."""
 
-    kind: Literal["table", "memory"] = "table"
+    kind: Literal["table", "memory", "duckdb"] = "table"
     path: str = ""
     time: str = "time"
     """Column with the time of the prediction; a time without a zone is UTC."""
@@ -101,6 +107,30 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     """Columns the model reads; by default every column not named otherwise."""
     late: Duration = Duration(0)
     """How far back rows are looked for that came after their window was judged; they are kept, and judge nothing."""
+    query: str | None = None
+    """SQL of the kind `duckdb`: one SELECT; the window's bounds are `$start_at` and `$end_at`, naive UTC."""
+    attach: dict[str, str] = msgspec.field(default_factory=dict)
+    """Name -> address of a database that queries may read, such as `sqlite:served.db`; attached read-only."""
+    extensions: list[str] = msgspec.field(default_factory=list)
+    """DuckDB extensions to load for queries; they are never downloaded."""
+    memory: str = "1GB"
+    """Most memory that a query may take within DuckDB; a query that needs more is an error, not a full machine."""
+    threads: int = 1
+    """Threads of a query; one leaves the other cores to the model in service."""
+    timeout: Duration = Duration(60)
+    """Longest that a query may take; it is interrupted, and tried again at the next tick."""
+    rows_max: int = 5_000_000
+    """Most rows that one window may bring by a query: beyond them the window is too long, or the query wrong."""
+
+    def __post_init__(self) -> None:
+        asked = self.kind == "duckdb"
+        require(asked == bool(self.query), "query", "set for the kind `duckdb`, and for no other")
+        require(re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", self.memory) is not None, "memory", "a size such as `1GB`")
+        require(1 <= self.threads <= THREADS_MAX, "threads", f"from 1 to {THREADS_MAX}")
+        require(self.timeout > 0, "timeout", "above 0")
+        require(self.rows_max >= 1, "rows_max", "1 or more")
+        for name in (*self.attach, *self.extensions):
+            require(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None, f"{name}", "a plain name")
 
 
 class ReferenceSettings(Settings, frozen=True, kw_only=True):

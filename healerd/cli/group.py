@@ -42,6 +42,7 @@ SECTIONS: Sections = {
             "Decide every recorded decision again.",
         ),
         "backtest": ("backtest:backtest", "Show what other rules, another policy, gate or costs would have done."),
+        "source": ("source:source", "Look at where predictions, labels and metrics come from."),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
     "Try": {

@@ -9,6 +9,7 @@ from pathlib import Path
 from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
 from healerd.sources.memory import MemorySource
+from healerd.sources.probe import Probe, probe
 from healerd.sources.source import Source
 from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
@@ -17,16 +18,19 @@ __all__ = [
     "SOURCES",
     "Flaw",
     "MemorySource",
+    "Probe",
     "Source",
     "Survey",
     "TableFile",
     "TableSource",
+    "probe",
     "read_table",
     "survey",
 ]
 
 SOURCES: Mapping[str, Callable[[SourceSettings, Path, Callable[[], str]], Source]] = {
     "table": TableSource,
+    "duckdb": TableSource,
     "memory": MemorySource,
 }
 """Kind -> how it is made: from its settings, the configuration's folder, and what tells the active version's name."""

@@ -1,0 +1,45 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from healerd.cli.group import invoke
+
+CONFIG = """
+[pipeline.good.source]
+path = "rows.csv"
+id = "id"
+[pipeline.bad.source]
+path = "gone.csv"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "rows.csv").write_text("id,time,x,prediction\na,2026-01-01T00:10:00Z,1,1\n")
+    (tmp_path / "healerd.toml").write_text(CONFIG)
+    return tmp_path / "healerd.toml"
+
+
+def test_a_probe_of_a_readable_source_ends_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One pipeline is probed by its name, as JSON with its schema."""
+    assert invoke(["source", "probe", "good", "--config", str(config), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == 1
+    (one,) = found["sources"]
+    assert (one["pipeline"], one["readable"], one["rows"]) == ("good", True, 1)
+    assert [each["role"] for each in one["columns"]] == ["id", "time", "feature", "prediction"]
+
+
+def test_a_probe_of_a_source_that_is_gone_fails(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All pipelines are probed; one that cannot be read is told on stderr and ends with 7."""
+    assert invoke(["source", "probe", "--config", str(config)]) == 7
+    told = capsys.readouterr()
+    assert "prediction" in told.out
+    assert "gone.csv" in told.err
+
+
+def test_a_probe_of_no_pipeline_names_those_there_are(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is not configured is an error with the names that are."""
+    assert invoke(["source", "probe", "other", "--config", str(config)]) != 0
+    assert "good, bad" in capsys.readouterr().err
