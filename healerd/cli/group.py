@@ -52,6 +52,7 @@ SECTIONS: Sections = {
         "demo": ("offline:demo", "Watch the whole loop on a year of real flights."),
     },
     "Run": {
+        "init": ("init:init", "Propose a configuration and rules that fit a table of predictions, and examine them."),
         "run": ("run:run", "Run the daemon in the foreground."),
         "version": ("about:version", "Print the version."),
         "completion": ("about:completion", "Print the completion script of a shell."),
