@@ -17,6 +17,7 @@ import msgspec
 
 from healerd.action_settings import COST_MAX, ActionSettings, check_actions
 from healerd.errors import ConfigError
+from healerd.operations_settings import OperationsSettings
 from healerd.settings import Duration, Settings, parse_duration, require
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Duration",
     "HealingSettings",
     "LabelsSettings",
+    "OperationsSettings",
     "PipelineSettings",
     "PolicySettings",
     "ReferenceSettings",
@@ -280,6 +282,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     severity: SeveritySettings = SeveritySettings()
     policy: PolicySettings = PolicySettings()
     actions: dict[str, ActionSettings] = msgspec.field(default_factory=dict)
+    operations: OperationsSettings | None = None
+    """Metrics of the service around the model; odd points are warnings."""
     detection: DetectionSettings = DetectionSettings()
     healing: HealingSettings = HealingSettings()
 

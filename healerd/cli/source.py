@@ -1,7 +1,7 @@
 """`healerd source`: looks at where data comes from, as the daemon would. Must never change anything."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ def _probed(pipeline: str | None, config: Path) -> Mapping[str, "Probe"]:
     from healerd.config import load_config  # readers make it slow to start
     from healerd.errors import NotFound, SourceError
     from healerd.sources import SOURCES, Probe, probe
-    from healerd.sources.probe import Trouble
+    from healerd.sources.probe import Trouble, probe_metrics
 
     settings, now = load_config(config), SystemClock().now()
     if pipeline is not None and pipeline not in settings.pipeline:
@@ -61,7 +61,8 @@ def _probed(pipeline: str | None, config: Path) -> Mapping[str, "Probe"]:
         if pipeline in {None, name}:
             try:
                 made = SOURCES[own.source.kind](own.source, Path(settings.folder), lambda: "unknown")
-                found[name] = probe(made, own, now=now)
+                metrics = probe_metrics(own, Path(settings.folder), now=now)
+                found[name] = replace(probe(made, own, now=now), metrics=metrics)
             except SourceError as error:
                 trouble = Trouble(level="fail", said=str(error), mend="mend `source`")
                 found[name] = Probe(kind=own.source.kind, place=own.source.path, troubles=(trouble,))
@@ -99,6 +100,11 @@ def _print(show: Show, name: str, found: "Probe") -> None:
     if found.columns:
         rows = [[one.name, one.role, one.type, one.kind, one.present, one.distinct] for one in found.columns]
         show.table(["column", "role", "type", "kind", "values", "distinct"], rows)
+    if found.metrics:
+        show.table(
+            ["metric", "points", "newest", ""],
+            [[one.name, one.points, one.newest, one.trouble] for one in found.metrics],
+        )
     for trouble in found.troubles:
         mend = f"; {trouble.mend}" if trouble.mend else ""
         show.note(f"{trouble.level}: {trouble.said}{mend}")

@@ -10,6 +10,7 @@ from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
 from healerd.sources.memory import MemorySource
 from healerd.sources.probe import Probe, probe
+from healerd.sources.prometheus import Point, PrometheusSource
 from healerd.sources.source import Source
 from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
@@ -18,7 +19,9 @@ __all__ = [
     "SOURCES",
     "Flaw",
     "MemorySource",
+    "Point",
     "Probe",
+    "PrometheusSource",
     "Source",
     "Survey",
     "TableFile",

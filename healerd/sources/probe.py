@@ -6,6 +6,7 @@ Must never change anything, nor take in more rows than a sample.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from healerd.columns import Column, Labels, Predictions, Times, is_missing, kind
 from healerd.config import PipelineSettings
 from healerd.errors import SourceError
 from healerd.segments.times import aware, naive
+from healerd.sources.prometheus import PrometheusSource
 from healerd.sources.roles import guess_roles
 from healerd.sources.source import Source
 from healerd.sources.table import TableSource
 
-__all__ = ["LabelsProbed", "Probe", "ProbedColumn", "Trouble", "probe"]
+__all__ = ["LabelsProbed", "MetricProbed", "Probe", "ProbedColumn", "Trouble", "probe", "probe_metrics"]
 
 WINDOWS = (10, 1_000)
 """How many windows back rows are looked for at first, and then; after that, at all times."""
@@ -52,6 +54,16 @@ class LabelsProbed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricProbed:
+    """A metric of operation over the newest window: its points, the newest value, and what is wrong with it."""
+
+    name: str
+    points: int = 0
+    newest: float | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """What is wrong, or should be known, with its mend."""
 
@@ -78,12 +90,13 @@ class Probe:
     late_rows: int = 0
     late_max_s: float | None = None
     labels: LabelsProbed | None = None
+    metrics: tuple[MetricProbed, ...] = ()
     troubles: tuple[Trouble, ...] = ()
 
     @property
     def readable(self) -> bool:
         """Whether the daemon could read it."""
-        return all(trouble.level != "fail" for trouble in self.troubles)
+        return all(one.level != "fail" for one in self.troubles) and not any(one.trouble for one in self.metrics)
 
 
 def probe(source: Source, settings: PipelineSettings, *, now: datetime) -> Probe:
@@ -102,6 +115,24 @@ def probe(source: Source, settings: PipelineSettings, *, now: datetime) -> Probe
         return _with_columns(found, source, types, rows=None, troubles=troubles)
     found = _with_columns(found, source, types, rows=rows, troubles=())
     return _looked(found, settings, rows, labels, now=now)
+
+
+def probe_metrics(settings: PipelineSettings, folder: Path, *, now: datetime) -> tuple[MetricProbed, ...]:
+    """Ask for each metric of operation over the last window, as of now."""
+    if settings.operations is None:
+        return ()
+    source, start = PrometheusSource(settings.operations, folder), now - timedelta(seconds=settings.window)
+    return tuple(_metric(source, name, query, start, now) for name, query in settings.operations.queries.items())
+
+
+def _metric(source: PrometheusSource, name: str, query: str, start: datetime, end: datetime) -> MetricProbed:
+    try:
+        points = source.points(query, start, end)
+    except SourceError as error:
+        return MetricProbed(name=name, trouble=str(error))
+    values = [value for _, value in points if value is not None]
+    empty = "" if values else "the query gives nothing over the last window"
+    return MetricProbed(name=name, points=len(values), newest=values[-1] if values else None, trouble=empty)
 
 
 def _sample(source: Source, settings: PipelineSettings, now: datetime) -> tuple[Predictions, datetime, datetime]:

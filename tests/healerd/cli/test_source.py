@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from healerd.cli.group import invoke
+from tests.prometheus import prometheus
 
 CONFIG = """
 [pipeline.good.source]
@@ -43,3 +44,17 @@ def test_a_probe_of_no_pipeline_names_those_there_are(config: Path, capsys: pyte
     """A name that is not configured is an error with the names that are."""
     assert invoke(["source", "probe", "other", "--config", str(config)]) != 0
     assert "good, bad" in capsys.readouterr().err
+
+
+def test_a_probe_asks_for_the_metrics_too(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A metric that answers is told with its points, one that does not fails the probe with the reason."""
+    with prometheus() as served:
+        served.metrics["up"] = [lambda at: 1.5]
+        more = f"[pipeline.good.operations]\nurl = '{served.url}'\nqueries = {{ a = 'up', b = 'gone' }}\n"
+        config.write_text(CONFIG + more)
+        assert invoke(["source", "probe", "good", "--config", str(config), "--json"]) == 7
+    (one,) = json.loads(capsys.readouterr().out)["sources"]
+    assert [(each["name"], each["newest"], bool(each["trouble"])) for each in one["metrics"]] == [
+        ("a", 1.5, False),
+        ("b", None, True),
+    ]
