@@ -35,6 +35,7 @@ __all__ = [
     "ReferenceSettings",
     "SeveritySettings",
     "SourceSettings",
+    "WorkersSettings",
     "load_config",
     "parse_config",
     "parse_duration",
@@ -306,10 +307,23 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
         return self.degraded_cost if a_minute is None else a_minute * self.window / 60.0
 
 
+class WorkersSettings(Settings, frozen=True, kw_only=True):
+    """`[workers]`: who reads and counts long stretches of rows: processes here, or a Dask cluster."""
+
+    processes: int = 2
+    """Processes of this machine; with a cluster, parts that are under way for each of so many workers."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler such as `tcp://10.0.0.5:8786`; its workers have healerd, and see the same files."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.processes <= THREADS_MAX, "processes", f"from 1 to {THREADS_MAX}")
+
+
 class Config(Settings, frozen=True, kw_only=True):
     """The whole configuration. `folder` is where the file lies; `state` and other paths are absolute."""
 
     daemon: DaemonSettings = DaemonSettings()
+    workers: WorkersSettings = WorkersSettings()
     pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
     folder: str = "."
 

@@ -10,15 +10,18 @@ from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
 from healerd.sources.memory import MemorySource
 from healerd.sources.probe import Probe, probe
+from healerd.sources.profiling import Part, fit_maps, parts_of, profile_parts
 from healerd.sources.prometheus import Point, PrometheusSource
 from healerd.sources.source import Source
 from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
+from healerd.sources.workers import open_workers
 
 __all__ = [
     "SOURCES",
     "Flaw",
     "MemorySource",
+    "Part",
     "Point",
     "Probe",
     "PrometheusSource",
@@ -26,7 +29,11 @@ __all__ = [
     "Survey",
     "TableFile",
     "TableSource",
+    "fit_maps",
+    "open_workers",
+    "parts_of",
     "probe",
+    "profile_parts",
     "read_table",
     "survey",
 ]

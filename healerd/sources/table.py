@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from healerd.columns import Labels, Predictions, is_missing
+from healerd.columns import Column, Labels, Predictions, is_missing
 from healerd.config import LabelsSettings, SourceSettings
 from healerd.errors import SourceError
 from healerd.segments.duck import SQL_TYPES, filled, quoted
@@ -81,6 +81,14 @@ class TableSource:
             sql = f"SELECT id, label, $now::TIMESTAMP FROM ({served}) WHERE label IS NOT NULL ORDER BY n"
             ids, label, at = table.fetch(sql)
         return Labels(ids=filled(ids, "categorical"), label=filled(label, kind), at=np.asarray(at, "datetime64[us]"))
+
+    def inputs(self, start_at: datetime, end_at: datetime) -> Mapping[str, Column]:
+        """Read the features of [start_at, end_at) alone, in any order: what a profile needs."""
+        table = self._open(_times(start_at, end_at))
+        at, names = table.time_sql(self._settings.time), self._features(table)
+        listed = ", ".join(f"{table.value_sql(name, table.kind_of(name))} AS f{n}" for n, name in enumerate(names))
+        columns = table.fetch(f"SELECT {listed} FROM {table.sql} WHERE {at} >= $start_at AND {at} < $end_at")
+        return {name: filled(column, table.kind_of(name)) for name, column in zip(names, columns, strict=True)}
 
     def schema(self) -> Mapping[str, str]:
         """Tell the columns of the table, whatever the settings name: the SQL type of each by its name."""
