@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from healerd.cli.exits import Exit
-from healerd.cli.options import default_config, json_option, pipeline_argument
+from healerd.cli.options import Moment, default_config, json_option, pipeline_argument
 from healerd.cli.show import Show
 from healerd.client.words import duration
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from healerd.sources import Probe
 
 __all__ = ["source"]
+
+CONFIG_HELP = "Configuration file [default: ./healerd.toml, else $HEALERD_CONFIG]."
 
 
 @click.group(help="Look at where predictions, labels and metrics come from.")
@@ -32,7 +34,7 @@ def source() -> None:
     "--config",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Configuration file [default: ./healerd.toml, else $HEALERD_CONFIG].",
+    help=CONFIG_HELP,
 )
 @json_option
 def probe_(pipeline: str | None, config: Path | None, as_json: bool) -> int:
@@ -67,6 +69,44 @@ def _probed(pipeline: str | None, config: Path) -> Mapping[str, "Probe"]:
                 trouble = Trouble(level="fail", said=str(error), mend="mend `source`")
                 found[name] = Probe(kind=own.source.kind, place=own.source.path, troubles=(trouble,))
     return found
+
+
+@source.command("profile", help="Count a stretch of a source's rows in parts, by processes here or a Dask cluster.")
+@pipeline_argument()
+@click.option("--from", "from_at", type=Moment(), required=True, help="Rows from this time on.")
+@click.option("--to", "to_at", type=Moment(), required=True, help="Rows before this time.")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write the profile, as bytes.")
+@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help=CONFIG_HELP)
+@json_option
+def profile_(
+    *, pipeline: str, from_at: datetime, to_at: datetime, out: Path | None, config: Path | None, as_json: bool
+) -> int:
+    """Print each feature's counts in short, and how fast they were counted."""
+    import time
+
+    from healerd.config import load_config  # readers make it slow to start
+    from healerd.errors import NotFound
+    from healerd.profiles import to_bytes
+    from healerd.sources import fit_maps, open_workers, parts_of, profile_parts
+
+    settings = load_config(config or default_config())
+    if pipeline not in settings.pipeline:
+        raise NotFound(f"no pipeline `{pipeline}`; configured: {', '.join(settings.pipeline) or 'none'}")
+    began, workers = time.monotonic(), settings.workers
+    parts = parts_of(settings.pipeline[pipeline].source, Path(settings.folder), from_at, to_at)
+    open_ = None if len(parts) == 1 else lambda: open_workers(workers)
+    found = profile_parts(parts, fit_maps(parts), open_, workers=workers.processes)
+    spent_s = time.monotonic() - began
+    if out is not None:
+        out.write_bytes(to_bytes(found))
+    rows = [{"feature": name, "rows": found.rows, "missing": one.missing} for name, one in found.features.items()]
+    show = Show(as_json=as_json)
+    if as_json:
+        show.json({"pipeline": pipeline, "parts": len(parts), "seconds": spent_s, "features": rows})
+    else:
+        show.table(["feature", "rows", "missing"], [[one["feature"], one["rows"], one["missing"]] for one in rows])
+        show.note(f"{len(parts)} parts in {spent_s:.1f} s")
+    return Exit.OK
 
 
 def _json(found: "Probe") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from healerd.cli.group import invoke
+from healerd.profiles import from_bytes
 from tests.prometheus import prometheus
 
 CONFIG = """
@@ -58,3 +59,13 @@ def test_a_probe_asks_for_the_metrics_too(config: Path, capsys: pytest.CaptureFi
         ("a", 1.5, False),
         ("b", None, True),
     ]
+
+
+def test_a_stretch_is_counted(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The features of a stretch are counted, and their counts are written where they are wanted."""
+    out = config.parent / "counts"
+    bounds = ("--from", "2026-01-01", "--to", "2026-01-02")
+    assert invoke(["source", "profile", "good", *bounds, "--config", str(config), "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["features"] == [{"feature": "x", "rows": 1, "missing": 0}]
+    assert from_bytes(out.read_bytes()).rows == 1
