@@ -18,6 +18,7 @@ import msgspec
 
 from healerd.action_settings import COST_MAX, ActionSettings, check_actions
 from healerd.errors import ConfigError
+from healerd.operations_settings import OperationsSettings
 from healerd.settings import Duration, Settings, parse_duration, require
 
 __all__ = [
@@ -30,18 +31,21 @@ __all__ = [
     "Duration",
     "HealingSettings",
     "LabelsSettings",
+    "OperationsSettings",
     "PipelineSettings",
     "PolicySettings",
     "ReferenceSettings",
     "ServingSettings",
     "SeveritySettings",
     "SourceSettings",
+    "WorkersSettings",
     "load_config",
     "parse_config",
     "parse_duration",
     "utc",
 ]
 
+THREADS_MAX = 256
 SEGMENTS_MAX = 3
 """Features by which rows may be parted; of each the twenty commonest values are watched alone."""
 FACTOR_MAX, WINDOWS_MAX, PENDING_MOST = 1e3, 1e6, 100
@@ -126,19 +130,24 @@ class ServingSettings(Settings, frozen=True, kw_only=True):
 
 
 class LabelsSettings(Settings, frozen=True, kw_only=True):
-    """`source.labels`: late labels in a table of their own, joined by id."""
+    """`source.labels`: late labels in a table of their own, or from a query, joined by id."""
 
-    path: str
+    path: str = ""
+    query: str | None = None
+    """SQL in the place of a `path`; the predictions' `$start_at` and `$end_at`, and `$now`, may be used in it."""
     id: str = "id"
     label: str = "label"
     at: str | None = None
     """Column that says when a label became known; without it, when it was first seen."""
 
+    def __post_init__(self) -> None:
+        require(bool(self.path) != bool(self.query), "labels", "either a `path` or a `query`")
+
 
 class SourceSettings(Settings, frozen=True, kw_only=True):
-    """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder that DuckDB reads."""
+    """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder, or a query that DuckDB runs."""
 
-    kind: Literal["table", "memory", "gateway"] = "table"
+    kind: Literal["table", "memory", "gateway", "duckdb"] = "table"
     path: str = ""
     """Where the rows lie: of a table its file, glob or folder, of the gateway the folder it records a model in."""
     time: str = "time"
@@ -161,6 +170,30 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     settle: Duration | None = None
     """How long after its end a window waits for its last rows [default: 0; of the gateway `serving.flush` and a
     second]."""
+    query: str | None = None
+    """SQL of the kind `duckdb`: one SELECT; the window's bounds are `$start_at` and `$end_at`, naive UTC."""
+    attach: dict[str, str] = msgspec.field(default_factory=dict)
+    """Name -> address of a database that queries may read, such as `sqlite:served.db`; attached read-only."""
+    extensions: list[str] = msgspec.field(default_factory=list)
+    """DuckDB extensions to load for queries; they are never downloaded."""
+    memory: str = "1GB"
+    """Most memory that a query may take within DuckDB; a query that needs more is an error, not a full machine."""
+    threads: int = 1
+    """Threads of a query; one leaves the other cores to the model in service."""
+    timeout: Duration = Duration(60)
+    """Longest that a query may take; it is interrupted, and tried again at the next tick."""
+    rows_max: int = 5_000_000
+    """Most rows that one window may bring by a query: beyond them the window is too long, or the query wrong."""
+
+    def __post_init__(self) -> None:
+        asked = self.kind == "duckdb"
+        require(asked == bool(self.query), "query", "set for the kind `duckdb`, and for no other")
+        require(re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", self.memory) is not None, "memory", "a size such as `1GB`")
+        require(1 <= self.threads <= THREADS_MAX, "threads", f"from 1 to {THREADS_MAX}")
+        require(self.timeout > 0, "timeout", "above 0")
+        require(self.rows_max >= 1, "rows_max", "1 or more")
+        for name in (*self.attach, *self.extensions):
+            require(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None, f"{name}", "a plain name")
 
     @property
     def late_s(self) -> float:
@@ -322,6 +355,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     severity: SeveritySettings = SeveritySettings()
     policy: PolicySettings = PolicySettings()
     actions: dict[str, ActionSettings] = msgspec.field(default_factory=dict)
+    operations: OperationsSettings | None = None
+    """Metrics of the service around the model; odd points are warnings."""
     detection: DetectionSettings = DetectionSettings()
     healing: HealingSettings = HealingSettings()
 
@@ -344,12 +379,25 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
         return self.degraded_cost if a_minute is None else a_minute * self.window / 60.0
 
 
+class WorkersSettings(Settings, frozen=True, kw_only=True):
+    """`[workers]`: who reads and counts long stretches of rows: processes here, or a Dask cluster."""
+
+    processes: int = 2
+    """Processes of this machine; with a cluster, parts that are under way for each of so many workers."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler such as `tcp://10.0.0.5:8786`; its workers have healerd, and see the same files."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.processes <= THREADS_MAX, "processes", f"from 1 to {THREADS_MAX}")
+
+
 class Config(Settings, frozen=True, kw_only=True):
     """The whole configuration. `folder` is where the file lies; `state` and other paths are absolute."""
 
     daemon: DaemonSettings = DaemonSettings()
     audit: AuditSettings = AuditSettings()
     serving: ServingSettings = ServingSettings()
+    workers: WorkersSettings = WorkersSettings()
     pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
     folder: str = "."
 

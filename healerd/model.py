@@ -67,13 +67,14 @@ class Quality(StrEnum):
 
 
 class Layer(StrEnum):
-    """What a measurement is about; each layer has its share of the false-alarm budget."""
+    """What a measurement is about; each has its share of the false-alarm budget, but operations, which only warn."""
 
     HARM = "harm"
     REGRET = "regret"
     QUALITY = "quality"
     DRIFT = "drift"
     SCORE = "score"
+    OPERATIONS = "operations"
 
 
 class VersionKind(StrEnum):

@@ -43,6 +43,7 @@ SECTIONS: Sections = {
             "Decide every recorded decision again.",
         ),
         "backtest": ("backtest:backtest", "Show what other rules, another policy, gate or costs would have done."),
+        "source": ("source:source", "Look at where predictions, labels and metrics come from."),
         "doctor": ("doctor:doctor", "Check the installation and say what to mend."),
     },
     "Try": {
@@ -52,6 +53,7 @@ SECTIONS: Sections = {
         "demo": ("offline:demo", "Watch the whole loop on a year of real flights."),
     },
     "Run": {
+        "init": ("init:init", "Propose a configuration and rules that fit a table of predictions, and examine them."),
         "run": ("run:run", "Run the daemon in the foreground."),
         "serve": ("serve:serve", "Serve the registries' models over HTTP, and record what they answer."),
         "labels": ("labels:labels", "Send late labels to the gateway."),

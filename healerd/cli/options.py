@@ -15,6 +15,7 @@ from healerd.client import Client
 from healerd.errors import ConfigError
 
 __all__ = [
+    "CONFIG",
     "Moment",
     "WindowLength",
     "attached",

@@ -192,7 +192,9 @@ def _sources(patient: Patient) -> Iterator[Finding]:
         except HealerdError as error:
             yield Finding(check="source", level="fail", said=f"`{name}`: {error}", mend="mend `source`")
         else:
-            yield Finding(check="source", level="ok", said=f"`{name}`: `{settings.source.path}` is readable")
+            yield Finding(
+                check="source", level="ok", said=f"`{name}`: `{settings.source.path or 'source.query'}` is readable"
+            )
 
 
 def _registries(patient: Patient) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ LAYERS: Mapping[str, str] = {
     "data_quality": "quality",
     "drift": "drift",
     "score": "score",
+    "operations": "operations",
 }
 """What is measured on whole windows and may alarm, with the layer it stands for."""
 MEASURED = (*LAYERS, "error_limit", "rows")

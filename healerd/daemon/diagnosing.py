@@ -51,7 +51,7 @@ def diagnosed(pipeline: Pipeline, watched: Watched, situation: Situation) -> Sit
     incident, before = situation.open_incident, situation.diagnosis
     if incident is None or watched.held is None:
         return replace(situation, diagnosis=None)
-    standing = [layer for layer, alarm in alarms(situation).items() if alarm]
+    standing = [layer for layer, alarm in alarms(situation).items() if alarm and layer != Layer.OPERATIONS]
     of_this = before is not None and before.incident_id == incident.id
     seen = set(before.layers) if before is not None and of_this else set()
     layers = tuple(layer for layer in Layer if layer in seen or layer in standing)

@@ -15,7 +15,7 @@ from healerd.detectors.segments import WHOLE_SHARE, share_of
 from healerd.errors import ActionError
 from healerd.model import Quality, Window
 from healerd.profiles import Loss, parse_loss
-from healerd.sources import SOURCES, Source
+from healerd.sources import SOURCES, PrometheusSource, Source
 from healerd.store import Store
 
 __all__ = ["Pipeline", "closed_windows", "make_pipeline"]
@@ -41,6 +41,7 @@ class Pipeline:
     worker: Worker
     store: Store
     cache: RowCache
+    metrics: PrometheusSource | None = None
     shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
@@ -112,6 +113,7 @@ def make_pipeline(
         worker=worker,
         store=store,
         cache=RowCache(settings.window),
+        metrics=None if settings.operations is None else PrometheusSource(settings.operations, config.path(".")),
     )
 
 

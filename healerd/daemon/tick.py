@@ -14,6 +14,7 @@ from healerd.daemon.accounts import keep_hold
 from healerd.daemon.beginning import UNKNOWN_VERSION
 from healerd.daemon.diagnosing import diagnosed
 from healerd.daemon.ingest import Arrived, ingest
+from healerd.daemon.operating import MEMORY, POINTS, read_operations
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
@@ -123,7 +124,10 @@ class Ticker:
     def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
         arrived = ingest(pipeline, window, now=moment.now)
         self.failing.discard(pipeline.name)
+        points = read_operations(pipeline, window)
         with self.store.transaction() as tx:
+            if points is not None:
+                tx.save_state(pipeline.name, POINTS, points)
             for segment in arrived.segments:
                 tx.add_segment(segment)
             if arrived.irregular:
@@ -210,6 +214,8 @@ def _record(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
         tx.put_profile(watched.window, version, to_bytes(watched.profile))
         _note_resets(tx, pipeline, watched)
         tx.save_state(pipeline.name, STATE, watched.state)
+    if watched.operations is not None:
+        tx.save_state(pipeline.name, MEMORY, watched.operations)
     for cohort in watched.cohorts:
         tx.put(cohort)
     tx.put_measurements(watched.window, watched.measurements)

@@ -6,7 +6,7 @@ same rows.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from healerd.columns import Predictions, is_missing, take
 from healerd.daemon.estimating import estimates
+from healerd.daemon.operating import look_at_operations
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import Held, inputs_of
 from healerd.daemon.rivals import rivals_of
@@ -36,7 +37,8 @@ QUALITY = "data_quality"
 class Watched:
     """What one window amounted to. `cohorts` are those whose labels matured in it; `held` is None at first.
 
-    `resets` names the detectors whose evidence began afresh in it, and why.
+    `resets` names the detectors whose evidence began afresh in it, and why. `operations` is what is remembered of the
+    metrics of operation; None where there are none.
     """
 
     window: Window
@@ -50,10 +52,33 @@ class Watched:
     held: Held | None
     p_error_high: float | None
     resets: Mapping[str, str] = field(default_factory=dict)
+    operations: Mapping[str, Any] | None = None
 
 
 def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: int = 0) -> Watched:
-    """Measure a window whose segments are on the manifest."""
+    """Measure a window whose segments are on the manifest, and the metrics of operation that were read for it.
+
+    A metric that nobody could read leaves the quality of the data unknown: nothing is then trained or promoted.
+    """
+    watched = _watch(pipeline, window, held, repeated=repeated)
+    seen = look_at_operations(pipeline, window)
+    if seen is None:
+        return watched
+    unsure = bool(seen.unknown) and watched.quality is Quality.GOOD
+    others = tuple(
+        _verdict(Quality.UNKNOWN, watched.rows) if unsure and one.name == QUALITY else one
+        for one in watched.measurements
+    )
+    return replace(
+        watched,
+        measurements=(*others, *seen.measurements),
+        quality=Quality.UNKNOWN if unsure else watched.quality,
+        reasons=(*watched.reasons, *seen.unknown),
+        operations=seen.memory,
+    )
+
+
+def _watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: int) -> Watched:
     rows = pipeline.rows(window.start_at, window.end_at, as_of=window.end_at)
     earlier = matured_window(window, label_horizon_s=pipeline.settings.label_horizon)
     matured = rows if earlier == window else pipeline.rows(earlier.start_at, earlier.end_at, as_of=window.end_at)

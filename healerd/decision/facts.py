@@ -11,7 +11,7 @@ from healerd.decision.segments import SegmentTold, segments_told
 from healerd.decision.situation import Situation
 from healerd.detectors import p_error_high
 from healerd.detectors.segments import segment_of
-from healerd.model import Layer, Quality, VersionKind
+from healerd.model import Layer, Measurement, Quality, VersionKind
 from healerd_rules import ActionDecl, FactDecl, Schema
 
 __all__ = ["ALARMS", "FACTS", "SCHEMA", "Fact", "FactValue", "alarms", "facts", "schema"]
@@ -48,14 +48,14 @@ def schema() -> Schema:
         ),
         actions=ACTION_WORDS,
         alarms=tuple(layer.value for layer in ALARMS),
-        dimensions=("feature", "segment"),
+        dimensions=("feature", "segment", "operation"),
     )
 
 
 NEVER = 1e6
 """Windows since what has not happened yet."""
-ALARMS = (Layer.HARM, Layer.REGRET, Layer.DRIFT, Layer.SCORE, Layer.QUALITY)
-"""The alarms a rule may name, as in `alarm(harm)`."""
+ALARMS = (Layer.HARM, Layer.REGRET, Layer.DRIFT, Layer.SCORE, Layer.QUALITY, Layer.OPERATIONS)
+"""The alarms a rule may name, as in `alarm(harm)`. That of operations is a warning: it opens no incident."""
 
 ACTION_WORDS = (
     ActionDecl(name="retrain", risk=3, undo="undo", meaning="fit a candidate on the newest labelled rows"),
@@ -74,6 +74,8 @@ def _alarm(situation: Situation, layer: Layer) -> bool | None:
     """
     if layer is Layer.QUALITY:
         return {Quality.BAD: True, Quality.GOOD: False, Quality.UNKNOWN: None}[situation.quality]
+    if layer is Layer.OPERATIONS:
+        return next((one.alarm for one in situation.measurements if one.layer is layer and one.subject is None), None)
     evidence = [one for one in situation.measurements if one.layer is layer and one.log_limit is not None]
     if any(one.alarm for one in evidence):
         return True
@@ -176,6 +178,15 @@ def _measured(name: str) -> Callable[[Situation], FactValue]:
     return of
 
 
+def _of_operations(value: Callable[[Measurement], float | None]) -> Callable[[Situation], FactValue]:
+    """A number of each metric of operation, by its name."""
+    return lambda situation: {
+        one.subject: value(one)
+        for one in situation.measurements
+        if one.layer is Layer.OPERATIONS and one.subject is not None
+    }
+
+
 def _of_segments(value: Callable[[SegmentTold], float | None]) -> Callable[[Situation], FactValue]:
     """A number of each segment that was measured, by its name."""
     return lambda situation: {one.name: value(one) for one in segments_told(situation.measurements)}
@@ -248,6 +259,20 @@ FACTS: Mapping[str, Fact] = {
         per="segment",
         meaning="kinds of alarm that stand in the segment; unknown while nobody can tell of one kind",
         of=_of_segments(lambda one: len(one.alarms) if one.known else None),
+    ),
+    "operation_value": Fact(
+        type="number",
+        unit="of the metric",
+        per="operation",
+        meaning="mean of the metric over this window's points",
+        of=_of_operations(lambda one: one.value),
+    ),
+    "operation_oddness": Fact(
+        type="ratio",
+        unit="score",
+        per="operation",
+        meaning="how odd its oddest point was, from 0 to 1",
+        of=_of_operations(lambda one: one.effect),
     ),
     "error_limit": Fact(
         type="ratio",

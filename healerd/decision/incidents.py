@@ -17,13 +17,14 @@ from healerd_rules import Proposal
 
 __all__ = ["COLLAPSE", "GRAVE", "SEVERITIES", "WISHED", "follow", "open_for_wish", "severity_of"]
 
-SEVERITIES = {Layer.SCORE: 1, Layer.DRIFT: 1, Layer.REGRET: 2, Layer.QUALITY: 2, Layer.HARM: 3}
+SEVERITIES = {Layer.OPERATIONS: 1, Layer.SCORE: 1, Layer.DRIFT: 1, Layer.REGRET: 2, Layer.QUALITY: 2, Layer.HARM: 3}
 """Severity of an alarm by its layer: 1 low, 2 medium, 3 high, 4 critical."""
 COLLAPSE = 0.10
 """Harm is critical from this rise of the error on: one more wrong answer in ten."""
 CRITICAL = 4
 WORDS = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 ORDER = (Layer.HARM, Layer.QUALITY, Layer.REGRET, Layer.DRIFT, Layer.SCORE)
+"""Alarms that open an incident, the weightiest first; that of operations opens none: it is a warning."""
 GRAVE = (Layer.HARM, Layer.QUALITY, Layer.REGRET)
 """Alarms that say something is wrong, not merely different: a window with one of them is not clean."""
 WISHED = 2
@@ -85,7 +86,7 @@ def _raise(situation: Situation, incident: Incident) -> Incident:
     """A more severe alarm raises the severity, a weightier layer becomes the kind; nothing lowers either."""
     standing = list(_alarming(situation))
     severity = max((severity_of(situation, layer) for layer in standing), default=0)
-    weightier = standing and ORDER.index(standing[0]) < ORDER.index(incident.kind)
+    weightier = standing and standing[0] in ORDER[: (*ORDER, incident.kind).index(incident.kind)]
     if severity <= incident.severity and not weightier:
         return incident
     return replace(

@@ -53,5 +53,5 @@ class DetectionSettings:
         assert self.references_per_year >= 1
         assert self.scale_tolerance > 1
         assert self.rows_tolerance > 1
-        assert all(self.weights.get(layer, 0) > 0 for layer in Layer), "each layer has a share"
+        assert all(self.weights.get(layer, 0) > 0 for layer in WEIGHTS), "each layer has a share"
         assert abs(sum(self.weights.values()) - 1) < 1e-9, "the layers share one budget"

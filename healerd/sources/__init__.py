@@ -10,9 +10,13 @@ from healerd.config import SourceSettings
 from healerd.sources.file import TableFile, read_table
 from healerd.sources.gateway import GatewaySource
 from healerd.sources.memory import MemorySource
+from healerd.sources.probe import Probe, probe
+from healerd.sources.profiling import Part, fit_maps, parts_of, profile_parts
+from healerd.sources.prometheus import Point, PrometheusSource
 from healerd.sources.source import Lossy, Source
 from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
+from healerd.sources.workers import open_workers
 
 __all__ = [
     "SOURCES",
@@ -20,16 +24,26 @@ __all__ = [
     "GatewaySource",
     "Lossy",
     "MemorySource",
+    "Part",
+    "Point",
+    "Probe",
+    "PrometheusSource",
     "Source",
     "Survey",
     "TableFile",
     "TableSource",
+    "fit_maps",
+    "open_workers",
+    "parts_of",
+    "probe",
+    "profile_parts",
     "read_table",
     "survey",
 ]
 
 SOURCES: Mapping[str, Callable[[SourceSettings, Path, Callable[[], str]], Source]] = {
     "table": TableSource,
+    "duckdb": TableSource,
     "memory": MemorySource,
     "gateway": GatewaySource,
 }

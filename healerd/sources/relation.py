@@ -10,7 +10,7 @@ import difflib
 import glob
 import gzip
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ _PATTERNS: Mapping[Type, re.Pattern[str]] = {
 class Relation:
     """A table as SQL: `sql` is what to select from, `bound` its values, `types` the SQL type of each column by name.
 
-    `row_sql` numbers the rows in the order of the files, and of each file.
+    `row_sql` numbers the rows in the order of the files, and of each file. `run` is what carries queries out.
     """
 
     path: str
@@ -55,6 +55,7 @@ class Relation:
     row_sql: str
     bound: Mapping[str, Any]
     types: Mapping[str, str]
+    run: Callable[[str, Mapping[str, Any]], list[Column]] = fetch
 
     def require(self, *names: str) -> None:
         """Check that the columns are there.
@@ -124,7 +125,7 @@ class Relation:
             SourceError: the table cannot be read.
         """
         with _readable(self.path, self.files):
-            return fetch(sql, {**self.bound, **(bound or {})})
+            return self.run(sql, {**self.bound, **(bound or {})})
 
     def refuse(self, column: str, condition: str, flaw: str) -> None:
         """Check that no row meets a condition.

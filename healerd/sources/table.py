@@ -1,23 +1,26 @@
-"""Predictions and labels from tables: any CSV or Parquet file, glob or folder. Must never change them."""
+"""Predictions and labels from tables: any CSV or Parquet file, glob or folder, or a query. Must never change them."""
 
 # ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from healerd.columns import Labels, Predictions, is_missing
+from healerd.columns import Column, Labels, Predictions, is_missing
 from healerd.config import LabelsSettings, SourceSettings
 from healerd.errors import SourceError
 from healerd.segments.duck import SQL_TYPES, filled, quoted
-from healerd.segments.times import naive
-from healerd.sources.relation import Relation, open_relation
+from healerd.segments.times import aware, naive
+from healerd.sources.query import Session, check_query, open_query
+from healerd.sources.relation import Relation, Type, open_relation
 
 __all__ = ["TableSource"]
 
+LONG_AGO = (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 1, tzinfo=UTC))
 UNKNOWN = "unknown"
 """The version of a row whose version column is empty."""
 
@@ -26,23 +29,32 @@ class TableSource:
     """A table that something else writes, read anew each time; labels in a column of it, or in a table of their own.
 
     Without an id column, an id is made from the row's content (all but its label and version). Equal rows are
-    numbered in the order of the file: rows may be appended, not reordered.
+    numbered in the order of the file: rows may be appended, not reordered. Where the rows or the labels come from a
+    query, both are read in one `Session`.
+
+    Raises:
+        SourceError: the settings cannot be used: labels without an id column, or a query that is none.
     """
 
     def __init__(self, settings: SourceSettings, folder: Path, active: Callable[[], str]) -> None:
         if settings.labels and not settings.id:
             raise SourceError("labels in a table of their own are joined by id: set `source.id` to the id column")
         self._settings, self._folder, self._active = settings, folder, active
+        asked = (("source.query", settings.query), ("source.labels.query", settings.labels and settings.labels.query))
+        for place, query in asked:
+            if query:
+                check_query(query, place)
+        self._session = Session(settings, folder) if any(query for _, query in asked) else None
 
     def fetch(self, start_at: datetime, end_at: datetime) -> Predictions:
         """Read the predictions of [start_at, end_at); see `Source`."""
-        table = self._open()
+        table = self._open(_times(start_at, end_at))
         output, features = table.kind_of(self._settings.prediction), self._features(table)
         scored = [names.score] if (names := self._settings).score else []
         listed = "".join(f", f{index}" for index in range(len(features) + len(scored)))
         sql = f"""SELECT {self._id(table)} AS id, "at", version, output, label{listed}
             FROM ({self._served(table)}) ORDER BY n"""
-        ids, at, version, outputs, label, *values = table.fetch(sql, _times(start_at, end_at))
+        ids, at, version, outputs, label, *values = table.fetch(sql)
         self._check_rows(table, ids, at)
         versions = filled(version, "categorical")
         versions[is_missing(versions)] = UNKNOWN if self._settings.version else self._active()
@@ -59,20 +71,61 @@ class TableSource:
 
     def labels(self, start_at: datetime, end_at: datetime, now: datetime) -> Labels:
         """Read the labels known at `now` of the predictions of [start_at, end_at); see `Source`."""
-        table = self._open()
-        kind = table.kind_of(self._settings.prediction)
         bound = {**_times(start_at, end_at), "now": naive(now).item()}
+        table = self._open(bound)
+        kind = table.kind_of(self._settings.prediction)
         served = f"SELECT {self._id(table)} AS id, label, n FROM ({self._served(table)})"
         if self._settings.labels:
-            ids, label, at = self._joined(table, self._settings.labels, served, bound)
+            ids, label, at = self._joined(table, self._settings.labels, served)
         else:
             sql = f"SELECT id, label, $now::TIMESTAMP FROM ({served}) WHERE label IS NOT NULL ORDER BY n"
-            ids, label, at = table.fetch(sql, bound)
+            ids, label, at = table.fetch(sql)
         return Labels(ids=filled(ids, "categorical"), label=filled(label, kind), at=np.asarray(at, "datetime64[us]"))
 
-    def _joined(self, table: Relation, names: LabelsSettings, served: str, bound: dict[str, Any]) -> list[Any]:
-        """Read the labels of the served rows from the table of labels."""
-        truth = open_relation(names.path, self._folder, name="label_files", texts={names.id})
+    def inputs(self, start_at: datetime, end_at: datetime) -> Mapping[str, Column]:
+        """Read the features of [start_at, end_at) alone, in any order: what a profile needs."""
+        table = self._open(_times(start_at, end_at))
+        at, names = table.time_sql(self._settings.time), self._features(table)
+        listed = ", ".join(f"{table.value_sql(name, table.kind_of(name))} AS f{n}" for n, name in enumerate(names))
+        columns = table.fetch(f"SELECT {listed} FROM {table.sql} WHERE {at} >= $start_at AND {at} < $end_at")
+        return {name: filled(column, table.kind_of(name)) for name, column in zip(names, columns, strict=True)}
+
+    def schema(self) -> Mapping[str, str]:
+        """Tell the columns of the table, whatever the settings name: the SQL type of each by its name."""
+        return self._relation({}).types
+
+    def kinds(self) -> Mapping[str, Type]:
+        """Tell what each column can be, whatever the settings name."""
+        table = self._relation({})
+        return {name: table.type_of(name) for name in table.types}
+
+    def roles(self) -> Mapping[str, str]:
+        """Tell what the settings take columns for, by their names; those not named are features, or not used."""
+        names = self._settings
+        given = {
+            "time": names.time,
+            "id": names.id,
+            "prediction": names.prediction,
+            "version": names.version,
+            "label": names.label,
+            "score": names.score,
+        }
+        return {column: role for role, column in given.items() if column}
+
+    def span(self, start_at: datetime, end_at: datetime) -> tuple[int, datetime, datetime]:
+        """Count the rows of [start_at, end_at), and find the oldest and the newest time; the bounds where none is."""
+        table = self._open(_times(start_at, end_at))
+        at = table.time_sql(self._settings.time)
+        sql = f"""SELECT count(*) AS n, min({at}) AS s, max({at}) AS t
+            FROM {table.sql} WHERE {at} >= $start_at AND {at} < $end_at"""
+        (count,), oldest, newest = table.fetch(sql)
+        if not count:
+            return 0, start_at, end_at
+        return int(count), aware(np.ma.getdata(oldest)[0]), aware(np.ma.getdata(newest)[0])
+
+    def _joined(self, table: Relation, names: LabelsSettings, served: str) -> list[Any]:
+        """Read the labels of the served rows from the table of labels, the one that was known first before others."""
+        truth = self._labels(names, table)
         truth.require(names.id, names.label, *([names.at] if names.at else []))
         at = truth.time_sql(names.at) if names.at else "$now::TIMESTAMP"
         label = _comparable(table, self._settings.prediction, truth, names.label)
@@ -80,15 +133,33 @@ class TableSource:
                 SELECT {quoted(names.id)}::VARCHAR AS id, {label} AS label, {at} AS known, {truth.row_sql} AS n
                 FROM {truth.sql}
             ) WHERE label IS NOT NULL AND (known IS NULL OR known <= $now)
-            AND id IN (SELECT id FROM ({served})) ORDER BY n"""
-        found = truth.fetch(sql, {**table.bound, **bound})
+            AND id IN (SELECT id FROM ({served})) ORDER BY known, n"""
+        found = truth.fetch(sql)
         if names.at and np.ma.getmaskarray(found[2]).any():
             truth.refuse(names.at, f"{at} IS NULL", _NO_TIME)
         return found
 
-    def _open(self) -> Relation:
+    def _labels(self, names: LabelsSettings, table: Relation) -> Relation:
+        """Open the table of labels beside that of the predictions, so that one query can read both."""
+        if names.query:
+            assert self._session is not None, "the constructor made it"
+            truth = open_query(self._session, names.query, "source.labels.query", table.bound)
+        else:
+            truth = open_relation(names.path, self._folder, name="label_files", texts={names.id})
+        run = truth.run if self._session is None else self._session.fetch
+        return replace(truth, bound={**table.bound, **truth.bound}, run=run)
+
+    def _relation(self, bound: Mapping[str, Any]) -> Relation:
+        """Open what the settings name; a query's columns are told within some window, an hour of 1970 without one."""
         names = self._settings
+        if names.query:
+            assert self._session is not None, "the constructor made it"
+            return open_query(self._session, names.query, "source.query", {**_times(*LONG_AGO), **bound})
         table = open_relation(names.path, self._folder, texts={names.id, names.version})
+        return replace(table, bound={**table.bound, **bound})
+
+    def _open(self, bound: Mapping[str, Any]) -> Relation:
+        names, table = self._settings, self._relation(bound)
         optional = (names.id, names.version, names.label, names.score)
         table.require(names.time, names.prediction, *(name for name in optional if name), *(names.features or ()))
         if names.score and table.kind_of(names.score) != "numeric":

@@ -419,8 +419,8 @@ def _check_sound(writer: sqlite.Connection, path: Path) -> None:
 def _check_rows(writer: sqlite.Connection, path: Path) -> None:
     if flaw := first_bad_row(writer):
         raise StoreError(
-            f"the database `{path}` is damaged: {flaw}; see `healerd audit verify`, and restore a backup: "
-            "healerd does not act on it"
+            f"the database `{path}` is damaged: {flaw}; `healerd audit verify` names the first bad leaf; restore a "
+            "backup: healerd does not act on it"
         )
 
 

@@ -23,6 +23,7 @@ LAYERS = {
     Layer.QUALITY: "the data is bad",
     Layer.DRIFT: "the inputs changed",
     Layer.SCORE: "the model's outputs or scores changed",
+    Layer.OPERATIONS: "a metric of operation is odd",
 }
 
 
