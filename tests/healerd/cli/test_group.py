@@ -85,7 +85,7 @@ def test_changes_take_a_reason() -> None:
     """Every verb that changes something takes a reason, and no other does."""
     with_reason = {verb for verb, command in COMMANDS.items() if "--reason" in options_of(command)}
     changes = {"approve", "veto", "propose", "pause", "resume", "stop-all", "policy promote", "policy demote"}
-    changes |= {"reference accept", "audit erase", "audit prune"}
+    changes |= {"reference accept", "audit erase", "audit prune", "restore", "prune"}
     assert with_reason == changes
 
 
