@@ -21,6 +21,7 @@ from healerd.errors import ConfigError
 from healerd.settings import Duration, Settings, parse_duration, require
 
 __all__ = [
+    "CREDENTIAL",
     "LIVE_POLICIES",
     "ActionSettings",
     "AuditSettings",

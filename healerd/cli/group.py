@@ -52,6 +52,10 @@ SECTIONS: Sections = {
     },
     "Run": {
         "run": ("run:run", "Run the daemon in the foreground."),
+        "service": (
+            "service:service",
+            "Install, look at, print or uninstall the unit of systemd.",
+        ),
         "backup": ("keep:backup", "Copy the state into a folder, or a .tar or .tar.gz file, while the daemon runs."),
         "restore": ("keep:restore", "Put a backup in the place of the state; the daemon must be stopped."),
         "prune": ("keep:prune", "Let go of raw rows and bodies of entries that are old; stop the daemon first."),

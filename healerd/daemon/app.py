@@ -24,6 +24,7 @@ from healerd.daemon.people import People
 from healerd.daemon.ports import Core
 from healerd.daemon.rereading import Rereading
 from healerd.daemon.scheduler import ClockGuard, Ticker
+from healerd.daemon.supervised import Progress, ping_while_it_goes_on, tell
 from healerd.daemon.threads import OneThread
 from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
 
@@ -85,6 +86,7 @@ class Daemon:
         self._ticker: Ticker | None = None
         self._tail = LogTail()
         self._rereading = Rereading(lambda: clock.read().boot_s)
+        self._progress = Progress(clock.read().boot_s)
         self.exit = RunExit.OK
 
     async def serve(self) -> None:
@@ -99,7 +101,9 @@ class Daemon:
             await self._open_control(stack)
             await self._start_ticking(stack)
             log.info("running on `%s`, control socket `%s`", self._config.state, self._config.socket)
+            tell("READY=1", f"STATUS=watching {len(self._config.pipeline)} pipelines")
             await self._stop.wait()
+            tell("STOPPING=1", "STATUS=finishing what is under way")
             log.info("stopping: what is under way is finished, what waits is kept")
 
     async def _open_control(self, stack: AsyncExitStack) -> None:
@@ -134,6 +138,12 @@ class Daemon:
         stack.callback(watching.cancel)
         first = asyncio.create_task(self._tick())
         stack.callback(first.cancel)
+        pinging = asyncio.create_task(
+            ping_while_it_goes_on(
+                self._progress, now_s=lambda: self._clock.read().boot_s, every_s=self._config.daemon.tick
+            )
+        )
+        stack.callback(pinging.cancel)
 
     async def _tick(self) -> None:
         asked_s = self._clock.read().boot_s
@@ -146,11 +156,13 @@ class Daemon:
         try:
             self._check_clock()
             for notice in notices(self._core.run_due()):
-                log.info("%s", notice)
+                log.info("%s", notice, extra={"audit": self._core.store.head()[0]})
             self._ticked_at, self._failed = self._clock.now(), ""
             self._rereading.step(self._core.store, self._ticked_at)
         finally:
-            self._ticking_since, self._tick_s = None, self._clock.read().boot_s - began.boot_s
+            ended_s = self._clock.read().boot_s
+            self._ticking_since, self._tick_s = None, ended_s - began.boot_s
+            self._progress.tick_ended(ended_s)
 
     def _check_clock(self) -> float:
         jumped_s = self._guard.check(self._clock.read())

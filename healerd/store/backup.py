@@ -25,7 +25,18 @@ from healerd.store.lock import LOCK
 from healerd.store.read import ReadStore
 from healerd.store.schema import is_older
 
-__all__ = ["ARCHIVES", "FORMAT", "MANIFEST", "PARTS", "ROOM", "Manifest", "Stored", "back_up", "copy_file", "plan_backup"]
+__all__ = [
+    "ARCHIVES",
+    "FORMAT",
+    "MANIFEST",
+    "PARTS",
+    "ROOM",
+    "Manifest",
+    "Stored",
+    "back_up",
+    "copy_file",
+    "plan_backup",
+]
 
 MANIFEST = "backup.json"
 """Name of the file, first in an archive, that lists the others."""
