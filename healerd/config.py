@@ -18,6 +18,7 @@ import msgspec
 
 from healerd.action_settings import COST_MAX, ActionSettings, check_actions
 from healerd.errors import ConfigError
+from healerd.listen_settings import ListenSettings, NotifySettings
 from healerd.settings import Duration, Settings, parse_duration, require
 
 __all__ = [
@@ -304,6 +305,8 @@ class Config(Settings, frozen=True, kw_only=True):
 
     daemon: DaemonSettings = DaemonSettings()
     audit: AuditSettings = AuditSettings()
+    listen: ListenSettings = ListenSettings()
+    notify: NotifySettings = NotifySettings()
     pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
     folder: str = "."
 

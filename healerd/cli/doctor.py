@@ -14,6 +14,7 @@ from healerd.cli.show import Show
 from healerd.client import Client
 from healerd.client.checks import CHECKS, examine
 from healerd.client.findings import Finding, fix_of
+from healerd.client.soundness import try_channels
 from healerd.config import load_config
 from healerd.errors import HealerdError
 
@@ -25,11 +26,19 @@ SIGNS = {"ok": "✓", "warn": "!", "fail": "✗"}
 @click.command(help="Check the installation and say what to mend.")
 @click.option("--fix", is_flag=True, help="Make the mends that are safe: they only take rights away from others.")
 @click.option("--dry-run", is_flag=True, help="With --fix, say what would be mended; change nothing.")
+@click.option("--notify", is_flag=True, help="Send a test message to every channel of `[notify]`.")
 @click.option("--skip", multiple=True, metavar="CHECK", help="Leave a check out, such as proofs; may be given again.")
 @place_options
 @json_option
 def doctor(
-    *, fix: bool, dry_run: bool, skip: tuple[str, ...], state: Path | None, config: Path | None, as_json: bool
+    *,
+    fix: bool,
+    dry_run: bool,
+    notify: bool,
+    skip: tuple[str, ...],
+    state: Path | None,
+    config: Path | None,
+    as_json: bool,
 ) -> int:
     """Print one line a check; ends with 7 when one failed."""
     if unknown := set(skip) - set(CHECKS):
@@ -38,6 +47,8 @@ def doctor(
     mended = [_mended(finding, dry_run=dry_run) for finding in findings if fix and finding.fix]
     if any(not each["problem"] for each in mended) and not dry_run:
         findings = list(_examine(state, config, skip))
+    if notify:
+        findings.append(try_channels(load_config(config or default_config())))
     show = Show(as_json=as_json)
     if as_json:
         levels = [finding.level for finding in findings]

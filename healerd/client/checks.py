@@ -250,6 +250,7 @@ CHECKS: Mapping[str, Callable[[Patient], Iterator[Finding]]] = {
     "references": soundness.references,
     "windows": _windows,
     "audit": _audit,
+    "notifications": soundness.channels,
 }
 """What is looked at, in the order of the report."""
 

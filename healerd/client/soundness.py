@@ -11,12 +11,17 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from healerd.client.channels import Send, apprise_sender
 from healerd.client.findings import Finding, Fix, Patient
-from healerd.errors import HealerdError
+from healerd.errors import ConfigError, HealerdError
 from healerd.model import Reference
 
-__all__ = ["clock", "keys", "models", "proofs", "references", "roles"]
+if TYPE_CHECKING:
+    from healerd.config import Config
+
+__all__ = ["channels", "clock", "keys", "models", "proofs", "references", "roles", "try_channels"]
 
 AHEAD_S = 2.0
 """By so much a record may lie in the future before the clock must have been set back."""
@@ -193,3 +198,36 @@ def proofs(patient: Patient) -> Iterator[Finding]:
         else:
             said = f"`{name}`: nothing acts below the gate or within the cooldown, proved for all facts"
             yield Finding(check="proofs", level="ok", said=said)
+
+
+def channels(patient: Patient) -> Iterator[Finding]:
+    """Look whether anybody would be told, without telling; `try_channels` tells."""
+    if patient.config is None:
+        return
+    file = patient.config.notify.urls_file
+    if file is None:
+        said = "nobody is told: veto windows count only while somebody looks"
+        yield Finding(check="notifications", level="warn", said=said, mend="set `notify.urls_file`")
+        return
+    try:
+        apprise_sender(patient.config.path(file))
+    except ConfigError as problem:
+        yield Finding(check="notifications", level="fail", said=str(problem), mend="mend the file, or the installation")
+    else:
+        said = "the channels are known; `healerd doctor --notify` tries them"
+        yield Finding(check="notifications", level="ok", said=said)
+
+
+def try_channels(config: "Config", send: Send | None = None) -> Finding:
+    """Send a message to every channel, and say whether all took it."""
+    file = config.notify.urls_file
+    if file is None:
+        return Finding(check="test message", level="fail", said="no channel", mend="set `notify.urls_file`")
+    try:
+        taken = (send or apprise_sender(config.path(file)))("healerd: a test", "sent by `healerd doctor --notify`")
+    except ConfigError as problem:
+        return Finding(check="test message", level="fail", said=str(problem), mend="mend the file")
+    if not taken:
+        said = "not every channel took it"
+        return Finding(check="test message", level="fail", said=said, mend="see the addresses, and the network")
+    return Finding(check="test message", level="ok", said="every channel took it; see whether it arrived")

@@ -52,7 +52,11 @@ class Progress:
 
     def goes_on(self, now_s: float, *, watchdog_s: float, every_s: float) -> bool:
         """Tell whether a tick ended lately: within the watchdog's time, or three ticks where that is longer."""
-        return now_s - self._ended_s <= max(watchdog_s, TICKS * every_s)
+        return self.age_s(now_s) <= max(watchdog_s, TICKS * every_s)
+
+    def age_s(self, now_s: float) -> float:
+        """How long ago the last tick ended."""
+        return now_s - self._ended_s
 
 
 async def ping_while_it_goes_on(progress: Progress, *, now_s: Callable[[], float], every_s: float) -> None:

@@ -12,6 +12,7 @@ import pytest
 from healerd.client import Client
 from healerd.client.checks import CHECKS, examine
 from healerd.client.findings import FIXES
+from healerd.client.soundness import try_channels
 from healerd.clock import ManualClock, SystemClock
 from healerd.config import load_config
 from healerd.model import Reference
@@ -147,3 +148,17 @@ def test_a_check_that_is_none_is_refused(call: Call, place: Path) -> None:
     """A misspelt check is not silently left out."""
     told = call("doctor", "--config", place / "healerd.toml", "--skip", "prooofs")
     assert (told.code, "there are: python" in told.err) == (2, True)
+
+
+def test_channels_are_looked_at_and_tried_when_asked(call: Call, place: Path) -> None:
+    """Without channels that is said; a test message without any fails, and one that is refused fails too."""
+    assert "nobody is told" in found(place, "notifications")["warn"]
+    told = call("doctor", "--config", place / "healerd.toml", "--skip", "proofs", "--notify", "--json")
+    assert told.code == 7
+    assert told.json["findings"][-1]["check"] == "test message"
+    (place / "urls").write_text("json://localhost\n")
+    with (place / "healerd.toml").open("a") as file:
+        file.write('[notify]\nurls_file = "urls"\n')
+    config = load_config(place / "healerd.toml")
+    for taken, level in ((True, "ok"), (False, "fail")):
+        assert try_channels(config, lambda title, body, taken=taken: taken).level == level
