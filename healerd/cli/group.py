@@ -56,6 +56,7 @@ SECTIONS: Sections = {
             "service:service",
             "Install, look at, print or uninstall the unit of systemd.",
         ),
+        "deploy": ("deploy:deploy", "Write the files of a deployment; nothing is deployed."),
         "backup": ("keep:backup", "Copy the state into a folder, or a .tar or .tar.gz file, while the daemon runs."),
         "restore": ("keep:restore", "Put a backup in the place of the state; the daemon must be stopped."),
         "prune": ("keep:prune", "Let go of raw rows and bodies of entries that are old; stop the daemon first."),

@@ -9,7 +9,18 @@ from pathlib import Path
 
 from healerd.config import CREDENTIAL, Config
 
-__all__ = ["MARK", "NAME", "STRICT", "Placed", "needs_room", "strict_profile", "system_unit", "user_unit", "watchdog_s"]
+__all__ = [
+    "MARK",
+    "NAME",
+    "STATE",
+    "STRICT",
+    "Placed",
+    "needs_room",
+    "strict_profile",
+    "system_unit",
+    "user_unit",
+    "watchdog_s",
+]
 
 NAME = "healerd"
 """Name of the unit, and of the folders that systemd makes for it."""

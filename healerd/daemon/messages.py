@@ -1,4 +1,7 @@
-"""What is worth a message, when it may be sent, and how it reads. Pure: must never send, nor tell the same twice soon."""
+"""What is worth a message, when it may be sent, and how it reads.
+
+Pure: must never send, nor tell the same twice soon.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace

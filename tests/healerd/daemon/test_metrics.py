@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+import healerd.client
 import healerd.daemon
 from healerd.clock import ManualClock
 from healerd.config import parse_config
@@ -26,7 +27,7 @@ from healerd.model import Incident, IntentState, Layer, Measurement, Window
 from tests.healerd.daemon.test_app import NOON, ScriptedCore, send
 from tests.served import a_decision, an_intent
 
-SHIPPED = Path(healerd.daemon.__file__).parent / "shipped"
+SHIPPED = Path(healerd.client.__file__).parent / "shipped"
 NAME = re.compile(r"\bhealerd_\w+")
 
 
@@ -127,7 +128,7 @@ def test_every_metric_is_named_documented_and_shown(store: MemoryStore) -> None:
     """The table is what is shown, and each name stands in the README of the daemon."""
     shown = {family.name for family in text_string_to_metric_families(metrics_of().text(store, NOON).decode())}
     assert shown == set(METRICS)
-    readme = (SHIPPED.parent / "README.md").read_text()
+    readme = (Path(healerd.daemon.__file__).parent / "README.md").read_text()
     assert [name for name in METRICS if f"`{name}`" not in readme] == []
 
 
