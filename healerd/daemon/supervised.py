@@ -17,7 +17,7 @@ TICKS = 3
 
 
 def tell(*lines: str) -> bool:
-    """Send lines such as `READY=1` to the socket that systemd named; False where there is none, or it is gone.
+    """Send lines such as `READY=1` to the socket that systemd named; False where none takes them.
 
     The protocol is that of sd_notify(3): one datagram to `$NOTIFY_SOCKET`, whose leading `@` is an abstract address.
     """
@@ -25,6 +25,7 @@ def tell(*lines: str) -> bool:
     if not address.startswith(("/", "@")):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+        out.setblocking(False)  # a manager that does not listen must not stop the loop
         try:
             out.sendto("\n".join(lines).encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
         except OSError:

@@ -97,6 +97,13 @@ def test_without_a_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_
         assert tell("READY=1") is False
 
 
+def test_a_manager_that_does_not_listen_holds_nothing_up(heard: socket.socket) -> None:
+    """When the manager's queue is full a line is lost, and the daemon goes on."""
+    sent = [tell("WATCHDOG=1") for _ in range(5000)]
+    assert sent[0]
+    assert not sent[-1]
+
+
 def test_an_abstract_address_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     """A leading @ stands for the abstract namespace."""
     name = f"healerd-test-{os.getpid()}"
