@@ -213,6 +213,7 @@ def test_addresses_are_kept_from_others(addresses: Callable[..., Path], tmp_path
         read_addresses(tmp_path / "none")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the library's own, on older Pythons
 def test_real_channels_are_known_by_apprise(addresses: Callable[..., Path]) -> None:
     """With Apprise, an address that it does not know is refused by its number and never repeated."""
     pytest.importorskip("apprise", reason="the extra `notify` is not installed")
