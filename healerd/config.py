@@ -18,10 +18,12 @@ import msgspec
 
 from healerd.action_settings import COST_MAX, ActionSettings, check_actions
 from healerd.errors import ConfigError
+from healerd.listen_settings import ListenSettings, NotifySettings
 from healerd.operations_settings import OperationsSettings
 from healerd.settings import Duration, Settings, parse_duration, require
 
 __all__ = [
+    "CREDENTIAL",
     "LIVE_POLICIES",
     "ActionSettings",
     "AuditSettings",
@@ -398,6 +400,8 @@ class Config(Settings, frozen=True, kw_only=True):
     audit: AuditSettings = AuditSettings()
     serving: ServingSettings = ServingSettings()
     workers: WorkersSettings = WorkersSettings()
+    listen: ListenSettings = ListenSettings()
+    notify: NotifySettings = NotifySettings()
     pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
     folder: str = "."
 

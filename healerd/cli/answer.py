@@ -7,7 +7,15 @@ while there is still time.
 import click
 
 from healerd.cli.exits import Exit
-from healerd.cli.options import attached, ids_option, is_interactive, read_ids, reason_option, reason_or_ask
+from healerd.cli.options import (
+    attached,
+    dry_run_option,
+    ids_option,
+    is_interactive,
+    read_ids,
+    reason_option,
+    reason_or_ask,
+)
 from healerd.cli.show import Show
 from healerd.client import Client
 from healerd.client.words import say_intent
@@ -23,11 +31,21 @@ revision_option = click.option("--if-rev", help="Only if it is still at this rev
 @reason_option
 @revision_option
 @click.option("--yes", is_flag=True, help="Approve whatever revision it is at now, without being asked.")
+@dry_run_option
 @attached
 def approve(
-    *, client: Client, show: Show, ids: tuple[str, ...], reason: str | None, if_rev: str | None, yes: bool
+    *,
+    client: Client,
+    show: Show,
+    ids: tuple[str, ...],
+    reason: str | None,
+    if_rev: str | None,
+    yes: bool,
+    dry_run: bool,
 ) -> int:
     """Approve each intent; a single one may be shown and confirmed at a terminal."""
+    if dry_run:
+        return _rehearse_each(client, show, read_ids(ids), "approve")
     why = reason_or_ask(reason)
     return _answer_each(
         client=client, show=show, ids=read_ids(ids), kind="approve", reason=why, if_rev=if_rev, look=True, yes=yes
@@ -39,16 +57,47 @@ def approve(
 @reason_option
 @revision_option
 @click.option("--lift", is_flag=True, help="Take a veto back, so that the action may be proposed again.")
+@dry_run_option
 @attached
 def veto(
-    *, client: Client, show: Show, ids: tuple[str, ...], reason: str | None, if_rev: str | None, lift: bool
+    *,
+    client: Client,
+    show: Show,
+    ids: tuple[str, ...],
+    reason: str | None,
+    if_rev: str | None,
+    lift: bool,
+    dry_run: bool,
 ) -> int:
     """Stop each intent. With --if-rev it stops even when the evidence has changed since: stopping is always right."""
+    if dry_run:
+        return _rehearse_each(client, show, read_ids(ids), "lift" if lift else "veto")
     why = reason_or_ask(reason)
     kind = "lift" if lift else "veto"
     return _answer_each(
         client=client, show=show, ids=read_ids(ids), kind=kind, reason=why, if_rev=if_rev, look=lift, yes=True
     )
+
+
+def _rehearse_each(client: Client, show: Show, ids: tuple[str, ...], kind: str) -> int:
+    """Show what would be answered, as it stands; whether the daemon would take it is its to say."""
+    code: int = Exit.OK
+    found = []
+    for intent_id in ids:
+        try:
+            intent = client.intent(intent_id)["intent"]
+        except HealerdError as error:
+            show.note(f"healerd: {error}")
+            code = error.exit_code
+        else:
+            found.append({name: intent[name] for name in ("id", "pipeline", "action", "state", "revision")})
+    if show.as_json:
+        show.json({"intents": found, "would": kind, "dry_run": True})
+    elif found:
+        rows = [[*(str(value) for value in each.values()), kind] for each in found]
+        show.table(["id", "pipeline", "action", "state", "revision", "would"], rows)
+        show.note("nothing was changed: a dry run")
+    return code
 
 
 def _answer_each(

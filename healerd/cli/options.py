@@ -22,6 +22,7 @@ __all__ = [
     "columns_of",
     "columns_options",
     "default_config",
+    "dry_run_option",
     "ids_option",
     "is_interactive",
     "json_option",
@@ -99,6 +100,11 @@ def attached(f: Callable[..., Any]) -> Callable[..., Any]:
         return f(client=Client(folder, socket=socket, attended=show.is_terminal), show=show, **rest)
 
     return place_options(json_option(verb))
+
+
+def dry_run_option(f: F) -> F:
+    """Add --dry-run."""
+    return click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")(f)
 
 
 def reason_option(f: F) -> F:

@@ -3,7 +3,7 @@
 import click
 
 from healerd.cli.evidence import show_evidence, verdict_of
-from healerd.cli.options import attached, pipeline_argument, reason_option, reason_or_ask
+from healerd.cli.options import attached, dry_run_option, pipeline_argument, reason_option, reason_or_ask
 from healerd.cli.show import Show
 from healerd.client import Client
 
@@ -54,24 +54,33 @@ MEANS = {
 @pipeline_argument()
 @click.option("--to", type=click.Choice(LADDER), help="The stage to go to [default: the next].")
 @click.option("--if-rev", help="Only if it is still at this revision [default: as it stands now].")
+@dry_run_option
 @reason_option
 @attached
 def promote(
-    *, client: Client, show: Show, pipeline: str, to: str | None, if_rev: str | None, reason: str | None
+    *,
+    client: Client,
+    show: Show,
+    pipeline: str,
+    to: str | None,
+    if_rev: str | None,
+    dry_run: bool,
+    reason: str | None,
 ) -> None:
     """Move a pipeline up the ladder; what speaks for it is said first."""
     show.note(f"evidence: {verdict_of(client.policy(pipeline))}")
-    _move(client=client, show=show, pipeline=pipeline, to=to, reason=reason, step=1, if_rev=if_rev)
+    _move(client=client, show=show, pipeline=pipeline, to=to, reason=reason, step=1, if_rev=if_rev, dry_run=dry_run)
 
 
 @policy.command(help="Trust a pipeline with less.")
 @pipeline_argument()
 @click.option("--to", type=click.Choice(LADDER), help="The stage to go to [default: the one before].")
+@dry_run_option
 @reason_option
 @attached
-def demote(client: Client, show: Show, pipeline: str, to: str | None, reason: str | None) -> None:
+def demote(*, client: Client, show: Show, pipeline: str, to: str | None, dry_run: bool, reason: str | None) -> None:
     """Move a pipeline down the ladder."""
-    _move(client=client, show=show, pipeline=pipeline, to=to, reason=reason, step=-1)
+    _move(client=client, show=show, pipeline=pipeline, to=to, reason=reason, step=-1, dry_run=dry_run)
 
 
 def _move(
@@ -82,10 +91,15 @@ def _move(
     to: str | None,
     reason: str | None,
     step: int,
+    dry_run: bool,
     if_rev: str | None = None,
 ) -> None:
-    why, view = reason_or_ask(reason), client.pipeline(pipeline)
+    why, view = "" if dry_run else reason_or_ask(reason), client.pipeline(pipeline)
     wanted = to or _next(view["stage"], step)
+    if dry_run:
+        told = {"pipeline": pipeline, "stage": view["stage"], "would_be": wanted, "means": MEANS[wanted]}
+        (show.json if show.as_json else show.pairs)({**told, "revision": view["revision"], "dry_run": True})
+        return
     done = client.set_stage(pipeline, wanted, reason=why, if_rev=if_rev or view["revision"])
     if show.as_json:
         show.json({"change": done})

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from healerd.cli.exits import Exit
-from healerd.cli.options import attached, pipeline_argument, reason_option, reason_or_ask
+from healerd.cli.options import attached, dry_run_option, pipeline_argument, reason_option, reason_or_ask
 from healerd.cli.show import Show, brief
 from healerd.client import Client
 
@@ -60,10 +60,15 @@ def _rehearsed(show: Show, told: dict[str, Any]) -> int:
 
 @click.command(help="Stop healing one pipeline.")
 @pipeline_argument()
+@dry_run_option
 @reason_option
 @attached
-def pause(client: Client, show: Show, pipeline: str, reason: str | None) -> None:
+def pause(*, client: Client, show: Show, pipeline: str, dry_run: bool, reason: str | None) -> None:
     """Pause and print the revision that `resume` will want."""
+    if dry_run:
+        view = client.pipeline(pipeline)
+        _rehearse(show, pipeline, "paused", now="paused" if view["paused"] else "running", revision=view["revision"])
+        return
     _print(show, client.pause(pipeline, reason=reason_or_ask(reason)), "paused")
 
 
@@ -71,14 +76,28 @@ def pause(client: Client, show: Show, pipeline: str, reason: str | None) -> None
 @pipeline_argument(required=False)
 @click.option("--all", "everything", is_flag=True, help="End a `stop-all`.")
 @click.option("--if-rev", help="Only if it is still at this revision [default: as it stands now].")
+@dry_run_option
 @reason_option
 @attached
 def resume(
-    *, client: Client, show: Show, pipeline: str | None, everything: bool, if_rev: str | None, reason: str | None
+    *,
+    client: Client,
+    show: Show,
+    pipeline: str | None,
+    everything: bool,
+    if_rev: str | None,
+    dry_run: bool,
+    reason: str | None,
 ) -> None:
     """Say whose pause ends, then end it."""
     if (pipeline is None) != everything:
         raise click.UsageError("name one pipeline, or give --all")
+    if dry_run:
+        view = client.pipeline(pipeline) if pipeline else client.status()
+        stands = view["paused"] if pipeline else view["stopped"]
+        revision = view["revision"] if pipeline else view["stop_revision"]
+        _rehearse(show, pipeline or "all", "running", now="paused" if stands else "running", revision=revision)
+        return
     why = reason_or_ask(reason)
     if pipeline is None:
         done = client.resume_all(reason=why, if_rev=if_rev or _stop_revision(show, client.status()))
@@ -88,16 +107,30 @@ def resume(
 
 
 @click.command(help="Stop everything, even when the daemon hangs.")
+@dry_run_option
 @reason_option
 @attached
-def stop_all(client: Client, show: Show, reason: str | None) -> None:
+def stop_all(client: Client, show: Show, dry_run: bool, reason: str | None) -> None:
     """Leave the stop file and tell the daemon; say which of the two worked."""
+    if dry_run:
+        view = client.status()
+        now = "stopped" if view["stopped"] or view["stop_file"] else "running"
+        _rehearse(show, "all", "stopped", now=now, revision=view["stop_revision"])
+        return
     done = client.stop_all(reason=reason_or_ask(reason))
     if show.as_json:
         show.json(done)
         return
     told = "the daemon has stopped everything" if done["daemon"] else "no daemon answered; it will obey the file"
     show.pairs({"file": done["file"], "daemon": told, "to go on": "healerd resume --all"})
+
+
+def _rehearse(show: Show, pipeline: str, state: str, *, now: str, revision: str) -> None:
+    told = {"pipeline": pipeline, "now": now, "would be": state, "revision": revision}
+    if show.as_json:
+        show.json({"pipeline": pipeline, "now": now, "would_be": state, "revision": revision, "dry_run": True})
+    else:
+        show.pairs({**told, "changed": "nothing: a dry run"})
 
 
 def _print(show: Show, done: dict[str, Any], state: str) -> None:

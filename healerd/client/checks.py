@@ -7,13 +7,14 @@ work, or is not safe).
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from healerd.client import soundness
 from healerd.client.access import STOP, Client
+from healerd.client.findings import Finding, Fix, Patient
 from healerd.client.words import duration
 from healerd.clock import Clock, SystemClock
 from healerd.errors import ControlError, HealerdError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from healerd.config import Config
     from healerd_rules import Loaded
 
-__all__ = ["CHECKS", "Finding", "Patient", "examine", "findings_of"]
+__all__ = ["CHECKS", "examine", "findings_of"]
 
 DISK_FAIL, DISK_WARN = 200 * 2**20, 2 * 2**30
 """Bytes free: below the first a tick may not be able to write, below the second it soon will not."""
@@ -32,34 +33,15 @@ FINDINGS_MAX = 200
 """Findings that a screen shows; a fleet has a thousand pipelines."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the report; `mend` is what to do, and empty when all is well."""
-
-    check: str
-    level: str
-    said: str
-    mend: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
-    """What is examined. `config` is None when only a state folder was named; `status` when no daemon answered."""
-
-    state: Path
-    client: Client
-    config: "Config | None"
-    status: Mapping[str, Any] | None
-    now: datetime
-
-
-def examine(client: Client, config: "Config | None" = None, *, clock: Clock | None = None) -> Iterator[Finding]:
-    """Run every check, in the order of the report; without a configuration, those that need none."""
+def examine(
+    client: Client, config: "Config | None" = None, *, clock: Clock | None = None, skip: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Run every check but those to skip, in the order of the report; without a configuration, those that need none."""
     patient = Patient(
         state=client.state, client=client, config=config, status=_status(client), now=(clock or SystemClock()).now()
     )
     for name, check in CHECKS.items():
-        if not client.remote or name in ELSEWHERE:
+        if name not in skip and (not client.remote or name in ELSEWHERE):
             yield from check(patient)
 
 
@@ -129,8 +111,8 @@ def _daemon(patient: Patient) -> Iterator[Finding]:
     yield Finding(check="daemon", level="ok", said=f"process {patient.status['daemon'].get('pid')} answers")
     yield Finding(check="you", level="ok", said=f"{patient.status['you']['name']}: {_roles(patient.status)}")
     if not patient.client.remote and socket.stat().st_mode & 0o007:
-        mend = f"chmod o= {socket}"
-        yield Finding(check="socket", level="fail", said=f"`{socket}` is open to everybody", mend=mend)
+        said, fix = f"`{socket}` is open to everybody", Fix(name="close to others", path=socket)
+        yield Finding(check="socket", level="fail", said=said, mend=f"chmod o= {socket}", fix=fix)
 
 
 def _roles(status: Mapping[str, Any]) -> str:
@@ -256,14 +238,21 @@ CHECKS: Mapping[str, Callable[[Patient], Iterator[Finding]]] = {
     "python": _python,
     "sqlite": _sqlite,
     "state folder": _folder,
+    "keys": soundness.keys,
+    "clock": soundness.clock,
     "daemon": _daemon,
+    "roles": soundness.roles,
     "brakes": _brakes,
     "unattended": _unattended,
     "rules": _rules,
+    "proofs": soundness.proofs,
     "sources": _sources,
     "registries": _registries,
+    "models": soundness.models,
+    "references": soundness.references,
     "windows": _windows,
     "audit": _audit,
+    "notifications": soundness.channels,
 }
 """What is looked at, in the order of the report."""
 

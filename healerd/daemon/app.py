@@ -13,17 +13,23 @@ from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from enum import IntEnum
 
+from healerd.client.access import STOP
+from healerd.client.channels import apprise_sender
 from healerd.client.views import Json, plain
 from healerd.clock import Clock, SystemClock
 from healerd.config import Config
 from healerd.daemon.control import Bell, Control
 from healerd.daemon.listen import Listener, bind, unbind
 from healerd.daemon.logs import LogTail
+from healerd.daemon.metrics import Metrics
 from healerd.daemon.notices import notices
+from healerd.daemon.outlook import Outlook, open_outlook
 from healerd.daemon.people import People
 from healerd.daemon.ports import Core
 from healerd.daemon.rereading import Rereading
 from healerd.daemon.scheduler import ClockGuard, Ticker
+from healerd.daemon.supervised import Progress, ping_while_it_goes_on, tell
+from healerd.daemon.telling import Teller, fetch
 from healerd.daemon.threads import OneThread
 from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
 
@@ -76,6 +82,12 @@ def run(
     return daemon.exit
 
 
+def _teller(config: Config) -> Teller:
+    """Make who tells people. Raises ConfigError when a channel cannot be used: at night nobody would be asked."""
+    file = config.notify.urls_file
+    return Teller(config.notify, send=apprise_sender(config.path(file)) if file else None, beat=fetch)
+
+
 class Daemon:
     """One daemon on one state folder; once it has ended, `exit` says how."""
 
@@ -94,6 +106,7 @@ class Daemon:
         self._ticker: Ticker | None = None
         self._tail = LogTail()
         self._rereading = Rereading(lambda: clock.read().boot_s)
+        self._progress = Progress(clock.read().boot_s)
         self.exit = RunExit.OK
 
     async def serve(self) -> None:
@@ -103,16 +116,21 @@ class Daemon:
             stack.callback(self._thread.close)
             stack.enter_context(self._tail.listening(log))
             self._listen_for_the_end()
+            self._teller = _teller(self._config)
+            stack.callback(self._teller.close)
             core = await self._lead()
             if core is None:
                 return
             self._core = core
             stack.push_async_callback(self._thread.call, self._core.close)
             self._listen_for_reloads()
-            await self._open_control(stack)
+            control = await self._open_control(stack)
+            await self._open_outlook(stack, control)
             await self._start_ticking(stack)
             log.info("running on `%s`, control socket `%s`", self._config.state, self._config.socket)
+            tell("READY=1", f"STATUS=watching {len(self._config.pipeline)} pipelines")
             await self._stop.wait()
+            tell("STOPPING=1", "STATUS=finishing what is under way")
             log.info("stopping: what is under way is finished, what waits is kept")
 
     async def _lead(self) -> Core | None:
@@ -126,6 +144,7 @@ class Daemon:
                     raise
                 if str(error) != told:
                     log.info("on standby: %s", error)
+                    tell("STATUS=on standby: another daemon leads")
                 told = str(error)
             else:
                 # What the clocks did meanwhile is no jump of this leader: its core counts everything anew (S16).
@@ -135,7 +154,7 @@ class Daemon:
                 await asyncio.wait_for(self._stop.wait(), STANDBY_S)
         return None
 
-    async def _open_control(self, stack: AsyncExitStack) -> None:
+    async def _open_control(self, stack: AsyncExitStack) -> Control:
         control = Control(
             core=self._core,
             core_thread=self._thread,
@@ -158,6 +177,29 @@ class Daemon:
             await serving
 
         stack.push_async_callback(close)
+        return control
+
+    async def _open_outlook(self, stack: AsyncExitStack, control: Control) -> None:
+        """Show metrics and health where the configuration says so."""
+        address, names = self._config.listen.address, tuple(self._config.pipeline)
+        if address is None:
+            return
+        stop = self._config.state / STOP
+        metrics = Metrics(
+            pipelines=names,
+            describe=self._describe,
+            queues=control.waiting,
+            budget=self._config.daemon.false_alarms_per_year,
+            stop_file=stop.exists,
+        )
+        outlook = Outlook(
+            metrics=metrics,
+            store=self._core.store,
+            clock=self._clock,
+            describe=self._describe,
+            progress=self._progress,
+        )
+        await open_outlook(stack, outlook, address)
 
     async def _start_ticking(self, stack: AsyncExitStack) -> None:
         ticker = self._ticker = Ticker(self._tick, every_s=self._config.daemon.tick)
@@ -167,6 +209,12 @@ class Daemon:
         stack.callback(watching.cancel)
         first = asyncio.create_task(self._tick())
         stack.callback(first.cancel)
+        pinging = asyncio.create_task(
+            ping_while_it_goes_on(
+                self._progress, now_s=lambda: self._clock.read().boot_s, every_s=self._config.daemon.tick
+            )
+        )
+        stack.callback(pinging.cancel)
 
     async def _tick(self) -> None:
         asked_s = self._clock.read().boot_s
@@ -178,12 +226,17 @@ class Daemon:
         self._ticking_since, self._lag_s = began.at, began.boot_s - asked_s
         try:
             self._check_clock()
-            for notice in notices(self._core.run_due()):
-                log.info("%s", notice)
+            told = self._core.run_due()
+            for notice in notices(told):
+                log.info("%s", notice, extra={"audit": self._core.store.head()[0]})
             self._ticked_at, self._failed = self._clock.now(), ""
             self._rereading.step(self._core.store, self._ticked_at)
+            if self._teller.step(told, self._core.store, at=self._ticked_at, boot_s=self._clock.read().boot_s):
+                self._core.channel_opened("notification")  # a channel took a question: people can answer (SAFETY S9)
         finally:
-            self._ticking_since, self._tick_s = None, self._clock.read().boot_s - began.boot_s
+            ended_s = self._clock.read().boot_s
+            self._ticking_since, self._tick_s = None, ended_s - began.boot_s
+            self._progress.tick_ended(ended_s)
 
     def _check_clock(self) -> float:
         jumped_s = self._guard.check(self._clock.read())
@@ -211,6 +264,7 @@ class Daemon:
         except HealerdError as error:
             self._failed = str(error)
             log.error("%s", error)
+            self._thread.later(self._teller.trouble, str(error), at=self._clock.now(), boot_s=self._clock.read().boot_s)
         except Exception:
             log.exception("a bug ended this daemon; please report it")
             self._end(RunExit.INTERNAL)

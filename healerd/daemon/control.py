@@ -124,6 +124,14 @@ class Control:
             exception_handlers={HealerdError: _error, HTTPException: _http_error},
         )
 
+    def waiting(self) -> dict[str, int]:
+        """How many calls wait or run on each thread."""
+        return {
+            "core": self._core_thread.waiting,
+            "reader": self._reader_thread.waiting,
+            "answers": self._answer_thread.waiting,
+        }
+
     def close(self) -> None:
         """End the threads that read and that take answers."""
         self._reader_thread.close()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -21,11 +22,25 @@ class JsonLines(logging.Formatter):
     """Writes a log record as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render the time, level, origin and message; a traceback under `error`."""
+        """Render the time, level, origin and message; the newest audit number, where one belongs; a traceback."""
         line = _line(record)
+        if (audit := getattr(record, "audit", None)) is not None:
+            line["audit"] = audit
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+class JournalLines(JsonLines):
+    """The same, each after its priority as journald reads it (sd-daemon(3)), so that `journalctl -p err` finds it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render the line after `<N>`."""
+        priority = next(number for level, number in PRIORITIES if record.levelno >= level)
+        return f"<{priority}>{super().format(record)}"
+
+
+PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
 
 
 class LogTail(logging.Handler):
@@ -65,7 +80,8 @@ def set_up_logging(*, as_json: bool, level: int = logging.INFO) -> None:
     """Send log records of `level` and above to stderr; what libraries say only when it is an error."""
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else plain)
+    in_journal = "JOURNAL_STREAM" in os.environ
+    handler.setFormatter((JournalLines() if in_journal else JsonLines()) if as_json else plain)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # The ticker warns of each tick that it leaves out while one runs, which is what it is told to do.
     for library in ("apscheduler", "uvicorn"):

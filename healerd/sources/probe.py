@@ -255,7 +255,9 @@ def _troubles(
         said = f"{repeated:,} of {len(rows):,} rows have an id that came before: they are counted once"
         told.append(Trouble(level="warn", said=said))
     if late_max_s > settings.window + settings.source.late_s:
-        said = f"rows come up to {late_max_s:,.0f} s behind newer ones, and `source.late` is {settings.source.late_s:g} s"
+        said = (
+            f"rows come up to {late_max_s:,.0f} s behind newer ones, and `source.late` is {settings.source.late_s:g} s"
+        )
         told.append(Trouble(level="warn", said=said, mend=f'late = "{-(-late_max_s // 3600):.0f}h" in `source`'))
     ahead = int((rows.at > naive(now)).sum())
     if ahead:

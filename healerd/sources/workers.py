@@ -7,6 +7,8 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from healerd.config import WorkersSettings
 from healerd.errors import ConfigError, SourceError
@@ -31,11 +33,12 @@ def open_workers(settings: WorkersSettings) -> Iterator[Executor]:
             yield executor
         return
     try:
-        from distributed import Client  # only who has a cluster waits for it
+        # Only who has a cluster waits for it. The library ships half of its types.
+        make_client: Any = import_module("distributed").Client
     except ImportError as error:
         raise ConfigError("`workers.scheduler` needs the extra: `pip install healerd[dask]`") from error
     try:
-        client = Client(settings.scheduler, timeout=PATIENCE_S, set_as_default=False)
+        client = make_client(settings.scheduler, timeout=PATIENCE_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SourceError(
             f"no scheduler answers at `{settings.scheduler}`: start `dask scheduler`, or mend it"

@@ -5,7 +5,7 @@ Must never change a hash, nor take anything out without a leaf that names it, si
 
 # ruff: noqa: S608 - the names in SQL are those of TABLES; every value is bound
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -69,8 +69,17 @@ def in_use(connection: sqlite.Connection) -> set[int]:
     return {seq for (seq,) in connection.execute(sql)}
 
 
-def prune(tx: "Transaction", before: datetime, *, actor: str, reason: str) -> int:
+def prune(
+    tx: "Transaction",
+    before: datetime,
+    *,
+    actor: str,
+    reason: str,
+    rows_before: Mapping[str, datetime] | None = None,
+) -> int:
     """Drop the bodies of leaves written before a time, but for those that last wrote a row which stays.
+
+    `rows_before` says, for each pipeline, which segments leave the manifest too: those that end before then.
 
     Hashes, chain and tree stay as they are; a leaf says what was dropped, with a hash over the stubs left in its
     place. Rows of old windows that never acted go too. Gives how many leaves it was.
@@ -80,6 +89,8 @@ def prune(tx: "Transaction", before: datetime, *, actor: str, reason: str) -> in
         'SELECT coalesce(max(seq), 0) FROM audit_leaf WHERE seq > 1 AND "at" < ?', [stamp(before)]
     ).fetchone()
     _drop_rows(connection, upto)
+    for pipeline, end_at in (rows_before or {}).items():
+        _drop_segments(connection, upto, pipeline, end_at)
     wanted = _droppable(connection, upto)
     if not wanted:
         return 0
@@ -119,6 +130,15 @@ def _drop_rows(connection: sqlite.Connection, upto: int) -> None:
     connection.execute(
         "DELETE FROM measurement WHERE (pipeline, window_end_at) NOT IN "
         "(SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL)"
+    )
+
+
+def _drop_segments(connection: sqlite.Connection, upto: int, pipeline: str, before: datetime) -> None:
+    """Take old segments off the manifest, but for the newest, which says what the pipeline's columns are."""
+    newest = "SELECT max(seq) FROM segment WHERE pipeline = ? AND content = 'predictions'"
+    connection.execute(
+        f"DELETE FROM segment WHERE leaf <= ? AND pipeline = ? AND end_at < ? AND seq NOT IN ({newest})",
+        [upto, pipeline, stamp(before), pipeline],
     )
 
 

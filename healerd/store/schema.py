@@ -15,7 +15,7 @@ from healerd.store.library import sqlite
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-__all__ = ["MIGRATIONS", "check_version", "migrate"]
+__all__ = ["MIGRATIONS", "check_version", "is_older", "migrate"]
 
 APPLICATION_ID = 0x6865616C  # "heal", in the file's header
 _SET = "healerd"
@@ -50,6 +50,16 @@ def check_version(connection: sqlite.Connection, path: Path) -> None:
         raise StoreError(
             f"the database `{path}` is of an older healerd: start the daemon once, it brings it up to date"
         )
+
+
+def is_older(connection: sqlite.Connection, path: Path) -> bool:
+    """Tell whether a database is of an older schema than this version's, which a start brings up to date.
+
+    Raises:
+        StoreError: the file belongs to another program, or a newer healerd wrote it.
+    """
+    _check_owner(connection, path)
+    return bool(_pending(connection, path))
 
 
 def _check_owner(connection: sqlite.Connection, path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.served import Served
 
 HEAVY = {
     "apscheduler", "cryptography", "duckdb", "healerd.store", "healerd_rules", "httpx", "lark", "numpy", "rich",
-    "scipy", "sklearn", "sqlite3", "sqlite_utils", "starlette", "textual", "uvicorn",
+    "prometheus_client", "apprise", "scipy", "sklearn", "sqlite3", "sqlite_utils", "starlette", "textual", "uvicorn",
 }  # fmt: skip
 
 
@@ -78,26 +78,23 @@ def test_verbs_that_need_a_daemon_take_the_same_options(verb: str) -> None:
 def test_every_verb_takes_json() -> None:
     """What a verb prints, a program can read; `rules lsp` speaks a protocol of its own."""
     without = {verb for verb, command in COMMANDS.items() if "--json" not in options_of(command)}
-    assert without == {
-        "trace",
-        "policy",
-        "rules",
-        "rules lsp",
-        "audit",
-        "reference",
-        "source",
-        "run",
-        "completion",
-        "tui",
-    }
+    groups = {"trace", "policy", "rules", "audit", "reference", "service", "deploy", "source"}
+    assert without == {*groups, "rules lsp", "run", "completion", "tui"}
 
 
 def test_changes_take_a_reason() -> None:
     """Every verb that changes something takes a reason, and no other does."""
     with_reason = {verb for verb, command in COMMANDS.items() if "--reason" in options_of(command)}
     changes = {"approve", "veto", "propose", "pause", "resume", "stop-all", "policy promote", "policy demote"}
-    changes |= {"reference accept", "audit erase", "audit prune"}
+    changes |= {"reference accept", "audit erase", "audit prune", "restore", "prune"}
     assert with_reason == changes
+
+
+def test_changes_can_be_rehearsed() -> None:
+    """Every verb that changes something takes --dry-run, but for those named here."""
+    changes = {verb for verb, command in COMMANDS.items() if "--reason" in options_of(command)}
+    without = {verb for verb in changes if "--dry-run" not in options_of(COMMANDS[verb])}
+    assert without == {"reference accept", "audit erase", "audit prune"}
 
 
 def test_exit_codes_of_errors_are_in_the_table() -> None:

@@ -1,0 +1,251 @@
+"""Writes the files of a deployment: for cloud-init, a container, monitoring. Deploys nothing itself.
+
+Must never put a secret into what it writes: user data can be read by everything that runs on the machine.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from textwrap import indent
+
+from healerd.client.units import STATE, Placed, system_unit
+from healerd.config import Config
+from healerd.errors import ConfigError, Conflict
+
+__all__ = ["PROVIDERS", "Deployment", "monitoring", "render", "write_all"]
+
+PROGRAM, CONFIG_FILE = Path("/opt/healerd/bin/healerd"), Path("/etc/healerd/healerd.toml")
+STATE_FOLDER, SOCKET = STATE / "state", Path("/run/healerd/control.sock")
+USER_DATA_MAX = 16 * 1024
+"""Bytes of user data that the strictest provider takes."""
+MONITORING = ("alerts.yml", "grafana.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What is set up: the configuration with its text, the package as pip names it, and the size of the volume."""
+
+    config: Config
+    text: str
+    package: str
+    volume_gb: int = 20
+
+
+def render(provider: str, deployment: Deployment) -> dict[str, str]:
+    """Render every file of a provider, by its name. Raises ConfigError when the configuration does not fit there."""
+    _check_places(deployment.config)
+    if provider == "compose":
+        return {
+            "Containerfile": CONTAINERFILE.replace("@PACKAGE@", deployment.package),
+            "compose.yaml": COMPOSE,
+            "healerd.toml": deployment.text,
+        }
+    device, commands = CLOUDS[provider]
+    data = _user_data(deployment, device)
+    if len(data.encode()) > USER_DATA_MAX:
+        raise ConfigError(
+            f"the user data would have {len(data.encode())} bytes, more than {USER_DATA_MAX}: shorten the configuration"
+        )
+    return {"user-data.yaml": data, "commands.sh": commands.replace("@GB@", str(deployment.volume_gb))}
+
+
+def monitoring() -> dict[str, str]:
+    """Give the dashboard and the alert rules that are shipped, by their names."""
+    shipped = files("healerd.client") / "shipped"
+    return {name: (shipped / name).read_text(encoding="utf-8") for name in MONITORING}
+
+
+def write_all(out: Path, rendered: Mapping[str, str]) -> tuple[Path, ...]:
+    """Write files into a new or empty folder, all or none.
+
+    Raises:
+        Conflict: something lies there already.
+        ConfigError: it cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise Conflict(f"`{out}` is not an empty folder: name another, nothing is written over")
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        for name, text in rendered.items():
+            (partial / name).write_text(text, encoding="utf-8")
+            (partial / name).chmod(0o755 if name.endswith(".sh") else 0o644)
+        partial.rename(out)
+    except OSError as problem:
+        raise ConfigError(f"`{out}` cannot be written: {problem.strerror}; name another folder") from problem
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return tuple(out / name for name in rendered)
+
+
+def _check_places(config: Config) -> None:
+    for key, found, wanted in (("state", config.state, STATE_FOLDER), ("socket", config.socket, SOCKET)):
+        if found != wanted:
+            raise ConfigError(
+                f'there the state lies on a volume: say `{key} = "{wanted}"` in `[daemon]`, not `{found}`'
+            )
+
+
+def _user_data(deployment: Deployment, device: str) -> str:
+    placed = Placed(program=PROGRAM, config_file=CONFIG_FILE)
+    unit = system_unit(deployment.config, placed)
+    return USER_DATA.format(
+        device=device,
+        config=indent(deployment.text.rstrip("\n"), " " * 6),
+        unit=indent(unit.rstrip("\n"), " " * 6),
+        package=deployment.package.replace("'", ""),
+    )
+
+
+USER_DATA = """\
+#cloud-config
+# Sets up healerd with its state on a volume of its own. Anything on the machine can read this: no secret belongs here.
+package_update: true
+packages:
+  - python3-venv
+groups:
+  - healerd
+users:
+  - default
+  - name: healerd
+    system: true
+    primary_group: healerd
+    homedir: /var/lib/healerd
+    no_create_home: true
+    shell: /usr/sbin/nologin
+    lock_passwd: true
+fs_setup:
+  - label: healerd
+    filesystem: ext4
+    device: {device}
+    overwrite: false
+mounts:
+  - [LABEL=healerd, /var/lib/healerd, ext4, 'defaults,nofail,x-systemd.device-timeout=60s', '0', '2']
+write_files:
+  - path: /etc/healerd/healerd.toml
+    permissions: '0644'
+    content: |
+{config}
+  - path: /etc/systemd/system/healerd.service
+    permissions: '0644'
+    content: |
+{unit}
+  - path: /etc/systemd/system/healerd.service.d/volume.conf
+    permissions: '0644'
+    content: |
+      [Unit]
+      RequiresMountsFor=/var/lib/healerd
+      ConditionPathIsMountPoint=/var/lib/healerd
+runcmd:
+  - [python3, -m, venv, /opt/healerd]
+  - [/opt/healerd/bin/pip, install, --no-input, '{package}']
+  - [chown, 'healerd:healerd', /var/lib/healerd]
+  - [systemctl, daemon-reload]
+  - [systemctl, enable, --now, healerd.service]
+"""
+
+AWS = """\
+#!/bin/sh
+# One machine with healerd; the volume stays when the machine goes. Read before you run: it costs money.
+set -eu
+: "${SUBNET:?name a subnet: SUBNET=subnet-...}"
+: "${IMAGE:=resolve:ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id}"
+aws ec2 run-instances \\
+  --image-id "$IMAGE" \\
+  --instance-type "${TYPE:-t3.medium}" \\
+  --subnet-id "$SUBNET" \\
+  --no-associate-public-ip-address \\
+  --metadata-options HttpTokens=required \\
+  --block-device-mappings \\
+    "DeviceName=/dev/sdf,Ebs={VolumeSize=@GB@,VolumeType=gp3,Encrypted=true,DeleteOnTermination=false}" \\
+  --tag-specifications 'ResourceType=instance,Tags=[{Key=Name,Value=healerd}]' \\
+  --user-data "file://$(dirname "$0")/user-data.yaml"
+"""
+
+AZURE = """\
+#!/bin/sh
+# One machine with healerd; the volume stays when the machine goes. Read before you run: it costs money.
+set -eu
+: "${GROUP:?name a resource group: GROUP=...}"
+az vm create \\
+  --resource-group "$GROUP" \\
+  --name healerd \\
+  --image "${IMAGE:-Canonical:ubuntu-24_04-lts:server:latest}" \\
+  --size "${TYPE:-Standard_B2s}" \\
+  --public-ip-address '' \\
+  --data-disk-sizes-gb @GB@ \\
+  --data-disk-delete-option Detach \\
+  --generate-ssh-keys \\
+  --custom-data "$(dirname "$0")/user-data.yaml"
+"""
+
+GCP = """\
+#!/bin/sh
+# One machine with healerd; the volume stays when the machine goes. Read before you run: it costs money.
+set -eu
+: "${ZONE:?name a zone: ZONE=europe-west3-a}"
+gcloud compute disks create healerd-state --zone "$ZONE" --size @GB@GB --type pd-balanced
+gcloud compute instances create healerd \\
+  --zone "$ZONE" \\
+  --machine-type "${TYPE:-e2-medium}" \\
+  --image-project ubuntu-os-cloud \\
+  --image-family "${IMAGE:-ubuntu-2404-lts-amd64}" \\
+  --no-address \\
+  --shielded-secure-boot \\
+  --disk name=healerd-state,device-name=healerd-state,auto-delete=no \\
+  --metadata-from-file "user-data=$(dirname "$0")/user-data.yaml"
+"""
+
+CLOUDS: Mapping[str, tuple[str, str]] = {
+    "aws": ("/dev/nvme1n1", AWS),
+    "azure": ("/dev/disk/azure/scsi1/lun0", AZURE),
+    "gcp": ("/dev/disk/by-id/google-healerd-state", GCP),
+}
+"""Provider -> the device of the first volume that is attached, and the calls of its own command line."""
+PROVIDERS = (*CLOUDS, "compose")
+
+CONTAINERFILE = """\
+FROM docker.io/library/python:3.12-slim AS build
+RUN python -m venv /opt/healerd && /opt/healerd/bin/pip install --no-cache-dir --no-compile '@PACKAGE@'
+
+FROM docker.io/library/python:3.12-slim
+RUN groupadd --system --gid 10001 healerd \\
+ && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/healerd --shell /usr/sbin/nologin healerd \\
+ && install -d -o healerd -g healerd -m 0750 /var/lib/healerd /run/healerd
+COPY --from=build /opt/healerd /opt/healerd
+ENV PATH=/opt/healerd/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HEALERD_CONFIG=/etc/healerd/healerd.toml
+USER 10001:10001
+VOLUME ["/var/lib/healerd"]
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=2m CMD ["healerd", "status"]
+ENTRYPOINT ["healerd"]
+CMD ["run", "--log", "json"]
+"""
+
+COMPOSE = """\
+# `docker compose up --build`, or the same with podman; then `docker compose exec healerd healerd status`.
+services:
+  healerd:
+    build:
+      context: .
+      dockerfile: Containerfile
+    user: "10001:10001"
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    pids_limit: 256
+    mem_limit: 4g
+    restart: on-failure
+    stop_grace_period: 90s
+    tmpfs:
+      - /tmp:size=512m,mode=1777
+      - /run/healerd:uid=10001,gid=10001,mode=0750
+    volumes:
+      - state:/var/lib/healerd
+      - ./healerd.toml:/etc/healerd/healerd.toml:ro
+volumes:
+  state:
+"""

@@ -1,0 +1,227 @@
+"""The texts of the systemd units under which a daemon runs: rendered, never installed here.
+
+Must never grant the daemon a place to write that its configuration does not name.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from healerd.config import CREDENTIAL, Config
+
+__all__ = [
+    "MARK",
+    "NAME",
+    "STATE",
+    "STRICT",
+    "Placed",
+    "needs_room",
+    "strict_profile",
+    "system_unit",
+    "user_unit",
+    "watchdog_s",
+]
+
+NAME = "healerd"
+"""Name of the unit, and of the folders that systemd makes for it."""
+STRICT = "strict.conf"
+"""Name of the drop-in of the strict profile."""
+MARK = "# Written by `healerd service install`; put changes of your own into a drop-in (`systemctl edit healerd`)."
+"""First line of every unit that is ours, and so may be replaced and removed."""
+WATCHDOG_MIN_S = 300
+"""A tick judges every window that closed; five minutes are far above the longest, and short beside a window."""
+STATE, RUN = Path("/var/lib") / NAME, Path("/run") / NAME
+HOMES = (Path("/home"), Path("/root"))
+PREVENTED = "64 66 78"
+"""Codes of `healerd run` that no restart mends: usage, a damaged database, a configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where an installation lies and what it may use: absolute paths, sizes as systemd writes them.
+
+    `key` is the file that is handed over as the credential which `audit.key` names; None for the default place.
+    """
+
+    program: Path
+    config_file: Path
+    user: str = NAME
+    group: str = NAME
+    key: Path | None = None
+    memory_max: str = "4G"
+
+
+def system_unit(config: Config, placed: Placed) -> str:
+    """Render the unit of a service of the machine, hardened; `systemd-analyze security` judges it."""
+    return _unit(
+        "After=network-online.target",
+        "Wants=network-online.target",
+        service=(
+            *_common(config, placed),
+            f"User={placed.user}",
+            f"Group={placed.group}",
+            f"StateDirectory={NAME}",
+            "StateDirectoryMode=0750",
+            f"RuntimeDirectory={NAME}",
+            "RuntimeDirectoryMode=0750",
+            f"WorkingDirectory={placed.config_file.parent}",
+            *(f"LoadCredential={name}:{file}" for name, file in _credentials(config, placed)),
+            *(f"ReadWritePaths={path}" for path in needs_room(config)),
+            "",
+            "# What it cannot do, whoever talks it into trying.",
+            *_hardening(placed),
+        ),
+        wanted_by="multi-user.target",
+    )
+
+
+def user_unit(config: Config, placed: Placed) -> str:
+    """Render the unit of one's own session: what systemd lets a user's services be kept from."""
+    return _unit(
+        service=(
+            *_common(config, placed),
+            f"RuntimeDirectory={NAME}",
+            "RuntimeDirectoryMode=0700",
+            f"WorkingDirectory={placed.config_file.parent}",
+            *(f"LoadCredential={name}:{file}" for name, file in _credentials(config, placed)),
+            "",
+            "# What it cannot do, whoever talks it into trying.",
+            *_FOR_ALL,
+        ),
+        wanted_by="default.target",
+    )
+
+
+def strict_profile() -> str:
+    """Render the drop-in for a daemon that reads files of its own machine alone: no network, no new machine code."""
+    lines = (
+        "[Service]",
+        "PrivateNetwork=yes",
+        "IPAddressDeny=any",
+        "RestrictAddressFamilies=",
+        "RestrictAddressFamilies=AF_UNIX",
+        "MemoryDenyWriteExecute=yes",
+    )
+    return "\n".join((MARK, *lines, ""))
+
+
+def watchdog_s(config: Config) -> int:
+    """How long nothing may have progressed before the daemon is started anew: four ticks, or five minutes."""
+    return max(WATCHDOG_MIN_S, round(4 * config.daemon.tick))
+
+
+def needs_room(config: Config) -> tuple[Path, ...]:
+    """Name the places outside what systemd makes that the configuration has the daemon write to."""
+    found = dict.fromkeys(_written(config))
+    return tuple(path for path in found if not path.is_relative_to(STATE) and not path.is_relative_to(RUN))
+
+
+def _written(config: Config) -> Iterator[Path]:
+    yield config.state
+    yield config.socket.parent
+    for settings in config.pipeline.values():
+        if "://" not in settings.registry:
+            yield config.state / settings.registry if Path(settings.registry).is_absolute() else config.state
+    anchors = config.anchors
+    if anchors.anchor_file:
+        yield Path(anchors.anchor_file).parent
+    if anchors.anchor_git:
+        yield Path(anchors.anchor_git)
+
+
+def _unit(*wants: str, service: tuple[str, ...], wanted_by: str) -> str:
+    lines = (
+        MARK,
+        "[Unit]",
+        "Description=healerd, which keeps models in production healthy",
+        *wants,
+        "StartLimitIntervalSec=10min",
+        "StartLimitBurst=10",
+        "",
+        "[Service]",
+        *service,
+        "",
+        "[Install]",
+        f"WantedBy={wanted_by}",
+        "",
+    )
+    return "\n".join(lines)
+
+
+def _common(config: Config, placed: Placed) -> tuple[str, ...]:
+    return (
+        "Type=notify",
+        "NotifyAccess=main",
+        f"ExecStart={_quoted(placed.program)} run --config {_quoted(placed.config_file)} --log json",
+        "ExecReload=kill -HUP $MAINPID",
+        "# Opening checks the whole database, and a standby waits for its turn: neither has a usual length.",
+        "TimeoutStartSec=infinity",
+        "TimeoutStopSec=90",
+        "KillMode=mixed",
+        "Restart=on-failure",
+        "RestartSec=5",
+        f"RestartPreventExitStatus={PREVENTED}",
+        "# The daemon pings only while its loop, its writer and its ticker all go on.",
+        f"WatchdogSec={watchdog_s(config)}",
+        "",
+        "# A training that takes too much memory ends; the daemon that watches it goes on.",
+        f"MemoryMax={placed.memory_max}",
+        "OOMPolicy=continue",
+        "TasksMax=256",
+        "LimitNOFILE=4096",
+        "CPUWeight=50",
+        "",
+    )
+
+
+def _credentials(config: Config, placed: Placed) -> Iterator[tuple[str, Path]]:
+    named = config.audit.key or ""
+    if named.startswith(CREDENTIAL):
+        name = named.removeprefix(CREDENTIAL)
+        yield name, placed.key or placed.config_file.parent / name
+
+
+# Users stay visible (no PrivateUsers): whoever opens the control socket is known by their own user, not as `nobody`.
+# The clock reads the boot's id in /proc/sys, so all of /proc stays but other people's processes.
+_FOR_ALL = (
+    "NoNewPrivileges=yes",
+    "LockPersonality=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "RestrictNamespaces=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallErrorNumber=EPERM",
+    "UMask=0027",
+)
+
+
+def _hardening(placed: Placed) -> tuple[str, ...]:
+    at_home = any(path.is_relative_to(home) for path in (placed.program, placed.config_file) for home in HOMES)
+    return (
+        *_FOR_ALL,
+        "CapabilityBoundingSet=",
+        "AmbientCapabilities=",
+        "DevicePolicy=closed",
+        "PrivateDevices=yes",
+        "PrivateTmp=yes",
+        "PrivateMounts=yes",
+        "ProtectClock=yes",
+        "ProtectControlGroups=yes",
+        f"ProtectHome={'read-only' if at_home else 'yes'}",
+        "ProtectHostname=yes",
+        "ProtectKernelLogs=yes",
+        "ProtectKernelModules=yes",
+        "ProtectKernelTunables=yes",
+        "ProtectProc=invisible",
+        "ProtectSystem=strict",
+        "RemoveIPC=yes",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+        "SystemCallFilter=@system-service",
+        "SystemCallFilter=~@privileged @resources",
+    )
+
+
+def _quoted(path: Path) -> str:
+    """Write a path as systemd reads it: percent signs are its own, spaces part words."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{text}"' if any(sign in text for sign in ' "') else text

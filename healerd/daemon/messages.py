@@ -1,0 +1,168 @@
+"""What is worth a message, when it may be sent, and how it reads.
+
+Pure: must never send, nor tell the same twice soon.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from string import Template
+from zoneinfo import ZoneInfo
+
+from healerd.daemon.executor import Move
+from healerd.listen_settings import NotifySettings, parse_hours
+from healerd.model import HOLD, Decision, Intent, IntentState
+
+__all__ = ["ASKS", "Message", "Outbox", "about", "rendered", "trouble"]
+
+QUEUED_MAX = 1000
+AT_ONCE_MAX = 20
+"""Messages sent together; what is more is told as a number: a storm must not become one of messages."""
+ASKS = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.NEEDS_PERSON})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it."""
+
+    key: str
+    kind: str
+    pipeline: str = ""
+    what: str
+    text: str
+    silence_at: datetime | None = None
+
+
+def about(told: Iterable[object], *, intents: Mapping[str, Intent]) -> Iterator[Message]:
+    """Say what a run of the core came to; `intents` are those of its decisions, by the decision's id."""
+    for each in told:
+        match each:
+            case Decision(chosen=chosen) if chosen != HOLD:
+                yield from _of_decision(each, intents.get(each.id))
+            case Move(intent=intent):
+                yield from _of_move(intent)
+
+
+def trouble(said: str) -> Message:
+    """Say that the daemon itself is in trouble."""
+    return Message(key=f"trouble:{said}", kind="trouble", what="trouble", text=f"{said}\nsee `healerd doctor`")
+
+
+def _of_decision(decision: Decision, intent: Intent | None) -> Iterator[Message]:
+    if decision.incident_id is not None:
+        yield Message(
+            key=f"incident:{decision.incident_id}",
+            kind="incident",
+            pipeline=decision.pipeline,
+            what=f"incident on {decision.pipeline}",
+            text=f"severity {decision.severity}: {decision.reason}",
+        )
+    if intent is not None:
+        yield from _of_move(intent)
+
+
+def _of_move(intent: Intent) -> Iterator[Message]:
+    name = f"{intent.action} on {intent.pipeline}"
+    if intent.state in ASKS:
+        asked = f"healerd review {intent.id}\non silence: {intent.default or 'nothing is done'}"
+        silence = [need.deadline_at for need in intent.approvals] + [intent.deadline_at]
+        yield Message(
+            key=f"asks:{intent.id}:{intent.revision}:{intent.state}",
+            kind="asks",
+            pipeline=intent.pipeline,
+            what=f"{name} asks" if intent.state is not IntentState.NEEDS_PERSON else f"{name} needs a person",
+            text=f"{intent.reason}\n{asked}".strip(),
+            silence_at=min((at for at in silence if at is not None), default=None),
+        )
+    elif intent.state is IntentState.EXECUTING:
+        yield Message(
+            key=f"acts:{intent.id}", kind="acts", pipeline=intent.pipeline, what=f"{name} begins", text=intent.reason
+        )
+    elif intent.state in {IntentState.FAILED, IntentState.UNDONE}:
+        yield Message(
+            key=f"failed:{intent.id}:{intent.state}",
+            kind="failed",
+            pipeline=intent.pipeline,
+            what=f"{name} {intent.state.value}",
+            text=f"{intent.reason}\nhealerd review {intent.id}".strip(),
+        )
+
+
+class Outbox:
+    """Messages that wait, and when each was told last. One thread at a time."""
+
+    def __init__(self, settings: NotifySettings) -> None:
+        self._settings, self._zone = settings, ZoneInfo(settings.zone)
+        self._hours = parse_hours(settings.quiet) if settings.quiet else None
+        self._waiting: dict[str, Message] = {}
+        self._told: dict[str, datetime] = {}
+
+    def add(self, message: Message, now: datetime) -> None:
+        """Keep a message, unless nobody wants its kind or it was told lately."""
+        if message.kind not in self._settings.kinds or self._is_recent(message.key, now):
+            return
+        if len(self._waiting) < QUEUED_MAX:
+            self._waiting[message.key] = message
+
+    def take(self, now: datetime) -> tuple[Message, ...]:
+        """Take what may be sent now; more than AT_ONCE_MAX end in one line that counts the rest."""
+        ready = [each for each in self._waiting.values() if self._may_go(each, now)]
+        for each in ready:
+            del self._waiting[each.key]
+            self._told[each.key] = now
+        self._forget(now)
+        shown, more = ready[:AT_ONCE_MAX], len(ready) - AT_ONCE_MAX
+        if more > 0:
+            text = f"and {more} more: see `healerd inbox` and `healerd watch`"
+            shown.append(Message(key="more", kind="asks", what=f"{more} more", text=text))
+        return tuple(shown)
+
+    def put_back(self, message: Message) -> None:
+        """Keep a message that no channel took, to be tried again."""
+        self._told.pop(message.key, None)
+        self._waiting.setdefault(message.key, message)
+
+    def drop(self, key: str) -> None:
+        """Tell a thing no more, such as a question that was answered meanwhile."""
+        self._waiting.pop(key, None)
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """Say when the quiet that reigns ends; None when it does not reign."""
+        if self._hours is None:
+            return None
+        local = now.astimezone(self._zone)
+        begin, end = self._hours
+        at = local.time().replace(tzinfo=None)
+        inside = begin <= at < end if begin <= end else at >= begin or at < end
+        if not inside:
+            return None
+        ends = local.replace(hour=end.hour, minute=end.minute, second=0, microsecond=0)
+        return ends if ends > local else ends + timedelta(days=1)
+
+    def _may_go(self, message: Message, now: datetime) -> bool:
+        until = self.quiet_until(now)
+        if until is None:
+            return True
+        presses = message.silence_at is not None and message.silence_at <= until
+        return self._settings.urgent and (presses or message.kind == "trouble")
+
+    def _is_recent(self, key: str, now: datetime) -> bool:
+        told = self._told.get(key)
+        return told is not None and (now - told).total_seconds() < self._settings.repeat
+
+    def _forget(self, now: datetime) -> None:
+        self._told = {key: at for key, at in self._told.items() if self._is_recent(key, now)}
+
+
+def rendered(message: Message, settings: NotifySettings, *, host: str) -> tuple[str, str]:
+    """Fill in the templates; a `$name` that is none stays as it is written."""
+    values = {
+        "what": message.what,
+        "pipeline": message.pipeline,
+        "kind": message.kind,
+        "text": message.text,
+        "host": host,
+    }
+    one_line = replace(message, what=" ".join(message.what.split()))
+    title = Template(settings.title).safe_substitute({**values, "what": one_line.what})
+    return title, Template(settings.body).safe_substitute(values)

@@ -1,0 +1,114 @@
+"""Tells people through their channels, and a watcher that the daemon lives, beside the ticks.
+
+Must never hold up a tick: a slow channel waits on a thread of its own. Must never call a message accepted that was not.
+"""
+
+import logging
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+
+from healerd.client.channels import Send
+from healerd.daemon.executor import Move
+from healerd.daemon.messages import ASKS, Message, Outbox, about, rendered, trouble
+from healerd.listen_settings import NotifySettings
+from healerd.model import Decision, Intent
+from healerd.store import Reader
+
+__all__ = ["Teller", "fetch"]
+
+log = logging.getLogger("healerd")
+AGAIN_S = 60.0
+"""After a channel refused a message, nothing is tried for so long."""
+BEAT_S = 10.0
+
+
+class Teller:
+    """Collects what is worth a message and sends it, a few at a time; `send` None sends nothing."""
+
+    def __init__(
+        self, settings: NotifySettings, *, send: Send | None, beat: Callable[[str], bool] | None = None
+    ) -> None:
+        self._settings, self._send, self._beat = settings, send, beat
+        self._outbox, self._host = Outbox(settings), socket.gethostname()
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="teller")
+        self._sending: Future[tuple[tuple[Message, bool], ...]] | None = None
+        self._beating: Future[bool] | None = None
+        self._beaten_s, self._not_before_s = float("-inf"), float("-inf")
+
+    def step(self, told: Iterable[object], reader: Reader, *, at: datetime, boot_s: float) -> bool:
+        """Take in what a tick came to and send what is due; True when a question was accepted by a channel."""
+        told = list(told)
+        intents = {each.id: _intent_of(reader, each) for each in told if isinstance(each, Decision)}
+        known = {name: intent for name, intent in intents.items() if intent is not None}
+        for each in told:
+            if isinstance(each, Move) and each.intent.state not in ASKS:
+                for state in ASKS:  # an answer came before the message went out
+                    self._outbox.drop(f"asks:{each.intent.id}:{each.intent.revision}:{state}")
+        for message in about(told, intents=known):
+            self._outbox.add(message, at)
+        self._beat_when_due(boot_s)
+        accepted = self._settle(boot_s)
+        self._begin(at, boot_s)
+        return accepted
+
+    def trouble(self, said: str, *, at: datetime, boot_s: float) -> None:
+        """Tell that a tick failed."""
+        self._outbox.add(trouble(said), at)
+        self._settle(boot_s)
+        self._begin(at, boot_s)
+
+    def close(self) -> None:
+        """Finish what is being sent."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, at: datetime, boot_s: float) -> None:
+        if self._send is None or self._sending is not None or boot_s < self._not_before_s:
+            return
+        due = self._outbox.take(at)
+        if due:
+            self._sending = self._pool.submit(self._send_all, due)
+
+    def _settle(self, boot_s: float) -> bool:
+        """Look what became of what was sent; what no channel took waits a while."""
+        if self._sending is None or not self._sending.done():
+            return False
+        results, self._sending = self._sending.result(), None
+        refused = [message for message, taken in results if not taken]
+        for message in refused:
+            self._outbox.put_back(message)
+        if refused:
+            self._not_before_s = boot_s + AGAIN_S
+            log.error("%d messages were not accepted by every channel; they are sent again", len(refused))
+        return any(taken and message.kind == "asks" for message, taken in results)
+
+    def _send_all(self, messages: Sequence[Message]) -> tuple[tuple[Message, bool], ...]:
+        assert self._send is not None, "only who can send does"
+        return tuple((each, self._send(*rendered(each, self._settings, host=self._host))) for each in messages)
+
+    def _beat_when_due(self, boot_s: float) -> None:
+        """Show life to whoever misses it: only a tick that ended well comes here."""
+        url = self._settings.heartbeat_url
+        if url is None or self._beat is None or boot_s - self._beaten_s < self._settings.heartbeat_every:
+            return
+        if self._beating is not None and not self._beating.done():
+            return
+        if self._beating is not None and not self._beating.result():
+            log.warning("the heartbeat was not taken; whoever waits for it may raise the alarm")
+        self._beaten_s, self._beating = boot_s, self._pool.submit(self._beat, url)
+
+
+def fetch(url: str) -> bool:
+    """Fetch an address, and tell whether it answered well."""
+    import httpx  # only for who has a heartbeat
+
+    try:
+        return bool(httpx.get(url, timeout=BEAT_S, follow_redirects=True).is_success)
+    except httpx.HTTPError:
+        return False
+
+
+def _intent_of(reader: Reader, decision: Decision) -> Intent | None:
+    found = reader.find(Intent, decision_id=decision.id, limit=1)
+    return found[0] if found else None

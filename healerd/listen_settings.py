@@ -1,0 +1,83 @@
+"""The tables `[listen]` and `[notify]`: what is shown to a monitoring system, and who is told of what.
+
+Must never hold a secret in the clear where a file can hold it: tokens and addresses of channels are read from files.
+"""
+
+import ipaddress
+import re
+from datetime import time
+from typing import Literal
+
+import msgspec
+
+from healerd.settings import Duration, Settings, require
+
+__all__ = ["KINDS", "ListenSettings", "NotifySettings", "parse_address", "parse_hours"]
+
+KINDS = ("asks", "acts", "failed", "incident", "trouble")
+"""What people are told of: a question, an act that began or failed, an incident, trouble of the daemon itself."""
+LOOPBACK = "a loopback address with a port, such as `127.0.0.1:9464`"
+HOURS = "hours of a day such as `22:00-07:00`"
+
+
+class ListenSettings(Settings, frozen=True, kw_only=True):
+    """`[listen]`: an optional listener for `/metrics`, `/healthz` and `/readyz`; read-only, and on loopback alone."""
+
+    address: str | None = None
+    """Where to listen; nothing listens without it. Others reach it through a proxy or an ssh tunnel of yours."""
+
+    def __post_init__(self) -> None:
+        require(self.address is None or parse_address(self.address) is not None, "address", LOOPBACK)
+
+
+class NotifySettings(Settings, frozen=True, kw_only=True):
+    """`[notify]`: people are told through Apprise, which speaks to a hundred kinds of channels by their address."""
+
+    urls_file: str | None = None
+    """File with one Apprise address a line; they hold passwords, so the file belongs to the daemon's user alone."""
+    kinds: list[Literal["asks", "acts", "failed", "incident", "trouble"]] = msgspec.field(
+        default_factory=lambda: ["asks", "failed", "trouble"]
+    )
+    """What is worth a message; by default what asks for a person."""
+    quiet: str | None = None
+    """Hours without messages, such as `22:00-07:00`, in `zone`; what was kept back is told when they end."""
+    zone: str = "UTC"
+    """The time zone of `quiet`."""
+    urgent: bool = True
+    """Break the quiet for questions that silence would answer before it ends, and for trouble of the daemon itself."""
+    repeat: Duration = Duration(21600)
+    """The same thing is told again at most this often; the same question is asked again as often (SAFETY S8)."""
+    title: str = "healerd: $what"
+    """Template of a message's title; `$what`, `$pipeline`, `$kind`, `$host` and `$text` are filled in."""
+    body: str = "$text"
+    """Template of its body."""
+    heartbeat_url: str | None = None
+    """Address that is fetched for as long as ticks come to their end: whoever misses it raises the alarm."""
+    heartbeat_every: Duration = Duration(60)
+
+    def __post_init__(self) -> None:
+        require(self.quiet is None or parse_hours(self.quiet) is not None, "quiet", HOURS)
+        require(self.repeat > 0, "repeat", "above 0")
+        require(self.heartbeat_every >= 1, "heartbeat_every", "1s or more")
+        url = self.heartbeat_url
+        require(url is None or url.startswith(("https://", "http://")), "heartbeat_url", "an http or https address")
+
+
+def parse_address(text: str) -> tuple[str, int] | None:
+    """Read `host:port`; None for anything that is not on loopback."""
+    host, _, port = text.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return None
+    return (host, int(port)) if loopback and port.isdecimal() and int(port) < 65536 else None
+
+
+def parse_hours(text: str) -> tuple[time, time] | None:
+    """Read two times of day; they may span midnight."""
+    found = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)\s*", text)
+    try:
+        return (time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))) if found else None
+    except ValueError:
+        return None

@@ -1,0 +1,83 @@
+"""`backup`, `restore` and `prune` from the command line: what they print, and what they refuse."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from healerd.clock import ManualClock, SystemClock
+from healerd.store import Store
+from tests.healerd.cli.conftest import Called
+from tests.healerd.store.records import a_decision
+
+Call = Callable[..., Called]
+CONFIG = '[daemon]\nstate = "state"\n[pipeline.p]\nsource = { path = "none.csv" }\n'
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    folder = tmp_path / "state"
+    clock = ManualClock(SystemClock().now() - timedelta(days=300))
+    with Store.open(folder, clock=clock) as store:
+        for number in range(5):
+            with store.transaction() as tx:
+                tx.put(a_decision(id=f"d{number}"))
+            clock.advance(86400)
+    (tmp_path / "healerd.toml").write_text(CONFIG)
+    return folder
+
+
+def test_a_copy_goes_out_and_comes_back(call: Call, state: Path, tmp_path: Path) -> None:
+    """Backup, rehearsal and restore speak JSON with a schema; the old state is kept and the new one is stopped."""
+    out = tmp_path / "copy.tar.gz"
+    made = call("backup", out, "--state", state, "--json")
+    assert (made.code, made.json["schema"], made.json["files"]) == (0, 1, 2)
+    assert made.json["verified_head"]
+    rehearsed = call("restore", out, "--state", state, "--dry-run", "--json")
+    assert (rehearsed.code, rehearsed.json["sound"]) == (0, True)
+    refused = call("restore", out, "--state", state, "--reason", "a drill of ours")
+    assert refused.code == 1
+    assert "--replace" in refused.err
+    done = call("restore", out, "--state", state, "--replace", "--reason", "a drill of ours", "--json")
+    assert done.code == 0
+    assert Path(done.json["replaced"]).is_dir()
+    assert (state / "STOP").exists()
+    assert call("audit", "verify", "--state", state).code == 0
+
+
+def test_nobody_is_asked_where_nobody_sits(call: Call, state: Path, tmp_path: Path) -> None:
+    """Without a terminal a missing reason or --yes ends with 2 and names the option."""
+    call("backup", tmp_path / "copy", "--state", state)
+    missing = call("restore", tmp_path / "copy", "--state", state, "--replace")
+    assert (missing.code, "--reason" in missing.err) == (2, True)
+    config = tmp_path / "healerd.toml"
+    unasked = call("prune", "--keep", "30d", "--reason", "a month is enough", "--config", config)
+    assert (unasked.code, "--yes" in unasked.err) == (2, True)
+
+
+def test_a_rehearsed_backup_writes_nothing(call: Call, state: Path, tmp_path: Path) -> None:
+    """A dry run counts and leaves no file."""
+    done = call("backup", tmp_path / "copy", "--state", state, "--dry-run")
+    assert done.code == 0
+    assert "a dry run" in done.out
+    assert not (tmp_path / "copy").exists()
+
+
+def test_pruning_says_what_goes_and_what_stays(call: Call, state: Path, tmp_path: Path) -> None:
+    """A rehearsal drops nothing; then old bodies go, and the log still verifies."""
+    options = ("prune", "--keep", "30d", "--config", tmp_path / "healerd.toml", "--json")
+    rehearsed = call(*options, "--dry-run")
+    assert rehearsed.json["dry_run"] is True
+    assert rehearsed.json["dropped"]["entries"] > 0
+    assert os.fspath(state) not in rehearsed.out
+    done = call(*options, "--reason", "a month is enough", "--yes")
+    assert 0 < done.json["dropped"]["entries"] <= rehearsed.json["dropped"]["entries"]
+    assert set(done.json["kept_since"]) == {"p"}
+    assert call("audit", "verify", "--state", state).code == 0
+
+
+def test_what_is_needed_stands_in_the_configuration(call: Call, state: Path) -> None:
+    """Pruning without a configuration is refused: nobody could say which rows a heal still reads."""
+    assert call("prune", "--keep", "30d", "--state", state, "--dry-run").code == 2

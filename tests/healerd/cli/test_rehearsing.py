@@ -1,0 +1,53 @@
+"""Rehearsals of what people change: they say what would be, and nothing reaches the daemon's core."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from tests.healerd.cli.conftest import Called
+from tests.served import Served
+
+Ask = Callable[..., Called]
+CHANGES = {"answer", "pause", "resume", "stop_all"}
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "would"),
+    [
+        (["pause", "churn"], "would_be", "paused"),
+        (["resume", "churn"], "would_be", "running"),
+        (["resume", "--all"], "would_be", "running"),
+        (["stop-all"], "would_be", "stopped"),
+        (["approve", "act-1"], "would", "approve"),
+        (["veto", "act-1"], "would", "veto"),
+        (["veto", "act-1", "--lift"], "would", "lift"),
+    ],
+)
+def test_a_rehearsal_changes_nothing(ask: Ask, daemon: Served, words: list[str], key: str, would: str) -> None:
+    """It needs no reason, says what would be and that it was dry, leaves no stop file and calls nothing."""
+    told = ask(*words, "--dry-run", "--json")
+    assert (told.code, told.json["dry_run"], told.json[key]) == (0, True, would)
+    assert {call[0] for call in daemon.core.calls} & CHANGES == set()
+    assert not (daemon.state / "STOP").exists()
+    assert "a dry run" in (plain := ask(*words, "--dry-run")).out + plain.err
+
+
+def test_a_stage_is_rehearsed(ask: Ask, daemon: Served) -> None:
+    """Promotion and demotion name the stage that would be, and move nothing."""
+    for verb, would in (("promote", "canary"), ("demote", "observe")):
+        told = ask("policy", verb, "churn", "--dry-run", "--json")
+        assert (told.code, told.json["would_be"]) == (0, would)
+    assert "set_stage" not in {call[0] for call in daemon.core.calls}
+
+
+def test_what_is_not_there_is_said(ask: Ask) -> None:
+    """An unknown pipeline or intent ends a rehearsal as it would end the change."""
+    assert ask("pause", "nothing", "--dry-run").code == 5
+    assert ask("veto", "nothing", "--dry-run").code == 5
+
+
+def test_ids_come_from_stdin(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `-` the ids are read one a line, and what follows on a line is left out."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("act-1\tchurn\n\nact-1\n"))
+    assert [each["id"] for each in ask("veto", "-", "--dry-run", "--json").json["intents"]] == ["act-1", "act-1"]

@@ -1,0 +1,131 @@
+"""The units for systemd: what systemd itself says of them, and that they grant no more than the configuration asks."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from healerd.client.units import Placed, needs_room, strict_profile, system_unit, user_unit, watchdog_s
+from healerd.config import Config, parse_config
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+EXPOSURE_MAX = 1.3
+TEXT = """
+[daemon]
+state = "/var/lib/healerd/state"
+socket = "/run/healerd/control.sock"
+[audit]
+key = "credential:audit"
+"""
+
+
+def configured(text: str = TEXT) -> Config:
+    return parse_config(text, path=Path("/etc/healerd/healerd.toml"))
+
+
+def placed(**changed: object) -> Placed:
+    fields = {
+        "program": Path(sys.executable),
+        "config_file": Path("/etc/healerd/healerd.toml"),
+        "user": "daemon",
+        "group": "daemon",
+    }
+    return Placed(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def analyse(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *map(str, words)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    file = tmp_path / "healerd.service"
+    file.write_text(system_unit(configured(), placed()))
+    return file
+
+
+@needs_systemd
+def test_systemd_reads_the_unit_without_a_word(unit: Path) -> None:
+    """`systemd-analyze verify` says nothing of the unit, with and without the strict profile."""
+    for profile in (None, strict_profile()):
+        if profile:
+            (unit.parent / "healerd.service.d").mkdir()
+            (unit.parent / "healerd.service.d" / "strict.conf").write_text(profile)
+        told = analyse("verify", "--recursive-errors=no", unit)
+        assert (told.returncode, [line for line in told.stderr.splitlines() if "healerd" in line]) == (0, [])
+
+
+@needs_systemd
+def test_the_unit_is_exposed_little(unit: Path) -> None:
+    """The exposure that systemd computes offline is at most 1.3, and less with the strict profile."""
+
+    def exposure() -> float:
+        told = analyse("security", "--offline=true", unit)
+        found = re.search(r"Overall exposure level for \S+: ([\d.]+)", told.stdout)
+        assert found, told.stdout + told.stderr
+        return float(found[1])
+
+    plain = exposure()
+    assert plain <= EXPOSURE_MAX
+    assert analyse("security", "--offline=true", "--threshold=13", unit).returncode == 0
+    text = unit.read_text().replace("\n[Install]", strict_profile().replace("[Service]", "") + "\n[Install]")
+    unit.write_text(text)
+    assert exposure() < plain
+
+
+@needs_systemd
+def test_systemd_reads_the_unit_of_a_session(tmp_path: Path) -> None:
+    """The unit of a user passes `systemd-analyze --user verify`."""
+    file = tmp_path / "healerd.service"
+    file.write_text(user_unit(configured(TEXT.replace("/run/healerd", "/var/lib/healerd/state")), placed()))
+    told = analyse("--user", "verify", "--recursive-errors=no", file)
+    assert [line for line in told.stderr.splitlines() if "healerd.service" in line] == []
+
+
+def test_people_are_known_by_their_own_user() -> None:
+    """The unit never hides users: behind `PrivateUsers` everybody at the socket would be `nobody`."""
+    assert "PrivateUsers" not in system_unit(configured(), placed()) + strict_profile()
+    assert "ProcSubset" not in system_unit(configured(), placed()) + strict_profile()
+
+
+def test_a_key_is_handed_over_where_the_configuration_asks() -> None:
+    """`credential:NAME` becomes LoadCredential of that name; without it there is none."""
+    assert "LoadCredential=audit:/etc/healerd/audit\n" in system_unit(configured(), placed())
+    elsewhere = system_unit(configured(), placed(key=Path("/etc/keys/k.pem")))
+    assert "LoadCredential=audit:/etc/keys/k.pem\n" in elsewhere
+    assert "LoadCredential" not in system_unit(configured(TEXT.replace("credential:audit", "/etc/k")), placed())
+
+
+def test_it_may_write_where_the_configuration_says_and_nowhere_else() -> None:
+    """State elsewhere, an own registry and anchors are granted; what systemd makes anyway is not said again."""
+    assert needs_room(configured()) == ()
+    text = TEXT.replace("/var/lib/healerd/state", "/srv/state") + (
+        'anchor_file = "/mnt/worm/anchors"\n[pipeline.p]\nsource = { path = "/data/rows.parquet" }\n'
+        'registry = "/srv/models"\n'
+    )
+    assert set(needs_room(configured(text))) == {Path("/srv/state"), Path("/srv/models"), Path("/mnt/worm")}
+    assert "ReadWritePaths=/srv/models\n" in system_unit(configured(text), placed())
+    assert "/data" not in system_unit(configured(text), placed())
+
+
+def test_the_watchdog_leaves_a_slow_ticker_its_time() -> None:
+    """Its time is five minutes, or four ticks where those take longer."""
+    assert watchdog_s(configured()) == 300
+    assert watchdog_s(configured(TEXT.replace("[daemon]", '[daemon]\ntick = "10m"'))) == 2400
+
+
+def test_a_program_at_home_can_be_read() -> None:
+    """An installation below /home is not hidden from itself, and still cannot be written."""
+    assert "ProtectHome=yes" in system_unit(configured(), placed(program=Path("/opt/venv/bin/healerd")))
+    assert "ProtectHome=read-only" in system_unit(configured(), placed(program=Path("/home/ada/bin/healerd")))
+
+
+def test_odd_paths_stay_one_word() -> None:
+    """Spaces and percent signs in a path reach the daemon as they are."""
+    text = system_unit(configured(), placed(config_file=Path("/etc/my 100% healerd/h.toml")))
+    assert '--config "/etc/my 100%% healerd/h.toml" ' in text

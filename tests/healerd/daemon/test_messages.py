@@ -1,0 +1,230 @@
+"""Messages to people: told once, not in the quiet unless it presses, and accepted only when a channel took them."""
+
+import importlib.util
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healerd.client.channels import apprise_sender, read_addresses
+from healerd.clock import ManualClock
+from healerd.daemon.executor import Move
+from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, rendered, trouble
+from healerd.daemon.recording import MemoryStore
+from healerd.daemon.telling import AGAIN_S, Teller
+from healerd.errors import ConfigError
+from healerd.listen_settings import NotifySettings
+from healerd.model import IntentState
+from tests.healerd.daemon.test_app import NOON
+from tests.served import a_decision, an_intent
+
+NIGHT = NOON.replace(hour=23)
+QUIET = NotifySettings(quiet="22:00-07:00")
+
+
+def a_question(**changed: Any) -> Message:
+    return Message(**{"key": "k", "kind": "asks", "what": "retrain asks", "text": "why", **changed})
+
+
+def test_a_question_is_told_with_how_to_answer() -> None:
+    """A decision that asks is a message with the intent's verb and what silence means; a hold is none."""
+    intent = an_intent(deadline_at=NOON + timedelta(minutes=10))
+    told = list(about([a_decision(), a_decision(chosen="hold")], intents={"dec-1": intent}))
+    asks = next(each for each in told if each.kind == "asks")
+    assert "healerd review act-1" in asks.text
+    assert "on silence: it runs" in asks.text
+    assert asks.silence_at == intent.deadline_at
+    assert [each.kind for each in told] == ["incident", "asks"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (IntentState.EXECUTING, "acts"),
+        (IntentState.FAILED, "failed"),
+        (IntentState.UNDONE, "failed"),
+        (IntentState.NEEDS_PERSON, "asks"),
+        (IntentState.VERIFIED, None),
+    ],
+)
+def test_moves_are_told_by_what_they_mean(state: IntentState, kind: str | None) -> None:
+    """What failed or needs a person is told as that; what went well is not."""
+    found = list(about([Move(was=IntentState.READY, intent=an_intent(state=state))], intents={}))
+    assert [each.kind for each in found] == ([kind] if kind else [])
+
+
+def test_the_same_is_told_once_until_its_time() -> None:
+    """A message with the same key is not told again before `repeat` has passed, and then it is."""
+    box = Outbox(NotifySettings())
+    for _ in range(3):
+        box.add(a_question(), NOON)
+    assert len(box.take(NOON)) == 1
+    box.add(a_question(), NOON + timedelta(hours=5))
+    assert box.take(NOON + timedelta(hours=5)) == ()
+    box.add(a_question(), NOON + timedelta(hours=7))
+    assert len(box.take(NOON + timedelta(hours=7))) == 1
+
+
+def test_kinds_that_nobody_wants_are_not_told() -> None:
+    """Only the configured kinds are kept."""
+    box = Outbox(NotifySettings(kinds=["failed"]))
+    box.add(a_question(), NOON)
+    assert box.take(NOON) == ()
+
+
+@pytest.mark.parametrize(("at", "quiet"), [(22, True), (23, True), (6, True), (7, False), (12, False)])
+def test_quiet_hours_span_midnight(at: int, quiet: bool) -> None:
+    """From ten to seven is one night."""
+    assert (Outbox(QUIET).quiet_until(NOON.replace(hour=at)) is not None) == quiet
+
+
+def test_the_quiet_is_in_its_time_zone() -> None:
+    """Ten at night in Berlin is eight in UTC in summer."""
+    box = Outbox(NotifySettings(quiet="22:00-07:00", zone="Europe/Berlin"))
+    assert box.quiet_until(NOON.replace(hour=20)) is not None
+    assert box.quiet_until(NOON.replace(hour=19)) is None
+
+
+def test_the_quiet_is_kept_and_ends() -> None:
+    """In the quiet a question without haste waits; after it, it is told."""
+    box = Outbox(QUIET)
+    box.add(a_question(), NIGHT)
+    assert box.take(NIGHT) == ()
+    assert len(box.take(NIGHT + timedelta(hours=8))) == 1
+
+
+def test_what_presses_breaks_the_quiet_unless_told_not_to() -> None:
+    """A question that silence would answer before the quiet ends goes out, as does the daemon's own trouble."""
+    for settings, broken in ((QUIET, 2), (NotifySettings(quiet="22:00-07:00", urgent=False), 0)):
+        box = Outbox(settings)
+        box.add(a_question(silence_at=NIGHT + timedelta(hours=1)), NIGHT)
+        box.add(a_question(key="late", silence_at=NIGHT + timedelta(hours=12)), NIGHT)
+        box.add(trouble("the disk is full"), NIGHT)
+        assert len(box.take(NIGHT)) == broken
+
+
+def test_a_storm_is_one_message_more() -> None:
+    """Beyond a limit messages are counted instead of sent."""
+    box = Outbox(NotifySettings())
+    for number in range(100):
+        box.add(a_question(key=str(number)), NOON)
+    sent = box.take(NOON)
+    assert len(sent) == AT_ONCE_MAX + 1
+    assert "80 more" in sent[-1].text
+    assert box.take(NOON) == ()
+
+
+def test_templates_are_filled_in_and_harmless() -> None:
+    """Names are filled in; what is no name stays; values are never templates themselves."""
+    settings = NotifySettings(title="[$host] $what $nonsense", body="$pipeline: $text")
+    message = a_question(pipeline="churn", what="retrain\nasks", text="costs $what")
+    assert rendered(message, settings, host="h") == ("[h] retrain asks $nonsense", "churn: costs $what")
+
+
+class Channel:
+    """A channel that takes or refuses messages as it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.takes = True
+
+    def __call__(self, title: str, body: str) -> bool:
+        self.sent.append((title, body))
+        return self.takes
+
+
+def tick(teller: Teller, told: list[object], at: datetime, boot_s: float) -> bool:
+    accepted = teller.step(told, MemoryStore(ManualClock(NOON)), at=at, boot_s=boot_s)
+    while teller._sending is not None and not teller._sending.done():
+        pass
+    return accepted
+
+
+def test_a_question_counts_as_asked_only_once_a_channel_took_it() -> None:
+    """A refusal is no acceptance and is tried again after a while; an acceptance is told at the next tick."""
+    channel = Channel()
+    teller = Teller(NotifySettings(), send=channel)
+    channel.takes = False
+    move = Move(was=IntentState.READY, intent=an_intent())
+    assert not tick(teller, [move], NOON, 0.0)
+    assert not tick(teller, [], NOON, 5.0)
+    assert len(channel.sent) == 1, "nothing is tried again at once"
+    channel.takes = True
+    assert not tick(teller, [], NOON, 6.0 + AGAIN_S)
+    assert len(channel.sent) == 2
+    assert tick(teller, [], NOON, 70.0)
+    assert not tick(teller, [], NOON, 75.0)
+    teller.close()
+
+
+def test_an_answered_question_is_not_asked_any_more() -> None:
+    """What was vetoed during the quiet is not told in the morning."""
+    channel = Channel()
+    teller = Teller(QUIET, send=channel)
+    tick(teller, [Move(was=IntentState.READY, intent=an_intent())], NIGHT, 0.0)
+    tick(teller, [Move(was=IntentState.ANNOUNCED, intent=an_intent(state=IntentState.VETOED))], NIGHT, 5.0)
+    tick(teller, [], NIGHT + timedelta(hours=9), 10.0)
+    teller.close()
+    assert channel.sent == []
+
+
+def test_the_heartbeat_beats_with_the_ticks() -> None:
+    """An address is fetched once an interval while ticks end well, and never without one."""
+    fetched: list[str] = []
+
+    def beat(url: str) -> bool:
+        fetched.append(url)
+        return True
+
+    settings = NotifySettings(heartbeat_url="https://example.org/beat")
+    for chosen, expected in ((settings, 3), (NotifySettings(), 0)):
+        fetched.clear()
+        teller = Teller(chosen, send=None, beat=beat)
+        for second in range(0, 121, 5):
+            tick(teller, [], NOON, float(second))
+            while teller._beating is not None and not teller._beating.done():
+                pass
+        teller.close()
+        assert len(fetched) == expected
+
+
+@pytest.fixture
+def addresses(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str, mode: int = 0o600) -> Path:
+        file = tmp_path / "urls"
+        file.write_text(text)
+        file.chmod(mode)
+        return file
+
+    return write
+
+
+def test_addresses_are_kept_from_others(addresses: Callable[..., Path], tmp_path: Path) -> None:
+    """A file that everybody may read, holds nothing or is not there is refused; comments are left out."""
+    assert read_addresses(addresses("# ops\nmailto://a\n\n")) == ("mailto://a",)
+    with pytest.raises(ConfigError, match="chmod o=") as refused:
+        read_addresses(addresses("mailto://secret", 0o644))
+    assert "secret" not in str(refused.value)
+    with pytest.raises(ConfigError, match="names no channel"):
+        read_addresses(addresses("# none\n"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_addresses(tmp_path / "none")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the library's own, on older Pythons
+def test_real_channels_are_known_by_apprise(addresses: Callable[..., Path]) -> None:
+    """With Apprise, an address that it does not know is refused by its number and never repeated."""
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+    apprise_sender(addresses("json://localhost:9\n"))
+    with pytest.raises(ConfigError, match="address 2") as refused:
+        apprise_sender(addresses("json://localhost:9\nnonsense://secret\n"))
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("apprise") is not None, reason="Apprise is installed")
+def test_without_apprise_the_extra_is_named(addresses: Callable[..., Path]) -> None:
+    """Where Apprise is missing the error says what to install."""
+    with pytest.raises(ConfigError, match=r"healerd\[notify\]"):
+        apprise_sender(addresses("json://localhost\n"))
