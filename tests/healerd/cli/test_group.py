@@ -78,8 +78,8 @@ def test_verbs_that_need_a_daemon_take_the_same_options(verb: str) -> None:
 def test_every_verb_takes_json() -> None:
     """What a verb prints, a program can read; `rules lsp` speaks a protocol of its own."""
     without = {verb for verb, command in COMMANDS.items() if "--json" not in options_of(command)}
-    groups = {"trace", "policy", "rules", "audit", "reference", "service", "deploy", "source"}
-    assert without == {*groups, "rules lsp", "run", "completion", "tui"}
+    groups = {"trace", "policy", "rules", "audit", "reference", "service", "deploy", "source", "labels"}
+    assert without == {*groups, "rules lsp", "run", "serve", "completion", "tui"}
 
 
 def test_changes_take_a_reason() -> None:
