@@ -32,11 +32,13 @@ def replay(
     """Print how many decisions came out the same, and of the others the first field that did not."""
     from healerd.client.reproduce import decisions, reproduce  # deciding, and the store, which no other look needs
     from healerd.client.stored import open_state
+    from healerd.decision import is_erased
 
     with open_state(locate(state, config)[0]) as reader:
-        wanted = decisions(reader, since=since, pipeline=pipeline)
+        found = decisions(reader, since=since, pipeline=pipeline)
+        wanted = [decision for decision in found if not is_erased(decision)]
         failed = [one for one in _with_progress(reproduce(reader, wanted), len(wanted)) if one.problem]
-    _print(Show(as_json=as_json), [_row(one) for one in failed], len(wanted))
+    _print(Show(as_json=as_json), [_row(one) for one in failed], len(wanted), erased=len(found) - len(wanted))
     return Exit.CHECK_FAILED if failed else Exit.OK
 
 
@@ -53,13 +55,15 @@ def _row(one: "Reproduced") -> Mapping[str, Any]:
     return dict(zip(COLUMNS, told, strict=True))
 
 
-def _print(show: Show, others: Sequence[Mapping[str, Any]], count: int) -> None:
+def _print(show: Show, others: Sequence[Mapping[str, Any]], count: int, *, erased: int) -> None:
     reproduced = count - len(others)
     if show.as_json:
-        show.json({"decisions": count, "reproduced": reproduced, "others": others})
+        show.json({"decisions": count, "reproduced": reproduced, "erased": erased, "others": others})
         return
     if others:
         show.table(COLUMNS, [list(row.values()) for row in others[:SHOWN]])
     show.text(f"{reproduced:,}/{count:,} reproduced")
-    if not count:
+    if erased:
+        show.note(f"{erased:,} more were erased: what they stood on is gone, and nobody can decide them again")
+    if not count and not erased:
         show.note("there is no such decision")

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from healerd.client.firing import sources_of
-from healerd.decision import SCHEMA, replay
+from healerd.decision import SCHEMA, is_erased, replay
 from healerd.model import Decision
 from healerd.store import Range, Reader
 from healerd_rules import Loaded, RuleSet, load
@@ -47,13 +47,13 @@ def decisions(reader: Reader, *, since: datetime | None = None, pipeline: str | 
 
 
 def reproduce(reader: Reader, found: Sequence[Decision]) -> Iterator[Reproduced]:
-    """Decide each decision again."""
+    """Decide each decision again, but for those of which what they stood on was erased."""
 
     @cache
     def rules_of(rules_id: str) -> RuleSet | None:
         return kept_rules(reader, rules_id)
 
-    return (_again(decision, rules_of(decision.rules_id)) for decision in found)
+    return (_again(decision, rules_of(decision.rules_id)) for decision in found if not is_erased(decision))
 
 
 def _again(decision: Decision, ruleset: RuleSet | None) -> Reproduced:

@@ -9,6 +9,7 @@ from healerd.client.aftermath import trace_of
 from healerd.client.asked import Asked
 from healerd.client.reproduce import kept_rules
 from healerd.client.views import Json, Reader, did_you_mean, plain, require_pipeline
+from healerd.decision.erasure import is_erased
 from healerd.decision.why_not import why_not as walk
 from healerd.errors import ConfigError, NotFound
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, STEPS, Decision
@@ -43,6 +44,8 @@ def why_not(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) ->
     """
     action = asked.get("action", "")
     decision = _decision(reader, names, asked, action)
+    if is_erased(decision):
+        raise NotFound(f"what decision `{decision.id}` stood on was erased from the record: nobody can tell any more")
     known = sorted({option.action for option in decision.options} | {*ACTIONS_THAT_HEAL, *STEPS})
     if action == HOLD or action not in known:
         raise NotFound(f"no action `{action}` to ask about; {did_you_mean(action, [n for n in known if n != HOLD])}")

@@ -8,6 +8,7 @@ from healerd.decision.chain import Link, chain, diagram
 from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
 from healerd.decision.decide import decide
 from healerd.decision.diagnosis import Apart, Diagnosis, Moved, diagnosis_said
+from healerd.decision.erasure import is_erased
 from healerd.decision.explain import Prompt, as_json, page, prompt, sentences
 from healerd.decision.facts import ALARMS, FACTS, SCHEMA, Fact, alarms, facts, schema
 from healerd.decision.gate import SURE_ENOUGH
@@ -62,6 +63,7 @@ __all__ = [
     "follow",
     "from_json",
     "inputs_of",
+    "is_erased",
     "judge_step",
     "logged",
     "open_for_wish",

@@ -9,6 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from healerd.decision.aftermath import Deed, Trace, states_of
+from healerd.decision.erasure import held, is_erased
 from healerd.decision.telling import answer_said, move_said, outcome_said, when
 from healerd.decision.words import because_of
 from healerd.model import HOLD
@@ -33,8 +34,15 @@ class Link:
 
 
 def chain(trace: Trace) -> tuple[Link, ...]:
-    """Take a trace apart in the order of causes: each link follows from those before it."""
-    before = tuple(Link(step=name, lines=tuple(told(trace))) for name, told in BEFORE.items())
+    """Take a trace apart in the order of causes: each link follows from those before it.
+
+    Of a trace that was erased nothing is known before the decision itself.
+    """
+    gone = is_erased(trace.decision)
+    before = tuple(
+        Link(step=name, lines=("erased from the record",) if gone and told is not _decision else tuple(told(trace)))
+        for name, told in BEFORE.items()
+    )
     return (*before, *(Link(step=name, lines=tuple(told(trace.deeds))) for name, told in AFTER.items()))
 
 
@@ -193,7 +201,7 @@ def _autonomy(trace: Trace) -> Iterator[str]:
 def _decision(trace: Trace) -> Iterator[str]:
     decision = trace.decision
     to = f" to `{decision.target}`" if decision.target else ""
-    yield f"{decision.chosen}{to}, {decision.level}: {decision.reason}"
+    yield f"{decision.chosen}{to}, {decision.level}: {held(decision.reason)}"
     if decision.deferred_until is not None:
         yield f"not before {when(decision.deferred_until)}"
     if decision.trace.get("on_silence"):

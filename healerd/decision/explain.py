@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from healerd.decision.diagnosis import Diagnosis, diagnosis_said
+from healerd.decision.erasure import held, is_erased
 from healerd.decision.segments import measurements_of, segment_said, segments_told
 from healerd.decision.situation import to_json
 from healerd.model import HOLD, Decision, Intent, Option
@@ -28,7 +29,10 @@ class Prompt:
 
 
 def sentences(decision: Decision) -> tuple[str, str, str]:
-    """Say what was seen, what was decided and why, and what happens next; one sentence each."""
+    """Say what was seen, what was decided and why, and what happens next; one sentence each.
+
+    Of what was erased from the record it says that it was erased.
+    """
     return _seen(decision), _decided(decision), _next(decision)
 
 
@@ -58,6 +62,8 @@ def prompt(intent: Intent, decision: Decision) -> Prompt:
 
 
 def _seen(decision: Decision) -> str:
+    if is_erased(decision):
+        return f"What was seen on `{decision.pipeline}` was erased from the record."
     incident, trace = decision.trace.get("incident"), decision.trace
     standing = sorted(name for name, alarm in trace.get("alarms", {}).items() if alarm)
     unknown = sorted(name for name, alarm in trace.get("alarms", {}).items() if alarm is None)
@@ -70,10 +76,10 @@ def _seen(decision: Decision) -> str:
 
 def _decided(decision: Decision) -> str:
     if decision.chosen == HOLD:
-        return f"It holds, because {decision.reason}."
+        return f"It holds, because {held(decision.reason)}."
     target = f" to `{decision.target}`" if decision.target else ""
     does = {"rollback": "roll back", "fallback": "fall back"}.get(decision.chosen, decision.chosen)
-    return f"It would {does}{target}, because {decision.reason}; {_sureness(decision)}."
+    return f"It would {does}{target}, because {held(decision.reason)}; {_sureness(decision)}."
 
 
 def _sureness(decision: Decision) -> str:
@@ -97,7 +103,8 @@ def _next(decision: Decision) -> str:
         needs.append(f"{_duration(decision.veto_within_s)} in which a person may veto")
     if not needs:
         return "It may start now, without anybody's word."
-    return f"It needs {_list(needs)}; on silence {decision.trace.get('on_silence')}."
+    silence = decision.trace.get("on_silence")
+    return f"It needs {_list(needs)}" + (f"; on silence {silence}." if silence else ".")
 
 
 def _by_when(intent: Intent) -> str:
@@ -195,7 +202,7 @@ def _option_line(option: Option, *, chosen: str) -> str:
     mark = ">" if option.action == chosen else " "
     cost = "" if option.cost_mean is None else f"  cost {option.cost_mean:.1f} +- {option.cost_sd or 0.0:.1f}"
     sure = "" if option.confidence is None else f"  P(cheaper than nothing) {option.confidence:.2f}"
-    why = f"  {option.why_not}" if option.why_not else ""
+    why = f"  {held(option.why_not)}" if option.why_not else ""
     return f"{mark} {option.action:<9} {option.level:<15}{cost}{sure}{why}"
 
 

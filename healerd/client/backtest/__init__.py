@@ -17,6 +17,7 @@ from healerd.client.backtest.lanes import Lanes
 from healerd.client.backtest.recorded import Brief, brief_of
 from healerd.client.reproduce import kept_rules, reproduce
 from healerd.client.views import Json, plain
+from healerd.decision.erasure import is_erased
 from healerd.errors import NotFound
 from healerd.model import Decision
 from healerd.store import Range, Reader, Saved, Watermark
@@ -115,7 +116,8 @@ def _reproduced(reader: Reader, period: Period, ends: tuple[int, int], checked: 
     spread = {reader.nearest(Decision, seq) for seq in range(ends[0], ends[1] + 1, step)}
     among = busy[:: max(1, len(busy) // max(1, checked - checked // 2))]
     numbers = sorted({seq for seq in (*spread, *among) if seq is not None and seq <= ends[1]})
-    found = [msgspec.json.decode(body, type=Decision) for _, body in reader.bodies(Decision, numbers)]
+    read = (msgspec.json.decode(body, type=Decision) for _, body in reader.bodies(Decision, numbers))
+    found = [decision for decision in read if not is_erased(decision)]
     failed = next((one for one in reproduce(reader, found) if one.problem), None)
     told: Json = {"checked": len(found), "problem": None}
     if failed is not None:

@@ -17,6 +17,7 @@ from healerd.client.backtest.lessons import History
 from healerd.client.backtest.recorded import Brief, Whole, brief_of, whole_of
 from healerd.client.reproduce import kept_rules
 from healerd.decision import FEATURES, Logged, Situation, Target, decide, follow, inputs_of
+from healerd.decision.erasure import ERASED
 from healerd.decision.gate import costs_of
 from healerd.decision.steps import redo_step
 from healerd.errors import StoreError
@@ -126,9 +127,14 @@ class Lanes:
         return self._contrasts[rules_id]
 
     def walk(self, bodies: Iterator[tuple[int, bytes]], keep: Callable[[Brief], bool]) -> Iterator[Met]:
-        """Meet every decision that `keep` wants, in its order; memory is carried along all of them."""
+        """Meet every decision that `keep` wants, in its order; memory is carried along all of them.
+
+        One whose trace was erased is left out: nothing is known of what it stood on.
+        """
         page: list[tuple[Brief, bytes]] = []
         for _, body in bodies:
+            if ERASED in body:
+                continue
             page.append((brief_of(body), body))
             if len(page) == PAGE:
                 yield from self._page(page, keep)

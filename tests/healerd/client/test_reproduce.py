@@ -81,3 +81,30 @@ def test_since_and_pipeline_choose(past: Past, capsys: pytest.CaptureFixture[str
     assert said.out == "0/0 reproduced\n"
     assert "no such decision" in said.err
     assert invoke(["replay", "--state", str(past.state), "--since", "2999-01-01"]) == Exit.OK
+
+
+def test_what_was_erased_is_counted_apart_and_never_made_up(
+    past: Past, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A decision whose trace was erased is neither reproduced nor a difference, and no sentence claims what it held."""
+    state = tmp_path / "state"
+    shutil.copytree(past.state, state)
+    with ReadStore.open(state) as reader:
+        found = decisions(reader)
+        first = next(decision for decision in found if decision.incident_id)
+    with sqlite3.connect(state / "healerd.db") as db:
+        ((leaf,),) = db.execute("SELECT leaf FROM decision WHERE row_key = ?", (first.id,))
+    erase = ["audit", "erase", "--state", str(state), "--leaf", str(leaf), "--yes", "--reason", "asked for by law"]
+    assert invoke(erase) == Exit.OK
+    capsys.readouterr()
+    assert invoke(["replay", "--state", str(state), "--json"]) == Exit.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["reproduced"], told["erased"]) == (len(found) - 1, 1)
+    assert invoke(["trace", "show", first.id, "--state", str(state)]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "was erased from the record" in said
+    assert "no alarm stands" not in said
+    assert invoke(["trace", "show", first.id, "--state", str(state), "--format", "diagram"]) == Exit.OK
+    assert "ALARMS        erased from the record" in capsys.readouterr().out
+    assert invoke(["trace", "why-not", "retrain", first.id, "--state", str(state)]) == Exit.NOT_FOUND
+    assert invoke(["backtest", "--rules", "cautious", "--state", str(state)]) == Exit.OK
