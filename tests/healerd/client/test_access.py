@@ -77,8 +77,9 @@ def test_live_and_stored_views_are_one(tmp_path: Path, state: Path) -> None:
     stored = Client(state, clock=ManualClock(NOW))
     (tmp_path / "live").mkdir()
     with served(tmp_path / "live", pipelines=["churn"]) as running:
-        # The stored folder has a leaf before these two: that of its start.
-        running.store.put(Watermark(pipeline="churn", end_at=NOW))
+        # The stored folder has two leaves before these: those of its start and of its key.
+        for _ in range(2):
+            running.store.put(Watermark(pipeline="churn", end_at=NOW))
         running.store.put(a_decision())
         running.store.put(an_intent())
         live = Client(running.state)

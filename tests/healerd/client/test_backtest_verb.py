@@ -33,7 +33,8 @@ def test_everything_that_is_promised_is_printed(past: Past, stricter: Path, caps
         "failure difference: unknown",
         "cost, modelled: ",
         "with cooldowns carried along",
-        "ledger, modelled: ",
+        "ledger, modelled, as recorded: ",
+        "ledger, modelled, as tried: ",
         "later windows would have been other ones",
         "verdict: not proven",
     ):
