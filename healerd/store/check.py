@@ -171,8 +171,8 @@ def first_bad_row(connection: sqlite.Connection) -> str | None:
         return f"the stored tree is damaged: {problem}"
     report = _verified(connection, _leaves(connection, after=after), seals=seals, start=start)
     older = (flaw for name in sorted(_NAMES - _MANY) for flaw in _old_flaws(connection, name, after))
-    replaced = (said for _, said in _replaced(connection, newest=after))
-    return report.problem or next(older, None) or next(replaced, None)
+    others = (*_replaced(connection, newest=after), *measured_flaws(connection, after=after))
+    return report.problem or next(older, None) or next((said for _, said in others), None)
 
 
 def _old_flaws(connection: sqlite.Connection, name: str, upto: int) -> Iterator[str]:

@@ -30,13 +30,16 @@ _decided = msgspec.json.Decoder(_Decided).decode
 _measurement = msgspec.json.Decoder(Measurement).decode
 
 
-def measured_flaws(connection: sqlite.Connection) -> Iterator[tuple[int, str]]:
-    """Name each window whose measurements are not those of its decision, by the decision's leaf; strays last."""
+def measured_flaws(connection: sqlite.Connection, *, after: int = 0) -> Iterator[tuple[int, str]]:
+    """Name each window whose measurements are not those of its decision, by the decision's leaf; strays last.
+
+    With `after`, only windows decided by later leaves are looked at, and strays are not looked for.
+    """
     sql = (
         "SELECT leaf, pipeline, window_end_at, CAST(body AS BLOB) FROM decision "
-        "WHERE window_end_at IS NOT NULL AND author = 'daemon' ORDER BY leaf"
+        "WHERE window_end_at IS NOT NULL AND author = 'daemon' AND leaf > ? ORDER BY leaf"
     )
-    for leaf, pipeline, end_at, body in connection.execute(sql):
+    for leaf, pipeline, end_at, body in connection.execute(sql, [after]):
         wanted = _wanted(body)
         if wanted is None:
             continue
@@ -46,7 +49,8 @@ def measured_flaws(connection: sqlite.Connection) -> Iterator[tuple[int, str]]:
             found = None
         if found != wanted:
             yield leaf, f"a measurement of `{pipeline}` at {end_at} was changed: it is not what the decision stood on"
-    yield from _strays(connection)
+    if not after:
+        yield from _strays(connection)
 
 
 def _strays(connection: sqlite.Connection) -> Iterator[tuple[int, str]]:

@@ -43,5 +43,5 @@ def test_a_start_finds_an_intent_that_says_something_else(tmp_path: Path, which:
     kept = [b"version-seven"] * (len(parts) - 1)
     kept[which] = b"version-eight"[:13]
     path.write_bytes(b"".join(each for pair in zip(parts, [*kept, b""], strict=True) for each in pair))
-    with pytest.raises(StoreError, match="leaf 2"):
+    with pytest.raises(StoreError, match="leaf 3"):
         Store.open(tmp_path, clock=clock)
