@@ -69,6 +69,7 @@ class Disk:
                 if child in names:
                     build(child, place / name)
                 else:
+                    (place / name).touch(mode=0o600)  # a key that others can read is refused
                     (place / name).write_bytes(data.get(child, b""))
 
         build(self.root.stat().st_ino, target)
