@@ -227,7 +227,7 @@ def test_a_forged_log_is_refused(state: Path, tmp_path: Path) -> None:
         database.execute("UPDATE intent SET body = replace(body, '\"v2\"', '\"v9\"')")
         database.commit()
     _listed_again(tmp_path / "copy")
-    with refused(state, "does not verify"):
+    with refused(state, "is not what leaf"):
         put_back(tmp_path / "copy", state, replace=True)
 
 
