@@ -1,4 +1,4 @@
-"""`healerd approve` and `healerd veto`: a person's answer. Must never approve what the person has not seen.
+"""`healerd approve`, `veto` and `resolve`: a person's answer. Must never approve what the person has not seen.
 
 An approval names the revision it was decided on, by --if-rev or by looking first. A veto needs none: it always wins
 while there is still time.
@@ -21,7 +21,7 @@ from healerd.client import Client
 from healerd.client.words import say_intent
 from healerd.errors import HealerdError
 
-__all__ = ["approve", "veto"]
+__all__ = ["approve", "resolve", "veto"]
 
 revision_option = click.option("--if-rev", help="Only if it is still at this revision.")
 
@@ -50,6 +50,25 @@ def approve(
     return _answer_each(
         client=client, show=show, ids=read_ids(ids), kind="approve", reason=why, if_rev=if_rev, look=True, yes=yes
     )
+
+
+@click.command(help="Say whether an effect is there that healerd cannot tell.")
+@click.argument("intent_id", metavar="ID")
+@click.option("--took-effect/--no-effect", "took_effect", required=True, help="What you found when you looked.")
+@reason_option
+@revision_option
+@attached
+def resolve(
+    *, client: Client, show: Show, intent_id: str, took_effect: bool, reason: str | None, if_rev: str | None
+) -> int:
+    """End an intent that needs a person: inconclusive if its effect is there, failed if it is not."""
+    seen = if_rev or str(client.intent(intent_id)["intent"]["revision"])
+    done = client.resolve(intent_id, took_effect=took_effect, reason=reason_or_ask(reason), if_rev=seen)
+    if show.as_json:
+        show.json({"intent": done})
+    else:
+        show.pairs({"intent": done["id"], "state": done["state"], "why": done["reason"]})
+    return Exit.OK
 
 
 @click.command(help="Stop an intent, or lift an earlier veto.")

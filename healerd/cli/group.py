@@ -29,6 +29,7 @@ SECTIONS: Sections = {
     "Decide": {
         "approve": ("answer:approve", "Let an intent run that waits for consent."),
         "veto": ("answer:veto", "Stop an intent, or lift an earlier veto."),
+        "resolve": ("answer:resolve", "Say whether an effect is there that healerd cannot tell."),
         "propose": ("steer:propose", "Ask for a heal, under the same rules as any other."),
         "pause": ("steer:pause", "Stop healing one pipeline."),
         "resume": ("steer:resume", "End a pause, or a stop of everything."),

@@ -245,6 +245,11 @@ class Client(Looking):
         path = f"/v1/intents/{segment(intent_id)}/answer"
         return self._change(path, reason=reason, if_rev=if_rev, kind=kind, key=key)
 
+    def resolve(self, intent_id: str, *, took_effect: bool, reason: str, if_rev: str) -> Json:
+        """Say whether the effect that nobody could tell is there. Raises NotAllowed, NotFound, Conflict."""
+        path = f"/v1/intents/{segment(intent_id)}/resolve"
+        return self._change(path, reason=reason, if_rev=if_rev, effect="took" if took_effect else "none")
+
     def pause(self, name: str, *, reason: str) -> Json:
         """Stop one pipeline."""
         return self._change(f"/v1/pipelines/{segment(name)}/pause", reason=reason)

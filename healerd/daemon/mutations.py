@@ -133,6 +133,21 @@ def _answer(core: Core, ask: Ask) -> Intent:
     )
 
 
+EFFECTS = {"took": True, "none": False}
+"""What a person found who looked: the effect is there, or it is not."""
+
+
+def _resolve_revision(core: Core, ask: Ask) -> str:
+    return str(_intent(core, ask).revision)
+
+
+def _resolve(core: Core, ask: Ask) -> Intent:
+    given = ask.options.get("effect", "")
+    if given not in EFFECTS:
+        raise ConfigError(f"no effect `{given}`; {did_you_mean(given, list(EFFECTS))}")
+    return core.resolve(ask.on, took_effect=EFFECTS[given], author=ask.person.name, reason=ask.reason)
+
+
 # pipelines
 
 
@@ -236,6 +251,13 @@ MUTATIONS = (
         needs=_answer_needs,
         revision=_answer_revision,
         act=_answer,
+    ),
+    Mutation(
+        path="/v1/intents/{on}/resolve",
+        options=("effect",),
+        needs=_always("approver"),
+        revision=_resolve_revision,
+        act=_resolve,
     ),
     Mutation(path="/v1/pipelines/{on}/pause", at_once=True, needs=_always("operator"), revision=_unseen, act=_pause),
     Mutation(path="/v1/pipelines/{on}/resume", needs=_always("approver"), revision=_pipeline_revision, act=_resume),

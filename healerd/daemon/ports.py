@@ -47,6 +47,10 @@ class Core(Protocol):
         """Take a person's answer. Raises NotFound, NotAllowed, or Conflict with the state and the undo command."""
         ...
 
+    def resolve(self, intent_id: str, *, took_effect: bool, author: str, reason: str) -> Intent:
+        """Take a person's word on an intent whose effect nobody could tell. Raises NotFound, Conflict."""
+        ...
+
     def propose(
         self, pipeline: str, action: str, *, to: str | None, author: str, roles: Sequence[str], reason: str
     ) -> Decision:

@@ -128,6 +128,19 @@ class RecordingCore:
         self.store.put(moved, instead_of=intent, actor=author)
         return moved
 
+    def resolve(self, intent_id: str, *, took_effect: bool, author: str, reason: str) -> Intent:
+        """End an intent whose effect nobody could tell."""
+        self.calls.append(("resolve", intent_id, took_effect, author, reason))
+        intent = self.store.get(Intent, intent_id)
+        if intent is None:
+            raise NotFound(f"no intent `{intent_id}`")
+        if intent.state is not IntentState.NEEDS_PERSON:
+            raise Conflict(f"`{intent_id}` is {intent.state.value}: nobody has to resolve it")
+        state = IntentState.INCONCLUSIVE if took_effect else IntentState.FAILED
+        moved = replace(intent, state=state, version=intent.version + 1, reason=reason)
+        self.store.put(moved, instead_of=intent, actor=author)
+        return moved
+
     def propose(
         self, pipeline: str, action: str, *, to: str | None, author: str, roles: Sequence[str], reason: str
     ) -> Decision:

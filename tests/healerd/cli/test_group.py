@@ -64,8 +64,8 @@ def test_every_verb_has_help_for_everything(verb: str, capsys: pytest.CaptureFix
 
 
 LOOKS_AT_A_DAEMON = [
-    "status", "watch", "inbox", "review", "trace list", "trace show", "approve", "veto", "propose", "pause", "resume",
-    "stop-all", "policy status", "policy promote", "policy demote", "audit verify", "doctor",
+    "status", "watch", "inbox", "review", "trace list", "trace show", "approve", "veto", "resolve", "propose", "pause",
+    "resume", "stop-all", "policy status", "policy promote", "policy demote", "audit verify", "doctor",
 ]  # fmt: skip
 
 
@@ -85,7 +85,17 @@ def test_every_verb_takes_json() -> None:
 def test_changes_take_a_reason() -> None:
     """Every verb that changes something takes a reason, and no other does."""
     with_reason = {verb for verb, command in COMMANDS.items() if "--reason" in options_of(command)}
-    changes = {"approve", "veto", "propose", "pause", "resume", "stop-all", "policy promote", "policy demote"}
+    changes = {
+        "approve",
+        "veto",
+        "resolve",
+        "propose",
+        "pause",
+        "resume",
+        "stop-all",
+        "policy promote",
+        "policy demote",
+    }
     changes |= {"reference accept", "audit erase", "audit prune", "restore", "prune"}
     assert with_reason == changes
 
@@ -94,7 +104,7 @@ def test_changes_can_be_rehearsed() -> None:
     """Every verb that changes something takes --dry-run, but for those named here."""
     changes = {verb for verb, command in COMMANDS.items() if "--reason" in options_of(command)}
     without = {verb for verb in changes if "--dry-run" not in options_of(COMMANDS[verb])}
-    assert without == {"reference accept", "audit erase", "audit prune"}
+    assert without == {"resolve", "reference accept", "audit erase", "audit prune"}
 
 
 def test_exit_codes_of_errors_are_in_the_table() -> None:

@@ -121,6 +121,19 @@ def test_a_late_veto_is_a_conflict_with_the_way_back(ask: Call, daemon: Served) 
     assert "healerd propose churn rollback --to v14" in called.err
 
 
+def test_s14_an_unknown_effect_is_settled_by_a_person(ask: Call, daemon: Served) -> None:
+    """Who looked says whether the effect is there; what needs nobody is a conflict, and neither word is no answer."""
+    daemon.store.put(an_intent(id="act-3", state=IntentState.NEEDS_PERSON))
+    assert ask("resolve", "act-3", *WHY).code == Exit.USAGE
+    assert ask("resolve", "act-3", "--took-effect", "--if-rev", "2", *WHY).code == Exit.CONFLICT
+    assert not daemon.core.calls
+    called = ask("resolve", "act-3", "--took-effect", *WHY)
+    assert (called.code, "inconclusive" in called.out) == (Exit.OK, True)
+    assert daemon.core.calls[-1][:3] == ("resolve", "act-3", True)
+    assert ask("resolve", "act-1", "--no-effect", *WHY).code == Exit.CONFLICT
+    assert ask("resolve", "nothing", "--no-effect", *WHY).code == Exit.NOT_FOUND
+
+
 def test_an_approval_is_never_blind(ask: Call, daemon: Served) -> None:
     """Where nobody can be asked an approval needs the revision or --yes; an old revision is a conflict."""
     called = ask("approve", "act-1", *WHY)

@@ -137,6 +137,7 @@ ASKS: dict[str, tuple[str, dict[str, str]]] = {
     "deny": ("/v1/intents/act-1/answer", {"kind": "deny"}),
     "approve": ("/v1/intents/act-1/answer", {"kind": "approve", "if_rev": "3"}),
     "lift": ("/v1/intents/act-1/answer", {"kind": "lift", "if_rev": "3"}),
+    "resolve": ("/v1/intents/act-1/resolve", {"effect": "took", "if_rev": "3"}),
     "pause": ("/v1/pipelines/churn/pause", {}),
     "resume": ("/v1/pipelines/churn/resume", {"if_rev": "suggest:running"}),
     "propose": ("/v1/pipelines/churn/propose", {"action": "rollback", "to": "v12"}),
@@ -149,7 +150,7 @@ ASKS: dict[str, tuple[str, dict[str, str]]] = {
 }
 NEEDS = {
     "operator": {"veto", "deny", "pause", "propose", "demote", "stop-all"},
-    "approver": {"approve", "lift", "resume", "accept", "resume-all"},
+    "approver": {"approve", "lift", "resolve", "resume", "accept", "resume-all"},
     "admin": {"promote", "reload"},
 }
 
