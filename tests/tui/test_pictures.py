@@ -18,7 +18,7 @@ def test_views_at_every_size(snap_compare: Compare, view: str, size: tuple[int, 
     assert snap_compare(an_app(), terminal_size=size, run_before=scene(view))
 
 
-@pytest.mark.parametrize("view", ["rules", "what-if", "audit", "health", "veto", "trace", "diff", "help", "palette"])
+@pytest.mark.parametrize("view", ["rules", "audit", "health", "veto", "trace", "diff", "help", "palette"])
 def test_other_views(snap_compare: Compare, view: str) -> None:
     """The other views look as they were accepted, at 120x36."""
     assert snap_compare(an_app(), terminal_size=(120, 36), run_before=scene(view))
