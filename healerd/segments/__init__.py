@@ -3,7 +3,7 @@
 Must never decide which of them count: the manifest does.
 
 This face stays light, so that a reader of records loads neither numpy nor DuckDB; the files themselves are handled
-in `healerd.segments.parquet`.
+in `write`, `read` and `spool`.
 """
 
 from healerd.segments.manifest import FOLDER, ColumnSpec, Content, Segment
