@@ -306,6 +306,8 @@ class PolicySettings(Settings, frozen=True, kw_only=True):
     """`bayesian` learns from outcomes; `rules only` never deviates."""
     alpha: float = 0.10
     """The ledger's share: what deviations may cost beyond the rules, at 95% under a sceptical belief."""
+    failure_margin: float = 1.0
+    """How much more likely than the rule's action a deviation may be to fail, as a share; 1 is no bound."""
     budget: float | None = None
     """Realised excess of deviations, in the unit of the costs, at which they stop; off by default."""
     pending_max: int = 2
@@ -316,6 +318,7 @@ class PolicySettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(self.name in LIVE_POLICIES, "name", f"{' or '.join(map(repr, LIVE_POLICIES))}; {EXPERIMENTS}")
         require(0 <= self.alpha <= 1, "alpha", "in [0, 1]")
+        require(0 <= self.failure_margin <= 1, "failure_margin", "in [0, 1]")
         require(self.budget is None or 0 <= self.budget <= COST_MAX, "budget", "from 0 to 1e12")
         require(0 <= self.pending_max <= PENDING_MOST, "pending_max", "from 0 to 100")
 

@@ -350,7 +350,8 @@ class Decision:
 class PairedTest:
     """How a step or a heal is judged, fixed before it (SAFETY S11): the paired difference of losses on the same rows.
 
-    Gain is the loss of `against` minus the loss of `version`, a mean over rows: positive is better.
+    Gain is the loss of `against` minus the loss of `version`, a mean over rows: positive is better. `error_limit` is
+    the error up to which a window counted as clean when the incident opened: what stays above it is better at most.
     """
 
     version: str
@@ -360,11 +361,15 @@ class PairedTest:
     level: float
     deadline_at: datetime
     from_at: datetime
+    error_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an action did, judged by its test: the numbers, and what follows."""
+    """What an action did, judged by its test: the numbers, and what follows.
+
+    `error` is the mean loss of what was served, on the rows of the test, and `error_limit` the test's.
+    """
 
     intent_id: str
     at: datetime
@@ -376,6 +381,13 @@ class Outcome:
     n: int
     paired: bool
     note: str = ""
+    error: float | None = None
+    error_limit: float | None = None
+
+    @property
+    def resolved(self) -> bool | None:
+        """Whether the error is back where it counts as clean; None where nobody can tell."""
+        return None if self.error is None or self.error_limit is None else self.error <= self.error_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

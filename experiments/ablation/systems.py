@@ -40,6 +40,7 @@ class System:
     lessons: Literal["none", "own", "logs"] = "none"
     prior: Literal["configured", "flat", "swapped"] = "configured"
     alpha: float = 0.10
+    margin: float = 1.0
     everywhere: bool = False
 
 
@@ -155,7 +156,8 @@ def configuration(system: System, costs: Costs, folder: Path) -> Config:
     """Make the configuration of a system at a site, as a `healerd.toml` in its state folder would."""
     config = parse_config(_text(system, costs), path=folder / "healerd.toml")
     settings = msgspec.structs.replace(
-        config.pipeline[PIPELINE], policy=AnyPolicy(name=system.policy, alpha=system.alpha)
+        config.pipeline[PIPELINE],
+        policy=AnyPolicy(name=system.policy, alpha=system.alpha, failure_margin=system.margin),
     )
     return msgspec.structs.replace(config, pipeline={PIPELINE: settings})
 

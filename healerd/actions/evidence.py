@@ -27,6 +27,7 @@ __all__ = [
     "models_that_never_saw",
     "newest",
     "newest_windows",
+    "served_error",
     "since",
     "thin",
     "window_starts",
@@ -107,6 +108,11 @@ def error_of(world: World, rows: Predictions, name: str) -> float | None:
     output = world.outputs([name], rows)[name]
     found = _losses(parse_loss(world.settings.loss), output, rows.label)
     return None if output is None or np.isnan(found).all() else float(np.nanmean(found))
+
+
+def served_error(world: World, rows: Predictions) -> float:
+    """Measure the error of what was served, on n labelled rows, n > 0."""
+    return float(np.mean(_losses(parse_loss(world.settings.loss), rows.output, rows.label)))
 
 
 def best_stored(world: World, rows: Predictions, names: Sequence[str], *, against: str) -> tuple[str, Gain] | None:

@@ -13,8 +13,8 @@ from healerd.daemon.pipeline import Pipeline
 from healerd.decision import cost_model
 from healerd.decision.deeds import deed_of_heal, deed_of_hold, told_of
 from healerd.decision.incidents import GRAVE
-from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent, Result
-from healerd.policy import Account, CostModel, Deed, Terms, begin_account, keep_account, pooled_windows
+from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent
+from healerd.policy import Account, CostModel, Deed, Terms, begin_account, failed, keep_account, pooled_windows
 from healerd.store import Reader, Transaction
 
 __all__ = ["account_of", "current_account", "keep_hold", "log_of", "terms_of", "with_severity"]
@@ -31,7 +31,12 @@ def log_of(reader: Reader, pipeline: Pipeline) -> Log:
 def terms_of(settings: PipelineSettings) -> Terms:
     """Take the terms from the configuration."""
     policy = settings.policy
-    return Terms(alpha=policy.alpha, budget=policy.budget, pending_max=policy.pending_max)
+    return Terms(
+        alpha=policy.alpha,
+        failure_margin=policy.failure_margin,
+        budget=policy.budget,
+        pending_max=policy.pending_max,
+    )
 
 
 def with_severity(reader: Reader, settings: PipelineSettings, name: str, model: CostModel, log: Log) -> CostModel:
@@ -40,7 +45,7 @@ def with_severity(reader: Reader, settings: PipelineSettings, name: str, model: 
     resolved = {
         heal.incident_id
         for heal in log.heals
-        if (outcome := log.outcomes.get(heal.id)) is not None and outcome.result is Result.HEALED
+        if (outcome := log.outcomes.get(heal.id)) is not None and failed(outcome) is False
     }
     realised = [_degraded_windows(each, settings) for each in incidents if each.id not in resolved]
     windows = pooled_windows(settings.degraded_windows, realised)

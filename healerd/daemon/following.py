@@ -196,7 +196,7 @@ def _verified(reach: Reach, intent: Intent, now: datetime) -> Intent:
         case Word.WAIT:
             return intent
         case Word.BETTER:
-            ended = {"state": IntentState.VERIFIED, "ended_at": now, "reason": "better than what it replaced"}
+            ended = {"state": IntentState.VERIFIED, "ended_at": now, "reason": _better(outcome)}
             return move(reach, intent, outcome, result=looked, **ended)
         case Word.WORSE:
             return move(reach, intent, outcome, result={**looked, "worse": True}, reason="worse than what it replaced")
@@ -204,6 +204,16 @@ def _verified(reach: Reach, intent: Intent, now: datetime) -> Intent:
             return _kept(reach, intent, outcome, looked, now)
         case Word.UNCLEAR:
             return move(reach, intent, result=looked)
+
+
+def _better(outcome: Outcome) -> str:
+    """Say that it is better, and whether that is good enough."""
+    said = "better than what it replaced"
+    if outcome.resolved is False:
+        return (
+            f"{said}; the error of {outcome.error:.1%} is still above the {outcome.error_limit:.1%} of a clean window"
+        )
+    return said
 
 
 def _kept(reach: Reach, intent: Intent, outcome: Outcome, result: dict[str, Any], now: datetime) -> Intent:

@@ -15,7 +15,7 @@ from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.verification import Judged, Word, outcome_of, test_for
 from healerd.decision.incidents import GRAVE
 from healerd.errors import ActionError, StaleEpoch
-from healerd.model import OPEN_STATES, STEPS, Incident, Intent, IntentState, Outcome, Quality, Result
+from healerd.model import OPEN_STATES, STEPS, Decision, Incident, Intent, IntentState, Outcome, Quality, Result
 from healerd.store import Reader, Transaction
 
 __all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "start", "waiting_states", "withdrawal"]
@@ -88,7 +88,9 @@ def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Al
         match ruling.go:
             case Go.RUN:
                 _end_others(tx, fresh, world.now)
-                return tx.replace(_executing(fresh, world, effect, alias, epoch=reach.store.epoch), expect=fresh)
+                limit = _clean_limit(fresh, tx)
+                begun = _executing(fresh, world, effect, alias, epoch=reach.store.epoch, error_limit=limit)
+                return tx.replace(begun, expect=fresh)
             case Go.ASK if fresh.revision >= REVISIONS_MAX:
                 reason = f"asked {REVISIONS_MAX} times, and changed each time: {ruling.reason}"
                 return end(tx, fresh, IntentState.WITHDRAWN, at=world.now, reason=reason)
@@ -182,12 +184,23 @@ def _end_others(tx: Transaction, intent: Intent, now: datetime) -> None:
             end(tx, other, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome)
 
 
-def _executing(intent: Intent, world: World, effect: Effect, alias: Alias, *, epoch: int) -> Intent:
+def _clean_limit(intent: Intent, reader: Reader) -> float | None:
+    """Look up the error up to which a window counted as clean when the incident opened; None when it was unknown."""
+    if intent.incident_id is None:
+        return None
+    opened = reader.find(Decision, incident_id=intent.incident_id, limit=1)
+    told = opened[0].trace.get("facts", {}).get("error_limit") if opened else None
+    return told if isinstance(told, float) else None
+
+
+def _executing(
+    intent: Intent, world: World, effect: Effect, alias: Alias, *, epoch: int, error_limit: float | None
+) -> Intent:
     """Write down, before the effect: which attempt, under which epoch, from which alias, and how it will be judged."""
     made = effect.makes(intent)
     test = None
     if effect.serves and intent.action != "undo" and made and intent.current:
-        test = test_for(world, version=made, against=intent.current, from_at=world.now)
+        test = test_for(world, version=made, against=intent.current, from_at=world.now, error_limit=error_limit)
     return replace(
         intent,
         state=IntentState.EXECUTING,

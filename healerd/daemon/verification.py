@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from healerd.actions import World
-from healerd.actions.evidence import compare, newest, newest_windows, since, thin
+from healerd.actions.evidence import compare, newest, newest_windows, served_error, since, thin
 from healerd.columns import Predictions, take
 from healerd.detectors.paired import Gain
 from healerd.model import Intent, Outcome, PairedTest, Result
@@ -31,16 +31,17 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A word with its numbers; `final` when no look is left."""
+    """A word with its numbers; `final` when no look is left. `error` is that of what was served."""
 
     word: Word
     gain: Gain | None = None
+    error: float | None = None
     final: bool = False
     note: str = ""
 
 
-def test_for(world: World, *, version: str, against: str, from_at: datetime) -> PairedTest:
-    """Fix how a change from `against` to `version` at `from_at` will be judged.
+def test_for(world: World, *, version: str, against: str, from_at: datetime, error_limit: float | None) -> PairedTest:
+    """Fix how a change from `against` to `version` at `from_at` will be judged, and up to which error it has resolved.
 
     The deadline leaves the labels their horizon, the test its windows, and as many again for windows without rows.
     """
@@ -54,6 +55,7 @@ def test_for(world: World, *, version: str, against: str, from_at: datetime) -> 
         level=healing.level,
         deadline_at=from_at + timedelta(seconds=time_s),
         from_at=from_at,
+        error_limit=error_limit,
     )
 
 
@@ -73,7 +75,7 @@ def verify(intent: Intent, world: World) -> Judged:
         return Judged(word=Word.UNCLEAR if final else Word.WAIT, final=final, note=note + str(test.windows_min))
     gain = _shadowed(world, rows, against=test.against, level=_level_of_one_look(test.level))
     word = Word.BETTER if gain.low > 0 else Word.WORSE if gain.high < 0 else Word.UNCLEAR
-    return Judged(word=word, gain=gain, final=final)
+    return Judged(word=word, gain=gain, error=served_error(world, rows), final=final)
 
 
 def return_gain(world: World, *, safe: str, model: str) -> Gain | None:
@@ -110,6 +112,8 @@ def outcome_of(intent: Intent, judged: Judged, at: datetime) -> Outcome:
         n=gain.n if gain else 0,
         paired=gain is not None,
         note=judged.note,
+        error=judged.error,
+        error_limit=intent.test.error_limit if intent.test else None,
     )
 
 

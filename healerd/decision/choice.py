@@ -38,6 +38,11 @@ class Counsel:
         """P(cheaper than holding), where it is least."""
         return _least(each.p_cheaper_than_hold if each else None for each in self._each(action))
 
+    def risk(self, action: str, other: str) -> float:
+        """How much more likely than another an action is to fail, where that is most; 1 where it is unknown."""
+        pairs = list(zip(self._each(action), self._each(other), strict=True))
+        return max(((a.p_failure - b.p_failure) if a and b else 1.0) for a, b in pairs)
+
     def _each(self, action: str) -> Iterator[Estimate | None]:
         return (advice.of(action) for advice in self.advices)
 
@@ -114,6 +119,7 @@ def _sides(counsel: Counsel, rule_action: str) -> Sides:
         p=counsel.p_cheaper_than_rule(advice.candidate),
         confidence=counsel.confidence(advice.candidate),
         rule_confidence=counsel.confidence(rule_action),
+        risk=counsel.risk(advice.candidate, rule_action),
         propensity=advice.propensities.get(advice.candidate, 1.0),
     )
 

@@ -60,6 +60,7 @@ class Sides:
     p: float | None
     confidence: float | None
     rule_confidence: float | None
+    risk: float = 0.0
     propensity: float = 1.0
 
 
@@ -95,6 +96,8 @@ def try_deviation(
         return Tried(chosen=sides.rule_action, barred_by="gate", sure_enough=gate)
     if account is None:
         return Tried(chosen=sides.candidate, sure_enough=gate)
+    if sides.risk > account.terms.failure_margin:
+        return Tried(chosen=sides.rule_action, barred_by="failures", sure_enough=gate)
     barred_by, balance = _bar(account, situation, sides, contexts)
     if barred_by:
         return Tried(chosen=sides.rule_action, barred_by=barred_by, sure_enough=gate, balance=balance)

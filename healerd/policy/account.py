@@ -25,6 +25,7 @@ REFUSED_MAX = 5
 BARS: Mapping[str, str] = MappingProxyType(
     {
         "gate": "it is not sure enough that its own is cheaper",
+        "failures": "its own is more likely to fail than `failure_margin` lets it be",
         "prior check": "the outcomes of the rules' actions refute the configured predictions",
         "irregular log": "the log holds outcomes that cannot be",
         "pending cap": "too many deviations wait for their outcome",

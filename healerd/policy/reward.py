@@ -10,12 +10,15 @@ __all__ = ["event_of", "failed"]
 
 
 def failed(outcome: Outcome) -> bool | None:
-    """Tell whether an action failed: it did not resolve the incident, or did harm. None teaches nothing."""
+    """Tell whether an action failed: it did not resolve the incident, or did harm. None teaches nothing.
+
+    Better than what it replaced is not enough: an error that stays above what counts as clean leaves the incident open.
+    """
     if not outcome.paired:
         return None
     match outcome.result:
         case Result.HEALED:
-            return False
+            return outcome.resolved is False
         case Result.WORSE | Result.FAILED:
             return True
         case Result.NO_CHANGE | Result.UNKNOWN:

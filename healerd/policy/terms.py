@@ -7,6 +7,8 @@ __all__ = ["ALPHA", "PENDING_MAX", "SURE_ENOUGH", "Terms"]
 
 SURE_ENOUGH = 0.80
 """The deviation gate: below it the rule's action stands."""
+FAILURE_MARGIN = 1.0
+"""How much more likely than the rule's action a deviation may be to fail, as a share; 1 is no bound."""
 ALPHA = 0.10
 """Share of the rules' cost that all deviations together may cost on top of it."""
 PENDING_MAX = 2
@@ -23,6 +25,7 @@ class Terms:
     """
 
     gate: float = SURE_ENOUGH
+    failure_margin: float = FAILURE_MARGIN
     alpha: float | None = ALPHA
     budget: float | None = None
     pending_max: int = PENDING_MAX
@@ -31,6 +34,7 @@ class Terms:
     def __post_init__(self) -> None:
         _require(0 <= self.gate <= 1, "gate", self.gate, "in [0, 1]")
         _require(self.alpha is None or 0 <= self.alpha <= 1, "alpha", self.alpha, "in [0, 1]")
+        _require(0 <= self.failure_margin <= 1, "failure_margin", self.failure_margin, "in [0, 1]")
         sound = self.budget is None or (math.isfinite(self.budget) and self.budget >= 0)
         _require(sound, "budget", self.budget, "0 or more")
         _require(self.pending_max >= 0, "pending_max", self.pending_max, "0 or more")
