@@ -210,9 +210,7 @@ def _better(outcome: Outcome) -> str:
     """Say that it is better, and whether that is good enough."""
     said = "better than what it replaced"
     if outcome.resolved is False:
-        return (
-            f"{said}; the error of {outcome.error:.1%} is still above the {outcome.error_limit:.1%} of a clean window"
-        )
+        return f"{said}; its error of {outcome.error:.1%} is still above a clean window's {outcome.error_limit:.1%}"
     return said
 
 

@@ -11,6 +11,7 @@ import pytest
 from healerd.config import ActionSettings
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.rulings import Go, Ruling
+from healerd.decision import decide
 from healerd.errors import Conflict, StaleEpoch
 from healerd.model import (
     AnswerKind,
@@ -26,7 +27,9 @@ from healerd.model import (
     StageChange,
     Version,
 )
+from healerd.policy import failed
 from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench, with_healing
+from tests.healerd.decision.situations import a_situation, rules
 
 Make = Callable[..., Bench]
 S = IntentState
@@ -77,6 +80,33 @@ def test_s11_a_rollback_that_helps_is_verified_against_the_shadow_of_what_it_rep
     assert bench.intent().state is S.VERIFIED
     assert outcome is not None
     assert (outcome.result, outcome.paired, outcome.n) == (Result.HEALED, True, 120)
+
+
+@pytest.mark.parametrize(("limit", "resolved", "lesson"), [(0.5, True, False), (0.1, False, True), (None, None, False)])
+def test_better_is_not_resolved_while_the_error_stays_above_a_clean_window_s(
+    bench: Bench, limit: float | None, resolved: bool | None, lesson: bool
+) -> None:
+    """A fifth of the rows stays wrong: verified all the same, and a lesson in success only where that counts as clean.
+
+    The limit is the one that was told when the incident opened, and stands in the test before the effect.
+    """
+    opened = replace(
+        decide(a_situation(), rules("")), id="d1", incident_id="i1", trace={"facts": {"error_limit": limit}}
+    )
+    later = replace(opened, id="d2", trace={"facts": {"error_limit": 0.99}})
+    with bench.store.transaction() as tx:
+        tx.put(opened)
+        tx.put(later)
+    bench.propose("rollback")
+    bench.step()
+    assert bench.intent().test.error_limit == limit
+    bench.close_windows(2, label=1.0, noise=0.2)
+    bench.step()
+    outcome = bench.store.get(Outcome, "h1")
+    assert (bench.intent().state, outcome.result) == (S.VERIFIED, Result.HEALED)
+    assert (outcome.error, outcome.error_limit) == (pytest.approx(0.2), limit)
+    assert (outcome.resolved, failed(outcome)) == (resolved, lesson)
+    assert ("still above a clean window's 10.0%" in bench.intent().reason) is (resolved is False)
 
 
 def test_s11_a_rollback_that_harms_is_undone_once(bench: Bench) -> None:

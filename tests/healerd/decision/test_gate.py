@@ -88,6 +88,31 @@ def test_each_test_bars_under_its_own_name(account: Account, name: str):
     assert replay(stored, ruleset) == stored
 
 
+def test_a_cheaper_action_that_fails_more_often_is_barred_by_its_failures():
+    """Cheap enough to be surely cheaper, and 30 points more likely to fail: a margin decides, and money does not."""
+    context = (1.0, *[0.0] * (len(FEATURES) - 1))
+    dear = replace(
+        MODEL,
+        severity=20.0,
+        actions=tuple(replace(each, cost=400.0 * (each.action != "rollback")) for each in MODEL.actions),
+    )
+    events = (
+        an_event(n, action="retrain" if n % 2 else "rollback", context=context, failed=n % 4 == 0, cost=400.0 * (n % 2))
+        for n in range(1, 61)
+    )
+    barred = {
+        margin: disagreeing(
+            costs=dear, learned=learn_all(dear, events), account=an_account(alpha=None, failure_margin=margin)
+        )
+        for margin in (0.0, 0.1, 0.9, 1.0)
+    }
+    found = {margin: decide(each, rules(PROPOSE_BOTH)) for margin, each in barred.items()}
+    assert {each.candidate for each in found.values()} == {"rollback"}
+    assert [each.chosen for each in found.values()] == ["retrain", "retrain", "rollback", "rollback"]
+    assert [each.trace["gate"]["barred_by"] for each in found.values()][:2] == ["failures", "failures"]
+    assert "is barred by the failures" in page(found[0.0])
+
+
 @st.composite
 def accounts(draw: Any) -> Account:
     """Accounts of logs in which anything may have gone wrong."""
