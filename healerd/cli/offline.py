@@ -35,6 +35,13 @@ state_folder = click.option(
 @click.option("--train-until", type=Moment(), help="The rows before this time train the first model.")
 @click.option("--window", "window_s", type=WindowLength(), help="Length of the windows, as in 30m or 1d.")
 @click.option("--rules", type=click.Path(path_type=Path), metavar="FILE", help="Rules in place of the pack `default`.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="How this configuration's pipeline is judged and decided holds here too: rules, costs, segments, policy.",
+)
+@click.option("--pipeline", metavar="NAME", help="Which pipeline of that configuration, where it has several.")
 @click.option("--estimator", metavar="MODULE:NAME", help="A scikit-learn estimator, as in sklearn.linear_model:Ridge.")
 @click.option("--retrain-cost", type=click.FloatRange(min=0), help="In windows served with the harm.")
 @registry_place
@@ -45,6 +52,8 @@ def try_(**given: Any) -> int:
     """Hand the options on."""
     if given["train_rows"] is not None and given["train_until"] is not None:
         raise click.UsageError("give --train-rows or --train-until, not both")
+    if given["pipeline"] is not None and given["config"] is None:
+        raise click.UsageError("`--pipeline` says which pipeline of `--config` is meant: name the file too")
     from healerd.offline import TryOptions, run_try
 
     try:

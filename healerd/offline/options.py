@@ -27,6 +27,10 @@ class TryOptions:
     """Length of the windows that are judged, in seconds."""
     rules: Path | None = None
     """A rule file in place of the pack `default`; `base` is always in force."""
+    config: Path | None = None
+    """A `healerd.toml` of one's own: how its pipeline is judged and decided holds for the table as well."""
+    pipeline: str | None = None
+    """Which pipeline of `config`, where it has several."""
     estimator: str | None = None
     """`module:name` of a scikit-learn estimator, as in `sklearn.linear_model:Ridge`."""
     retrain_cost: float | None = None

@@ -4,15 +4,17 @@ Must never configure the run in any other way: what the file says is what ran, a
 """
 
 import json
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from healerd.config import Config, parse_config
+from healerd.config import Config, load_config, parse_config
 from healerd.errors import ConfigError
 from healerd.offline.contract import write_whole
 
-__all__ = ["CONFIG", "Settings", "config_of", "make_config"]
+__all__ = ["CONFIG", "TAKEN", "Settings", "config_of", "make_config", "taken_from"]
 
 CONFIG = "healerd.toml"
 ENTRY = "healerd.offline.estimator:fit"
@@ -21,11 +23,20 @@ RETRAIN_COST = 0.1
 FAILURES = {"retrain": 0.3, "rollback": 0.3, "fallback": 0.4}
 """How often each heal is expected to fail before anything is known; the policy learns from there."""
 COSTS = {"rollback": 0.02, "fallback": 0.05}
+TAKEN = (
+    *("loss", "rules", "segments", "degraded_cost", "degraded_minute_cost", "degraded_windows", "downtime_cost"),
+    *("severity", "policy", "detection", "healing"),
+)
+"""Keys of a pipeline that hold for a table as well: how it is judged and decided, not where its rows and models lie."""
+PRICED = ("cost", "failure", "downtime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an offline run sets differently from the defaults; durations in seconds, costs in harmed windows."""
+    """What an offline run sets differently from the defaults; durations in seconds, costs in harmed windows.
+
+    `own` holds keys of a pipeline that a person's configuration sets, as its TOML has them: they count over the rest.
+    """
 
     pipeline: str
     window_s: float
@@ -37,6 +48,30 @@ class Settings:
     estimator: str | None
     task: str
     registry: str | None = None
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+
+def taken_from(path: Path, *, pipeline: str | None = None) -> dict[str, Any]:
+    """Take out of a person's configuration what holds for a table: the keys TAKEN, and what actions cost.
+
+    Raises ConfigError when the file is wrong, or does not say which of its pipelines is meant.
+    """
+    pipelines = load_config(path).pipeline
+    named = list(pipelines)
+    if pipeline is None and len(named) != 1:
+        which = f"the pipelines {', '.join(named)}: name one with `--pipeline`" if named else "no pipeline"
+        raise ConfigError(f"`{path}` has {which}")
+    if pipeline is not None and pipeline not in named:
+        raise ConfigError(f"`{path}` has no pipeline `{pipeline}`; it has {', '.join(named) or 'none'}")
+    name = pipeline or named[0]
+    tree = tomllib.loads(path.read_text(encoding="utf-8"))["pipeline"][name]
+    own = {"degraded_cost": pipelines[name].degraded_cost, **{key: tree[key] for key in TAKEN if key in tree}}
+    if "rules" in own:
+        own["rules"] = [str((path.parent / each).absolute()) for each in own["rules"]]
+    prices = {
+        action: {key: given[key] for key in PRICED if key in given} for action, given in tree.get("actions", {}).items()
+    }
+    return {**own, "actions": prices}
 
 
 def config_of(settings: Settings, folder: Path = Path()) -> Config:
@@ -66,7 +101,11 @@ def make_config(settings: Settings, state: Path) -> Config:
 
 def _text(settings: Settings) -> str:
     args = {"task": settings.task, **({"estimator": settings.estimator} if settings.estimator else {})}
-    costs = {"retrain": RETRAIN_COST if settings.retrain_cost is None else settings.retrain_cost, **COSTS}
+    own = settings.own
+    minute = own.get("degraded_minute_cost")
+    harmed = own.get("degraded_cost", 1.0) if minute is None else minute * settings.window_s / 60.0
+    retrain_cost = RETRAIN_COST if settings.retrain_cost is None else settings.retrain_cost
+    costs = {action: harmed * windows for action, windows in {"retrain": retrain_cost, **COSTS}.items()}
     name = f"pipeline.{settings.pipeline}"
     tables: dict[str, dict[str, Any]] = {
         "daemon": {"state": ".", "unattended": False},
@@ -77,13 +116,17 @@ def _text(settings: Settings) -> str:
             "rules": [str(settings.rules.absolute())] if settings.rules else [],
             "degraded_cost": 1.0,
             **_registry(settings.registry),
+            **{key: value for key, value in own.items() if key not in ("healing", "actions")},
         },
         f"{name}.source": {"kind": "memory"},
-        f"{name}.healing": {"rows_min": settings.rows_min, "refit": False},
+        f"{name}.healing": {"rows_min": settings.rows_min, "refit": False, **own.get("healing", {})},
     }
     for action, failure in FAILURES.items():
-        own = {"entry": ENTRY, "args": args} if action == "retrain" else {}
-        tables[f"{name}.actions.{action}"] = {"cost": costs[action], "failure": failure, **own}
+        priced = dict(own.get("actions", {}).get(action, {}))
+        trains = {"entry": ENTRY, "args": args} if action == "retrain" else {}
+        if action == "retrain" and settings.retrain_cost is not None:
+            priced["cost"] = costs[action]
+        tables[f"{name}.actions.{action}"] = {"cost": costs[action], "failure": failure, **priced, **trains}
     return (
         "\n\n".join(f"[{table}]\n" + "\n".join(_line(*pair) for pair in keys.items()) for table, keys in tables.items())
         + "\n"

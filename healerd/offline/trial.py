@@ -17,7 +17,7 @@ from healerd.offline.registry_place import registry_place, said_by_server
 from healerd.offline.report_html import report_page
 from healerd.offline.result import lines_of, report_of, task_of
 from healerd.offline.session import check_places, open_session, state_folder
-from healerd.offline.settings import Settings, make_config
+from healerd.offline.settings import Settings, make_config, taken_from
 from healerd.offline.setup import prepare
 from healerd.offline.story import SIMULATED_NOTE, event_line, is_told, verdict
 from healerd.offline.stream import Stream, load_stream
@@ -65,6 +65,10 @@ def run_try(options: TryOptions, teller: Teller | None = None) -> int:
 
 
 def _settings(options: TryOptions, stream: Stream) -> Settings:
+    """Put the settings together: a default, in its place what the configuration says, in its place an option."""
+    own = taken_from(options.config, pipeline=options.pipeline) if options.config else {}
+    if options.rules:
+        own = {**own, "rules": [str(options.rules.absolute())]}
     return Settings(
         pipeline=stream.name,
         window_s=stream.window_s,
@@ -75,6 +79,7 @@ def _settings(options: TryOptions, stream: Stream) -> Settings:
         rules=options.rules,
         estimator=options.estimator,
         task=stream.task,
+        own=own,
     )
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from healerd.model import Answer, Intent, StageChange
 from healerd.offline.chronicle import SIMULATED
 from healerd.offline.contract import EventKind, Report
 from healerd.offline.options import TryOptions
+from healerd.offline.settings import Settings, config_of, taken_from
 from healerd.offline.teller import Teller
 from healerd.offline.trial import run_try
 from healerd.store import ReadStore, Store
@@ -211,3 +213,69 @@ def test_bad_input_leaves_nothing_behind(tmp_path: Path, given: dict[str, Any]) 
         ran.run()
     assert refusal.value.exit_code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["games.csv"]
+
+
+# A configuration of one's own.
+
+OWN = """
+[pipeline.games]
+source = {{ path = "served/*.parquet", id = "id", label = "wins" }}
+rules = ["mine.heal"]
+segments = ["a"]
+degraded_cost = 50
+policy = {{ alpha = 0.05, failure_margin = 0.1 }}
+[pipeline.games.actions.retrain]
+cost = 7
+failure = 0.2
+command = ["train", "--fast"]
+[pipeline.games.healing]
+verify_windows = 2
+{more}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "mine.heal").write_text('pack mine version 1.0\nimport "default"\n')
+    path = tmp_path / "healerd.toml"
+    path.write_text(OWN.format(more=""))
+    return path
+
+
+def test_a_configuration_of_one_s_own_holds_for_the_table(own: Path) -> None:
+    """Rules, segments, costs and policy are its own; how rows are read and models trained are the trial's."""
+    settings = Settings(
+        pipeline="t",
+        window_s=3600.0,
+        label_horizon_s=0.0,
+        loss="zero-one",
+        rows_min=100,
+        retrain_cost=None,
+        rules=None,
+        estimator=None,
+        task="classification",
+        own=taken_from(own),
+    )
+    made = config_of(settings).pipeline["t"]
+    assert made.rules == [str(own.parent / "mine.heal")]
+    assert (made.segments, made.policy.alpha, made.policy.failure_margin) == (["a"], 0.05, 0.1)
+    assert (made.actions["retrain"].cost, made.actions["retrain"].failure) == (7, 0.2)
+    assert made.actions["rollback"].cost == pytest.approx(1.0), "two hundredths of a harmed window, which costs 50"
+    assert (made.healing.verify_windows, made.healing.rows_min) == (2, 100)
+    assert made.source.kind == "memory"
+    assert made.actions["retrain"].entry
+    dearer = config_of(replace(settings, retrain_cost=0.5)).pipeline["t"]
+    assert dearer.actions["retrain"].cost == 25, "an option counts over the file"
+
+
+def test_which_pipeline_of_a_configuration_is_said(own: Path) -> None:
+    """Of several one is named; an unknown one, and a wrong file, are errors that say so."""
+    with pytest.raises(ConfigError, match=r"no pipeline `cards`; it has games"):
+        taken_from(own, pipeline="cards")
+    own.write_text(OWN.format(more='[pipeline.cards]\nsource = { kind = "memory" }'))
+    with pytest.raises(ConfigError, match=r"the pipelines games, cards: name one with `--pipeline`"):
+        taken_from(own)
+    assert taken_from(own, pipeline="cards")["degraded_cost"] == 100
+    own.write_text(OWN.format(more="[pipeline.games.policy]\nalhpa = 1"))
+    with pytest.raises(ConfigError):
+        taken_from(own, pipeline="games")
