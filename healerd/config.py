@@ -306,7 +306,7 @@ class PolicySettings(Settings, frozen=True, kw_only=True):
     """`bayesian` learns from outcomes; `rules only` never deviates."""
     alpha: float = 0.10
     """The ledger's share: what deviations may cost beyond the rules, at 95% under a sceptical belief."""
-    failure_margin: float = 1.0
+    failure_margin: float = 0.05
     """How much more likely than the rule's action a deviation may be to fail, as a share; 1 is no bound."""
     budget: float | None = None
     """Realised excess of deviations, in the unit of the costs, at which they stop; off by default."""

@@ -32,6 +32,8 @@ from experiments.ablation.figures import draw
 from experiments.ablation.report import as_json, as_text, verdicts
 from experiments.ablation.running import FULL, QUICK, run
 
+SEED = 2
+"""Sites of seed 1 were looked at while a lesson's definition was mended; the declared run is on others."""
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -39,7 +41,7 @@ def main() -> int:
     """Run what is asked for, and write it down unless it is the quick form."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two sites in seconds; writes nothing unless told where")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--jobs", type=int, default=1, help="processes; each plays whole sites")
     parser.add_argument("--sites", type=int, help="only the first so many sites: a preview, and marked so")
     parser.add_argument("--kept", type=Path, help="file of finished sites, a line each: a run broken off goes on there")

@@ -7,7 +7,7 @@ __all__ = ["ALPHA", "PENDING_MAX", "SURE_ENOUGH", "Terms"]
 
 SURE_ENOUGH = 0.80
 """The deviation gate: below it the rule's action stands."""
-FAILURE_MARGIN = 1.0
+FAILURE_MARGIN = 0.05
 """How much more likely than the rule's action a deviation may be to fail, as a share; 1 is no bound."""
 ALPHA = 0.10
 """Share of the rules' cost that all deviations together may cost on top of it."""
