@@ -14,7 +14,7 @@ from experiments.ablation.world import PIPELINE, WINDOW_S, Costs
 from healerd.config import Config, PolicySettings, parse_config
 from healerd.policy import POLICIES, Terms
 
-__all__ = ["FIXED", "HYBRID", "LAX", "SYSTEMS", "System", "configuration"]
+__all__ = ["FIXED", "HYBRID", "LAX", "RULES", "SYSTEMS", "System", "configuration"]
 
 RULES = Path(__file__).parent / "rules"
 FAILURES: Mapping[str, float] = {"retrain": 0.3, "rollback": 0.3, "fallback": 0.4}

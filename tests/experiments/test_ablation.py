@@ -1,17 +1,19 @@
 """The ablation in its quick form: pairs are pairs, the floor is a floor, and what is declared is what is counted."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import healerd_rules
 from experiments.ablation.__main__ import declared
 from experiments.ablation.faults import FAULTS
 from experiments.ablation.playing import holding, meet, play
 from experiments.ablation.report import as_json, as_text
 from experiments.ablation.running import QUICK, Run, run
 from experiments.ablation.statistics import BARS, FLOOR, Difference, calibration, compared, let_through, summary
-from experiments.ablation.systems import FIXED, HYBRID, LAX, SYSTEMS
+from experiments.ablation.systems import FIXED, HYBRID, LAX, RULES, SYSTEMS
 from experiments.ablation.world import make_scenario, make_site
 
 SEED = 1
@@ -155,3 +157,17 @@ def test_the_report_says_what_was_declared_and_what_was_not_reached(runs):
     assert sum(line.startswith("- minus") and "reached" in line for line in text.splitlines()) == len(BARS)
     assert set(as_json(runs, QUICK, seed=SEED)["reached"]) == {bar.other for bar in BARS}
     assert as_json(runs, QUICK, seed=SEED)["claims"] == [], "a preview claims nothing"
+
+
+def test_the_tuned_rules_are_the_shipped_ones_with_other_times():
+    """Whoever changes the pack `default` changes the row that is called tuned rules: only constants of time differ."""
+    shipped = (Path(healerd_rules.__file__).parent / "packs" / "default.heal").read_text(encoding="utf-8")
+    ours = (RULES / "tuned.heal").read_text(encoding="utf-8")
+
+    def plain(text: str) -> list[str]:
+        body = text.split("version 1.0\n", 1)[1]
+        timed = ("const LEARN_ANEW_AFTER", "const WAY_BACK", "const BLAME_ALIAS_FOR")
+        return [line for line in body.splitlines() if not line.startswith(("#", *timed))]
+
+    assert plain(ours) == plain(shipped)
+    assert ours != shipped
