@@ -42,6 +42,7 @@ __all__ = [
     "SourceSettings",
     "WorkersSettings",
     "load_config",
+    "load_place",
     "parse_config",
     "parse_duration",
     "utc",
@@ -451,13 +452,35 @@ NAMES = "a name of at most 63 letters, digits, dots, dashes and underscores"
 
 def load_config(path: Path) -> Config:
     """Read the configuration file. Raises ConfigError with file, line, key and mend."""
+    return parse_config(_text_of(path), path=path)
+
+
+def load_place(path: Path) -> tuple[Path, Path]:
+    """Read only where the state folder and the control socket are; that is all that looking and answering need.
+
+    A slip in another table stops nobody from looking, and the tables of many pipelines keep nobody waiting. Raises
+    ConfigError as `load_config` does where `daemon`, or the name of a table, is wrong.
+    """
+    text = _text_of(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        tree = tomllib.loads(text)
+        daemon = msgspec.convert(tree.get("daemon", {}), DaemonSettings, dec_hook=_decode)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError):
+        tree, daemon = {"": None}, DaemonSettings()
+    if not set(tree) <= set(Config.__struct_fields__) - {"folder"}:
+        config = parse_config(text, path=path)  # it says what is wrong, and where
+    else:
+        config = Config(daemon=daemon, folder=str(path.parent.absolute()))
+    return config.state, config.socket
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"no configuration at `{path}`; write one, or name it with --config FILE") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"`{path}` cannot be read: {error}") from error
-    return parse_config(text, path=path)
 
 
 def parse_config(text: str, *, path: Path) -> Config:
