@@ -4,7 +4,6 @@ Must never name a package that the lock does not, nor hold a time or a number th
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -47,7 +46,7 @@ def pins(lock: str) -> tuple[Pin, ...]:
 
 def bill(lock: str, *, version: str, requires: list[str], digests: dict[str, str], seconds: int) -> str:
     """Write the bill of one release: `requires` are its own requirements, `digests` those of its files by name."""
-    components = {pin.name: _component(pin) for pin in pins(lock)}
+    components = [_component(pin) for pin in pins(lock)]  # of some there are two: one for each of two Pythons
     root = Component(
         name="healerd",
         version=version,
@@ -57,13 +56,12 @@ def bill(lock: str, *, version: str, requires: list[str], digests: dict[str, str
         purl=PackageURL("pypi", name="healerd", version=version),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest) for _, digest in sorted(digests.items())],
     )
-    made = Bom(components=components.values(), serial_number=uuid5(SPACE, f"{lock}{version}{sorted(digests.items())}"))
+    made = Bom(components=components, serial_number=uuid5(SPACE, f"{lock}{version}{sorted(digests.items())}"))
     made.metadata.component, made.metadata.timestamp = root, datetime.fromtimestamp(seconds, UTC)
-    made.register_dependency(root, [components[name] for name in _named(requires) if name in components])
-    for name, component in components.items():
-        installed = _installed(name)
-        needed = _named(installed.requires or []) if installed else ()
-        made.register_dependency(component, [components[each] for each in needed if each in components])
+    made.register_dependency(root, _among(components, requires))
+    for component in components:
+        installed = _installed(component.name)
+        made.register_dependency(component, _among(components, (installed.requires or []) if installed else []))
     return JsonV1Dot6(made).output_as_string(indent=1) + "\n"
 
 
@@ -87,8 +85,10 @@ def _licence(installed: Distribution) -> License | None:
     return LicenseFactory().make_from_string(text) if text else None
 
 
-def _named(requires: list[str]) -> Iterator[str]:
-    yield from sorted({canonicalize_name(Requirement(each).name) for each in requires if "extra ==" not in each})
+def _among(components: list[Component], requires: list[str]) -> list[Component]:
+    """Pick what is required without an extra."""
+    named = {canonicalize_name(Requirement(each).name) for each in requires if "extra ==" not in each}
+    return [component for component in components if component.name in named]
 
 
 def _installed(name: str) -> Distribution | None:

@@ -9,7 +9,13 @@ import pytest
 from tests.release.audited import Answer, ask, audit, first_of, read
 from tests.release.building import ROOT
 
-LOCK = "one==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\ntwo==2.0 ; sys_platform == 'linux' \\\n    --hash=sha256:cc\n"
+LOCK = """\
+one==1.0 \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+two==2.0 ; sys_platform == 'linux' \\
+    --hash=sha256:cc
+"""
 SOUND = Answer(looked_up=2, unknown=(), found=())
 
 
