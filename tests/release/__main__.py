@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tests.release import calls, installing
 from tests.release.bill import bill
-from tests.release.building import ROOT, Built, build, copy, epoch
+from tests.release.building import ROOT, Built, build, copy, epoch, without_digests
 from tests.release.contents import flaws_of_sdist, flaws_of_wheel, version_and_requirements
 
-BILL, SUMS = "healerd.cdx.json", "SHA256SUMS"
-OURS = ("healerd-*.whl", "healerd-*.tar.gz", BILL, SUMS)
+BILL, SUMS, CONSTRAINTS = "healerd.cdx.json", "SHA256SUMS", "constraints.txt"
+OURS = ("healerd-*.whl", "healerd-*.tar.gz", BILL, SUMS, CONSTRAINTS)
 """What a release consists of; nothing else in its folder is touched."""
 
 
@@ -72,10 +72,11 @@ def try_on(python: Path, wheel: Path) -> None:
 
 
 def put(made: Built, out: Path) -> None:
-    """Put wheel, sdist, bill and digests into the place of an earlier release."""
+    """Put wheel, sdist, bill, digests and the locked versions into the place of an earlier release."""
     version, requires = version_and_requirements(made.wheel)
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     text = bill(
-        (ROOT / "requirements.lock").read_text(encoding="utf-8"),
+        lock,
         version=version,
         requires=requires,
         digests=made.digests,
@@ -87,6 +88,7 @@ def put(made: Built, out: Path) -> None:
     for path in (made.wheel, made.sdist):
         shutil.copyfile(path, out / path.name)
     (out / BILL).write_text(text, encoding="utf-8")
+    (out / CONSTRAINTS).write_text(without_digests(lock), encoding="utf-8")
     digests = "".join(f"{digest}  {name}\n" for name, digest in sorted(made.digests.items()))
     (out / SUMS).write_text(digests, encoding="utf-8")
     say(f"`{out}` holds {', '.join(sorted(path.name for path in out.iterdir()))}")

@@ -60,6 +60,12 @@ def build(source: Path, out: Path, *, seconds: int) -> Built:
     return Built(wheel=wheel, sdist=sdist)
 
 
+def without_digests(lock: str) -> str:
+    """Cut a lock down to names and versions, for installers that want a digest of everything or of nothing."""
+    lines = (line.removesuffix("\\").rstrip() for line in lock.splitlines() if not line[:1].isspace())
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _git(*words: str) -> str | None:
     if not (ROOT / ".git").exists():
         return None

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 from packaging.metadata import Metadata
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from healerd import __version__
 from tests.release import calls, installing
-from tests.release.building import ROOT, Built, build, copy, tracked
+from tests.release.building import ROOT, Built, build, copy, tracked, without_digests
 from tests.release.contents import NEEDED, flaws_of_sdist, flaws_of_wheel, metadata_of
 
 SECONDS = 1_600_000_000
@@ -114,6 +115,13 @@ def test_what_git_does_not_know_is_not_released() -> None:
     """Neither bytecode, states nor environments count as part of the project."""
     assert not any({"__pycache__", ".venv", "dist"} & set(Path(name).parts) for name in tracked())
     assert "pyproject.toml" in tracked()
+
+
+def test_constraints_are_the_lock_without_digests() -> None:
+    """Installers that cannot take digests get each version of the lock with its condition."""
+    told = without_digests((ROOT / "requirements.lock").read_text(encoding="utf-8")).splitlines()
+    assert [line for line in told if line.startswith("pysqlite3==") and line.endswith("; sys_platform == 'linux'")]
+    assert all(len(Requirement(line).specifier) == 1 for line in told)
 
 
 def test_the_bill_names_what_the_lock_names() -> None:
