@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 THREADS_MAX = 256
+ALERTS_MAX = 50
 SEGMENTS_MAX = 3
 """Features by which rows may be parted; of each the twenty commonest values are watched alone."""
 FACTOR_MAX, WINDOWS_MAX, PENDING_MOST = 1e3, 1e6, 100
@@ -360,6 +361,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     actions: dict[str, ActionSettings] = msgspec.field(default_factory=dict)
     operations: OperationsSettings | None = None
     """Metrics of the service around the model; odd points are warnings."""
+    alerts: list[str] = msgspec.field(default_factory=list)
+    """Names of alerts that rules ask for one by one: known to be quiet while nothing is heard of them."""
     detection: DetectionSettings = DetectionSettings()
     healing: HealingSettings = HealingSettings()
 
@@ -373,6 +376,7 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
         a_minute = self.degraded_minute_cost
         require(a_minute is None or 0 < a_minute <= COST_MAX, "degraded_minute_cost", "above 0, and at most 1e12")
         require(0 <= self.downtime_cost <= COST_MAX, "downtime_cost", "from 0 to 1e12")
+        require(len(self.alerts) <= ALERTS_MAX, "alerts", f"at most {ALERTS_MAX} names")
         check_actions(self.actions)
 
     @property
