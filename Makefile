@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
-.PHONY: demo test check bench faults format lock setup clean help
+.PHONY: demo test check bench faults release format lock setup clean help
 
 help:  ## say what the targets do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -23,12 +23,16 @@ check: $(DEV)  ## format, lint, types, import contracts, documentation
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/house
+	@$(BIN)/python -m tests.release.audited
 
 bench: $(DEV)  ## every speed claim, as a ratio against a named peer
 	@$(BIN)/python -m experiments.bench $(ARGS)
 
 faults: $(DEV)  ## every fault of the design in its long form (hours; ARGS=--quick takes minutes)
 	@$(BIN)/python -m experiments.faults $(ARGS)
+
+release: $(DEV)  ## wheel, sdist and bill of materials in dist/, tried on every Python that is here (ARGS=--bare: built alone)
+	@$(BIN)/python -m tests.release $(ARGS)
 
 format: $(DEV)  ## format and mend what ruff can mend
 	@$(BIN)/ruff format .

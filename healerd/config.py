@@ -42,12 +42,14 @@ __all__ = [
     "SourceSettings",
     "WorkersSettings",
     "load_config",
+    "load_place",
     "parse_config",
     "parse_duration",
     "utc",
 ]
 
 THREADS_MAX = 256
+ALERTS_MAX = 50
 SEGMENTS_MAX = 3
 """Features by which rows may be parted; of each the twenty commonest values are watched alone."""
 FACTOR_MAX, WINDOWS_MAX, PENDING_MOST = 1e3, 1e6, 100
@@ -362,6 +364,8 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     actions: dict[str, ActionSettings] = msgspec.field(default_factory=dict)
     operations: OperationsSettings | None = None
     """Metrics of the service around the model; odd points are warnings."""
+    alerts: list[str] = msgspec.field(default_factory=list)
+    """Names of alerts that rules ask for one by one: known to be quiet while nothing is heard of them."""
     detection: DetectionSettings = DetectionSettings()
     healing: HealingSettings = HealingSettings()
 
@@ -375,6 +379,7 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
         a_minute = self.degraded_minute_cost
         require(a_minute is None or 0 < a_minute <= COST_MAX, "degraded_minute_cost", "above 0, and at most 1e12")
         require(0 <= self.downtime_cost <= COST_MAX, "downtime_cost", "from 0 to 1e12")
+        require(len(self.alerts) <= ALERTS_MAX, "alerts", f"at most {ALERTS_MAX} names")
         check_actions(self.actions)
 
     @property
@@ -454,13 +459,35 @@ NAMES = "a name of at most 63 letters, digits, dots, dashes and underscores"
 
 def load_config(path: Path) -> Config:
     """Read the configuration file. Raises ConfigError with file, line, key and mend."""
+    return parse_config(_text_of(path), path=path)
+
+
+def load_place(path: Path) -> tuple[Path, Path]:
+    """Read only where the state folder and the control socket are; that is all that looking and answering need.
+
+    A slip in another table stops nobody from looking, and the tables of many pipelines keep nobody waiting. Raises
+    ConfigError as `load_config` does where `daemon`, or the name of a table, is wrong.
+    """
+    text = _text_of(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        tree = tomllib.loads(text)
+        daemon = msgspec.convert(tree.get("daemon", {}), DaemonSettings, dec_hook=_decode)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError):
+        tree, daemon = {"": None}, DaemonSettings()
+    if not set(tree) <= set(Config.__struct_fields__) - {"folder"}:
+        config = parse_config(text, path=path)  # it says what is wrong, and where
+    else:
+        config = Config(daemon=daemon, folder=str(path.parent.absolute()))
+    return config.state, config.socket
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"no configuration at `{path}`; write one, or name it with --config FILE") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"`{path}` cannot be read: {error}") from error
-    return parse_config(text, path=path)
 
 
 def parse_config(text: str, *, path: Path) -> Config:

@@ -1,4 +1,4 @@
-"""The tables `[listen]` and `[notify]`: what is shown to a monitoring system, and who is told of what.
+"""The tables `[listen]` and `[notify]`: what a monitoring system is shown and may tell, and who is told of what.
 
 Must never hold a secret in the clear where a file can hold it: tokens and addresses of channels are read from files.
 """
@@ -12,7 +12,7 @@ import msgspec
 
 from healerd.settings import Duration, Settings, require
 
-__all__ = ["KINDS", "ListenSettings", "NotifySettings", "parse_address", "parse_hours"]
+__all__ = ["KINDS", "AlertsSettings", "ListenSettings", "NotifySettings", "parse_address", "parse_hours"]
 
 KINDS = ("asks", "acts", "failed", "incident", "trouble")
 """What people are told of: a question, an act that began or failed, an incident, trouble of the daemon itself."""
@@ -20,11 +20,28 @@ LOOPBACK = "a loopback address with a port, such as `127.0.0.1:9464`"
 HOURS = "hours of a day such as `22:00-07:00`"
 
 
+class AlertsSettings(Settings, frozen=True, kw_only=True):
+    """`[listen.alerts]`: take what Alertmanager's webhook sends, as facts for rules; nothing is taken without it."""
+
+    token_file: str | None = None
+    """File with the bearer token that the sender must show; without it only the control socket takes alerts."""
+    label: str = "pipeline"
+    """The label of an alert whose value names its pipeline; `*` stands for all of them."""
+    expire: Duration = Duration(18000)
+    """How long what was heard counts; longer than the sender's `repeat_interval`, which is 4 h by default."""
+
+    def __post_init__(self) -> None:
+        require(self.label != "", "label", "the name of a label")
+        require(60 <= self.expire <= 30 * 86400, "expire", "from 1m to 30d")
+
+
 class ListenSettings(Settings, frozen=True, kw_only=True):
-    """`[listen]`: an optional listener for `/metrics`, `/healthz` and `/readyz`; read-only, and on loopback alone."""
+    """`[listen]`: an optional listener for `/metrics`, `/healthz`, `/readyz` and `/alerts`; on loopback alone."""
 
     address: str | None = None
     """Where to listen; nothing listens without it. Others reach it through a proxy or an ssh tunnel of yours."""
+    alerts: AlertsSettings | None = None
+    """Alerts of other monitoring; off without it."""
 
     def __post_init__(self) -> None:
         require(self.address is None or parse_address(self.address) is not None, "address", LOOPBACK)

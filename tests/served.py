@@ -16,6 +16,8 @@ from healerd.daemon.listen import Listener, bind
 from healerd.daemon.people import People
 from healerd.daemon.recording import MemoryStore, RecordingCore
 from healerd.daemon.threads import OneThread
+from healerd.daemon.webhook import Webhook
+from healerd.listen_settings import AlertsSettings
 from healerd.model import Decision, Intent, IntentState, Stage
 
 NOW = datetime(2026, 5, 7, 14, 17, tzinfo=UTC)
@@ -48,6 +50,7 @@ def served(
     owner_uid: int | None = None,
     store: Any = None,
     clock: ManualClock | None = None,
+    alerts: AlertsSettings | None = None,
 ) -> Iterator[Served]:
     """Serve until the block ends. With another `owner_uid` than ours, `roles` alone say what we may do.
 
@@ -59,7 +62,7 @@ def served(
     running: list[Any] = []
 
     async def serve() -> None:
-        bell = Bell()
+        bell, webhook = Bell(), Webhook(core, alerts, folder=state) if alerts else None
         people = People(roles=roles or {}, owner_uid=os.getuid() if owner_uid is None else owner_uid)
         control = Control(
             core=core,
@@ -69,6 +72,7 @@ def served(
             clock=clock,
             bell=bell,
             describe=lambda: {"state": "live"},
+            webhook=webhook,
         )
         listener = Listener(control.app())
         running.extend((bell, listener, asyncio.get_running_loop()))
@@ -78,6 +82,8 @@ def served(
         started.set()
         await serving
         control.close()
+        if webhook is not None:
+            webhook.close()
 
     server = threading.Thread(target=lambda: asyncio.run(serve()))
     server.start()

@@ -5,11 +5,13 @@ The same looks as through `Client`, made from what the audit log holds up to a l
 
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from healerd.client.access import Json, Looking
 from healerd.errors import ConfigError, ControlError, StoreError
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 __all__ = ["Replay"]
 
@@ -106,7 +108,9 @@ class Replay(Looking):
 
         if not is_export(file):
             return file
-        from healerd.store.rebuild import rebuild  # as above
+        from tempfile import TemporaryDirectory  # as above
+
+        from healerd.store.rebuild import rebuild
 
         self._folder = TemporaryDirectory(prefix="healerd-replay-")
         made = Path(self._folder.name) / "healerd.db"

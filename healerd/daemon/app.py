@@ -31,6 +31,7 @@ from healerd.daemon.scheduler import ClockGuard, Ticker
 from healerd.daemon.supervised import Progress, ping_while_it_goes_on, tell
 from healerd.daemon.telling import Teller, fetch
 from healerd.daemon.threads import OneThread
+from healerd.daemon.webhook import Webhook
 from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
 
 __all__ = ["Daemon", "RunExit", "run"]
@@ -124,8 +125,9 @@ class Daemon:
             self._core = core
             stack.push_async_callback(self._thread.call, self._core.close)
             self._listen_for_reloads()
-            control = await self._open_control(stack)
-            await self._open_outlook(stack, control)
+            webhook = self._open_webhook(stack)
+            control = await self._open_control(stack, webhook)
+            await self._open_outlook(stack, control, webhook)
             await self._start_ticking(stack)
             log.info("running on `%s`, control socket `%s`", self._config.state, self._config.socket)
             tell("READY=1", f"STATUS=watching {len(self._config.pipeline)} pipelines")
@@ -154,7 +156,16 @@ class Daemon:
                 await asyncio.wait_for(self._stop.wait(), STANDBY_S)
         return None
 
-    async def _open_control(self, stack: AsyncExitStack) -> Control:
+    def _open_webhook(self, stack: AsyncExitStack) -> Webhook | None:
+        """Take alerts where the configuration says so. Raises ConfigError when its token cannot be used."""
+        settings = self._config.listen.alerts
+        if settings is None:
+            return None
+        webhook = Webhook(self._core, settings, folder=self._config.path("."))
+        stack.callback(webhook.close)
+        return webhook
+
+    async def _open_control(self, stack: AsyncExitStack, webhook: Webhook | None) -> Control:
         control = Control(
             core=self._core,
             core_thread=self._thread,
@@ -164,6 +175,7 @@ class Daemon:
             bell=self._bell,
             describe=self._describe,
             log=self._tail.lines,
+            webhook=webhook,
         )
         stack.callback(control.close)
         listener = Listener(control.app())
@@ -179,8 +191,8 @@ class Daemon:
         stack.push_async_callback(close)
         return control
 
-    async def _open_outlook(self, stack: AsyncExitStack, control: Control) -> None:
-        """Show metrics and health where the configuration says so."""
+    async def _open_outlook(self, stack: AsyncExitStack, control: Control, webhook: Webhook | None) -> None:
+        """Show metrics and health, and take alerts, where the configuration says so."""
         address, names = self._config.listen.address, tuple(self._config.pipeline)
         if address is None:
             return
@@ -198,6 +210,7 @@ class Daemon:
             clock=self._clock,
             describe=self._describe,
             progress=self._progress,
+            webhook=webhook,
         )
         await open_outlook(stack, outlook, address)
 

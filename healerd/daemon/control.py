@@ -33,6 +33,7 @@ from healerd.daemon.people import ROLES, People, Person
 from healerd.daemon.ports import Core
 from healerd.daemon.presence import Presence
 from healerd.daemon.threads import OneThread
+from healerd.daemon.webhook import Webhook
 from healerd.errors import ConfigError, Conflict, HealerdError, NotAllowed, NotFound, RulesError, StoreError
 
 __all__ = ["Bell", "Control"]
@@ -47,7 +48,7 @@ HEARTBEAT_S = 2.0
 """A reader that hears nothing for three beats calls the daemon away."""
 LEAVES_MAX = 500
 """Leaves sent at once."""
-INTENT, AUDIT = "/v1/intents/{id}", "/v1/audit"
+INTENT, AUDIT, ALERTS = "/v1/intents/{id}", "/v1/audit", "/v1/alerts"
 
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotAllowed, 403, "not allowed"),
@@ -96,10 +97,11 @@ class Control:
         bell: Bell,
         describe: Callable[[], Json],
         log: Callable[[], list[Json]] = list,
+        webhook: Webhook | None = None,
     ) -> None:
         self._core, self._core_thread, self._clock, self._bell = core, core_thread, clock, bell
         self._pipelines = tuple(pipelines)
-        self._people, self._describe, self._log = people, describe, log
+        self._people, self._describe, self._log, self._webhook = people, describe, log, webhook
         self._reader_thread = OneThread("reader")
         self._answer_thread = OneThread("answers")
         self._fleet, self._presence = Fleet(), Presence()
@@ -114,12 +116,13 @@ class Control:
             AUDIT: self._audit,
         }
         looks = [(look.path, own.get(look.path) or self._look(look)) for look in LOOKS]
+        alerts = [(ALERTS, self._webhook.with_role(self._person))] if self._webhook is not None else []
         changes = ((mutation.path, self._change(mutation)) for mutation in MUTATIONS)
         return Starlette(
             routes=[
                 Route("/v1/events", self._events, methods=["GET"]),
                 *(Route(path, endpoint, methods=["GET"]) for path, endpoint in looks),
-                *(Route(path, endpoint, methods=["POST"]) for path, endpoint in changes),
+                *(Route(path, endpoint, methods=["POST"]) for path, endpoint in (*changes, *alerts)),
             ],
             exception_handlers={HealerdError: _error, HTTPException: _http_error},
         )

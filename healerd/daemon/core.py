@@ -1,7 +1,7 @@
 """The daemon's core: everything put together, one call at a time, on one thread. See the README's picture.
 
 Must never act on its own: a tick ends with a committed decision, and what follows is the executor's, who asks the
-guards again in the transaction that starts an effect.
+guards again in the transaction that starts an effect. The module is long because every call of the port stands here.
 """
 
 import json
@@ -15,6 +15,7 @@ from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
 from healerd.daemon.accounts import current_account
+from healerd.daemon.alerting import hear
 from healerd.daemon.anchoring import Anchoring
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.beginning import Beginning, begin_pipeline
@@ -42,6 +43,7 @@ from healerd.model import (
     VersionKind,
 )
 from healerd.sources import Source
+from healerd.sources.alertmanager import Message
 from healerd.store import Store
 
 __all__ = ["Core"]
@@ -326,6 +328,14 @@ class Core:
         """Take a person's word on an intent whose effect nobody could tell. Raises NotFound, Conflict."""
         now = self._clock.now()
         return resolve(self.store, intent_id, took_effect=took_effect, author=author, reason=reason, at=now)
+
+    def hear_alerts(self, message: Message, *, author: str) -> Mapping[str, object]:
+        """Keep what other monitoring tells, in one transaction of its own. Raises StoreError."""
+        settings = self.config.listen.alerts
+        assert settings is not None, "nobody listens without the table"
+        expire = timedelta(seconds=settings.expire)
+        now = self._clock.now()
+        return hear(self.store, message, pipelines=self.pipelines, expire=expire, now=now, author=author)
 
     def reload_rules(self) -> Mapping[str, str]:
         """Compile the rule files anew and swap them in; name what changed. Raises RulesError and keeps the old set."""

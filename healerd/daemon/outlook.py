@@ -1,4 +1,6 @@
-"""Shows metrics and health on a loopback address to whoever scrapes it. Must never change anything, nor leave loopback.
+"""Shows metrics and health on a loopback address to whoever scrapes it, and takes alerts from who shows the token.
+
+Must never change anything else, nor leave loopback.
 
 `/metrics` tells numbers; `/healthz` whether the process goes on, which a supervisor may act upon; `/readyz` whether
 what it says is current: the last tick ended well, and not long ago.
@@ -20,6 +22,7 @@ from healerd.daemon.listen import Listener
 from healerd.daemon.metrics import Metrics
 from healerd.daemon.supervised import Progress
 from healerd.daemon.threads import OneThread
+from healerd.daemon.webhook import Webhook
 from healerd.errors import ConfigError
 from healerd.listen_settings import parse_address
 
@@ -34,20 +37,30 @@ class Outlook:
     """The listener's answers."""
 
     def __init__(
-        self, *, metrics: Metrics, store: Reader, clock: Clock, describe: Callable[[], Json], progress: Progress
+        self,
+        *,
+        metrics: Metrics,
+        store: Reader,
+        clock: Clock,
+        describe: Callable[[], Json],
+        progress: Progress,
+        webhook: Webhook | None = None,
     ) -> None:
         self._metrics, self._store, self._clock = metrics, store, clock
-        self._describe, self._progress = describe, progress
+        self._describe, self._progress, self._webhook = describe, progress, webhook
         self._thread = OneThread("metrics")
 
     def app(self) -> Starlette:
-        """Build the ASGI application: three pages, each only to be read."""
+        """Build the ASGI application: three pages that are only read and, with a token, one that takes alerts."""
         pages: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "/metrics": self._show,
             "/healthz": self._alive,
             "/readyz": self._ready,
         }
-        return Starlette(routes=[Route(path, page, methods=["GET"]) for path, page in pages.items()])
+        routes = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
+        if self._webhook is not None and self._webhook.has_token:
+            routes.append(Route("/alerts", self._webhook.with_token, methods=["POST"]))
+        return Starlette(routes=routes)
 
     def close(self) -> None:
         """End the thread that reads."""

@@ -42,6 +42,7 @@ class Pipeline:
     store: Store
     cache: RowCache
     metrics: PrometheusSource | None = None
+    alerts_expire: timedelta | None = None
     shadows: Shadows = field(default_factory=Shadows)
     qualities: dict[datetime, Quality] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
@@ -114,6 +115,7 @@ def make_pipeline(
         store=store,
         cache=RowCache(settings.window),
         metrics=None if settings.operations is None else PrometheusSource(settings.operations, config.path(".")),
+        alerts_expire=None if config.listen.alerts is None else timedelta(seconds=config.listen.alerts.expire),
     )
 
 

@@ -1,7 +1,8 @@
 """What the ticker and the control API ask of the daemon's core. Must never hold behaviour.
 
-The core is synchronous and lives on one thread (`OneThread`), but for `answer`, `pause` and `stop_all`: these are one
-transaction each and may be called from another thread while a tick runs. `RecordingCore` is the double that tests use.
+The core is synchronous and lives on one thread (`OneThread`), but for `answer`, `pause`, `stop_all` and `hear_alerts`:
+these are one transaction each and may be called from another thread while a tick runs. `RecordingCore` is the double
+that tests use.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from healerd.client.views import Reader
 from healerd.model import AnswerKind, Decision, Intent, Reference, Stage, StageChange
+from healerd.sources.alertmanager import Message
 
 __all__ = ["Core"]
 
@@ -79,6 +81,10 @@ class Core(Protocol):
 
     def accept(self, pipeline: str, *, since: datetime | None, author: str, reason: str) -> Reference:
         """Take a change of the inputs as expected; the error a version is held against stays (SAFETY S12)."""
+        ...
+
+    def hear_alerts(self, message: Message, *, author: str) -> Mapping[str, object]:
+        """Keep what other monitoring tells, in one transaction of its own. Raises StoreError."""
         ...
 
     def reload_rules(self) -> object:

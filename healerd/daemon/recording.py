@@ -28,6 +28,7 @@ from healerd.model import (
     Stage,
     StageChange,
 )
+from healerd.sources.alertmanager import Message
 from healerd.store import Reader, Transaction
 from healerd.store.library import sqlite
 from healerd.store.schema import migrate
@@ -233,6 +234,11 @@ class RecordingCore:
         )
         self.store.put(reference, actor=author)
         return reference
+
+    def hear_alerts(self, message: Message, *, author: str) -> Mapping[str, object]:
+        """Note what was told."""
+        self.calls.append(("hear_alerts", message, author))
+        return {"taken": len(message.alerts)}
 
     def reload_rules(self) -> object:
         """Note the wish."""

@@ -1,7 +1,7 @@
 """Put together everything that one decision stands on, out of the store and the registry. Must never decide.
 
 A situation is made at each tick, and again at each recheck: then with the measurements of the newest judged window,
-and with the log, the stage, the pauses and the open intents of that very moment.
+and with the log, the stage, the pauses, the open intents and the alerts of other monitoring of that very moment.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ from pathlib import Path
 from healerd.actions import Plan, Refusal, World, heals_of
 from healerd.config import PipelineSettings
 from healerd.daemon.accounts import account_of, log_of, with_severity
+from healerd.daemon.alerting import ALERT, ALERTS, outside
 from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.stakes import stake_of
 from healerd.decision import Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.errors import ActionError
-from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Pause, Stage, StageChange, Version
+from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Stage, StageChange, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
 
@@ -46,6 +47,7 @@ REMEMBERED = timedelta(days=1)
 LOG_DAYS, LOG_WINDOWS = 31, 64
 """How far back the action log is handed to the rules, whichever is longer; the longest limit in use is a month."""
 CLOCK_SETS_MAX = 1000
+TOLD = frozenset({ALERTS, ALERT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
     return replace(
         situation,
         now=moment.now,
+        measurements=_with_alerts(situation, pipeline, reader, moment.now),
         newest=_is_newest(situation, moment.now),
         on_hold=moment.on_hold,
         stage=stage[0].stage if stage else Stage.SUGGEST,
@@ -157,6 +160,14 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         account=account_of(reader, pipeline, model, history, moment.now),
         costs=model,
     )
+
+
+def _with_alerts(situation: Situation, pipeline: Pipeline, reader: Reader, now: datetime) -> tuple[Measurement, ...]:
+    """Put what other monitoring tells now in the place of what it told before; away where none is taken."""
+    expire, others = pipeline.alerts_expire, tuple(one for one in situation.measurements if one.name not in TOLD)
+    if expire is None:
+        return others
+    return (*others, *outside(reader, pipeline.name, names=pipeline.settings.alerts, expire=expire, now=now))
 
 
 def newest_decision(reader: Reader, pipeline: str) -> Decision | None:

@@ -23,7 +23,7 @@ from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
 from healerd.errors import ActionError, ConfigError, HealerdError, SourceError
-from healerd.model import HOLD, Decision, Intent, IntentState, Quality, Stage, Window
+from healerd.model import HOLD, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
 from healerd.store import Reader, Store, Transaction
@@ -151,7 +151,7 @@ class Ticker:
         prepared = diagnosed(pipeline, watched, prepared)
         decision = decide(prepared, ruleset)
         with self.store.transaction() as tx:
-            _record(tx, pipeline, watched)
+            _record(tx, pipeline, watched, prepared.measurements)
             if demotion is not None:
                 tx.put(demotion)
             if prepared.incident is not None and prepared.incident != seen.incident:
@@ -205,8 +205,8 @@ def _options(pipeline: Pipeline, watched: Watched, moment: Moment, seen: Situati
     return options_of(pipeline.world(moment.now))
 
 
-def _record(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
-    """Write down what was seen; the decision's leaf is the proof of it."""
+def _record(tx: Transaction, pipeline: Pipeline, watched: Watched, stood_on: tuple[Measurement, ...]) -> None:
+    """Write down what was seen and what the decision stood on; its leaf is the proof of it."""
     if watched.held is not None:
         watched.held.write(tx)
     if watched.profile is not None:
@@ -218,7 +218,7 @@ def _record(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
         tx.save_state(pipeline.name, MEMORY, watched.operations)
     for cohort in watched.cohorts:
         tx.put(cohort)
-    tx.put_measurements(watched.window, watched.measurements)
+    tx.put_measurements(watched.window, stood_on)
     tx.save_state(pipeline.name, ALIAS, {"generation": pipeline.registry.alias().generation})
 
 

@@ -48,7 +48,7 @@ def schema() -> Schema:
         ),
         actions=ACTION_WORDS,
         alarms=tuple(layer.value for layer in ALARMS),
-        dimensions=("feature", "segment", "operation"),
+        dimensions=("feature", "segment", "operation", "alert"),
     )
 
 
@@ -75,7 +75,7 @@ def _alarm(situation: Situation, layer: Layer) -> bool | None:
     if layer is Layer.QUALITY:
         return {Quality.BAD: True, Quality.GOOD: False, Quality.UNKNOWN: None}[situation.quality]
     if layer is Layer.OPERATIONS:
-        return next((one.alarm for one in situation.measurements if one.layer is layer and one.subject is None), None)
+        return next((one.alarm for one in situation.measurements if one.layer is layer and one.name == layer), None)
     evidence = [one for one in situation.measurements if one.layer is layer and one.log_limit is not None]
     if any(one.alarm for one in evidence):
         return True
@@ -183,8 +183,24 @@ def _of_operations(value: Callable[[Measurement], float | None]) -> Callable[[Si
     return lambda situation: {
         one.subject: value(one)
         for one in situation.measurements
-        if one.layer is Layer.OPERATIONS and one.subject is not None
+        if one.layer is Layer.OPERATIONS and one.name == "operation" and one.subject is not None
     }
+
+
+def _of_alerts(value: Callable[[Situation, Measurement], float | None]) -> Callable[[Situation], FactValue]:
+    """A number of each alert of other monitoring, by its name."""
+    return lambda situation: {
+        one.subject: value(situation, one)
+        for one in situation.measurements
+        if one.layer is Layer.OPERATIONS and one.name == "alert" and one.subject is not None
+    }
+
+
+def _alert_age(situation: Situation, alert: Measurement) -> float | None:
+    """How long the oldest of a name has fired: nothing while none does, unknown while nobody can tell."""
+    if alert.value is None or alert.since_at is None:
+        return None if alert.value is None else 0.0
+    return max(0.0, (situation.now - alert.since_at).total_seconds())
 
 
 def _of_segments(value: Callable[[SegmentTold], float | None]) -> Callable[[Situation], FactValue]:
@@ -273,6 +289,26 @@ FACTS: Mapping[str, Fact] = {
         per="operation",
         meaning="how odd its oddest point was, from 0 to 1",
         of=_of_operations(lambda one: one.effect),
+    ),
+    "alerts_firing": Fact(
+        type="count",
+        unit="alerts",
+        meaning="alerts of other monitoring that fire now; unknown while it is silent",
+        of=_told("alerts"),
+    ),
+    "alert_firing": Fact(
+        type="count",
+        unit="alerts",
+        per="alert",
+        meaning="how many of that name fire now",
+        of=_of_alerts(lambda situation, one: one.value),
+    ),
+    "alert_age": Fact(
+        type="duration",
+        unit="s",
+        per="alert",
+        meaning="since the oldest of that name began to fire; 0 while none does",
+        of=_of_alerts(_alert_age),
     ),
     "error_limit": Fact(
         type="ratio",

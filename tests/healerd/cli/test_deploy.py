@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,18 @@ def test_a_container_runs_as_nobody_special_and_writes_only_to_its_volume() -> N
     assert instructions.count("FROM") == 2, "what builds is not what runs"
     assert instructions.index("USER") < instructions.index("ENTRYPOINT")
     assert "USER 10001:10001" in rendered["Containerfile"]
+
+
+def test_the_health_check_of_a_container_compiles_nothing() -> None:
+    """What `healerd status` loads is compiled when the image is built, for the Python that the image runs."""
+    text = render("compose", deployment())["Containerfile"]
+    (image,) = set(re.findall(r"^FROM \S+/python:(3\.\d+)-slim", text, re.MULTILINE))
+    assert f"/lib/python{image}/site-packages" in text
+    compiled = {word.removesuffix(".py") for word in re.findall(r"compileall -q (.*)", text)[0].split()}
+    code = "import sys, healerd.cli.status, healerd.client.stored, healerd.config; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    foreign = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"__main__"}
+    assert {name for name in foreign if not name.startswith("_")} <= compiled
 
 
 def test_a_configuration_that_does_not_fit_there_is_refused() -> None:

@@ -122,7 +122,8 @@ def test_every_fact_is_documented_and_typed():
 def test_every_fact_may_be_named_in_a_rule(name: str):
     """A rule that reads the fact compiles."""
     fact = FACTS[name]
-    inner = f"any {fact.per} where ({name} > 0)" if fact.per else f"{name} is missing"
+    least = "0s" if fact.type == "duration" else "0"
+    inner = f"any {fact.per} where ({name} > {least})" if fact.per else f"{name} is missing"
     loaded = load_text(f"forbid f: retrain when {inner}", name="test.heal", schema=SCHEMA)
     assert loaded.ruleset is not None, loaded.errors
 
