@@ -9,7 +9,7 @@ from tests.healerd.cli.conftest import Called
 from tests.served import Served
 
 Ask = Callable[..., Called]
-CHANGES = {"answer", "pause", "resume", "stop_all"}
+CHANGES = {"answer", "resolve", "accept", "pause", "resume", "stop_all"}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ CHANGES = {"answer", "pause", "resume", "stop_all"}
         (["approve", "act-1"], "would", "approve"),
         (["veto", "act-1"], "would", "veto"),
         (["veto", "act-1", "--lift"], "would", "lift"),
+        (["resolve", "act-1", "--took-effect"], "would", "end as inconclusive"),
+        (["resolve", "act-1", "--no-effect"], "would", "end as failed"),
     ],
 )
 def test_a_rehearsal_changes_nothing(ask: Ask, daemon: Served, words: list[str], key: str, would: str) -> None:
@@ -39,6 +41,14 @@ def test_a_stage_is_rehearsed(ask: Ask, daemon: Served) -> None:
         told = ask("policy", verb, "churn", "--dry-run", "--json")
         assert (told.code, told.json["would_be"]) == (0, would)
     assert "set_stage" not in {call[0] for call in daemon.core.calls}
+
+
+def test_a_reference_is_rehearsed(ask: Ask, daemon: Served) -> None:
+    """The daemon makes the reference that would be, and takes it not."""
+    told = ask("reference", "accept", "churn", "--dry-run", "--json")
+    assert (told.code, told.json["dry_run"], told.json["reference"]["pipeline"]) == (0, True, "churn")
+    assert "accept" not in {call[0] for call in daemon.core.calls}
+    assert "a dry run" in ask("reference", "accept", "churn", "--dry-run").out
 
 
 def test_what_is_not_there_is_said(ask: Ask) -> None:
