@@ -12,6 +12,7 @@ from healerd.cli.options import (
     dry_run_option,
     ids_option,
     is_interactive,
+    read_id,
     read_ids,
     reason_option,
     reason_or_ask,
@@ -73,6 +74,7 @@ def resolve(
     dry_run: bool,
 ) -> int:
     """End an intent that needs a person: inconclusive if its effect is there, failed if it is not."""
+    intent_id = read_id(intent_id)
     if dry_run:
         return _rehearse_each(client, show, (intent_id,), RESOLVED[took_effect])
     seen = if_rev or str(client.intent(intent_id)["intent"]["revision"])
