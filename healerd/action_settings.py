@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, STEPS
-from healerd.settings import Duration, Settings, require
+from healerd.settings import Cost, Duration, Megabytes, Settings, Share, require
 
 __all__ = ["COST_MAX", "ActionSettings", "check_actions"]
 
@@ -25,11 +25,11 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 class ActionSettings(Settings, frozen=True, kw_only=True):
     """`[pipeline.NAME.actions.ACTION]`: one of healerd's actions, or with `kind` one that the owner has named."""
 
-    cost: float | None = None
+    cost: Cost | None = None
     """Money (or any one unit used throughout) that doing it costs, whatever comes of it; needed beside `failure`."""
     downtime: Duration = Duration(0)
     """Time in which nothing, or nothing useful, is served while it is done; costs `downtime_cost` a minute."""
-    failure: float | None = None
+    failure: Share | None = None
     """Prior probability that it does not resolve the incident or does harm; needed for the policy to speak."""
     deadline: Duration = Duration(1800)
     """A run longer than this is killed and counts as failed; half an hour is one default window."""
@@ -51,11 +51,11 @@ class ActionSettings(Settings, frozen=True, kw_only=True):
     """How a command finds the training rows."""
 
     # limits of a command
-    memory_mb: int | None = None
+    memory_mb: Megabytes | None = None
     """Address space a command may use, each of its processes; without it, what the machine has."""
     cpu: Duration | None = None
     """CPU time a command may use, each of its processes; without it, only `deadline` counts."""
-    output_mb: int = 2048
+    output_mb: Megabytes = 2048
     """Largest file that a command may write: a slip must not fill the disk of the daemon."""
 
     # fallback

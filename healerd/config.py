@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -20,7 +20,19 @@ from healerd.action_settings import COST_MAX, ActionSettings, check_actions
 from healerd.errors import ConfigError
 from healerd.listen_settings import ListenSettings, NotifySettings
 from healerd.operations_settings import OperationsSettings
-from healerd.settings import Duration, Settings, parse_duration, require
+from healerd.settings import (
+    Bytes,
+    Cost,
+    Duration,
+    Minutely,
+    Rows,
+    Settings,
+    Share,
+    Windows,
+    Yearly,
+    parse_duration,
+    require,
+)
 
 __all__ = [
     "CREDENTIAL",
@@ -67,7 +79,7 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     """Path of the control socket; by default `control.sock` in the state folder."""
     tick: Duration = Duration(5)
     """How often the daemon looks for closed windows and due intents; 5 s keeps a veto window exact to 1%."""
-    false_alarms_per_year: float = 1.0
+    false_alarms_per_year: Yearly = 1.0
     """The budget: the mean number of false alarms a year for each model as a whole."""
     unattended: bool = False
     """Let an open control API alone count as a channel for veto windows (SAFETY S9); shown by `doctor`."""
@@ -108,6 +120,7 @@ class ServingSettings(Settings, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     """Address to listen on. Whoever reaches it may ask for predictions: there is no login."""
     port: int = 8080
+    """Port to listen on; 0 takes a free one."""
     record: str = "served"
     """Folder of what was served, a folder a model; relative to the state folder unless absolute."""
     flush: Duration = Duration(1)
@@ -121,7 +134,7 @@ class ServingSettings(Settings, frozen=True, kw_only=True):
     scores: bool = False
     """Record how sure the model was of each row (the probability of its likeliest class), where it gives probabilities:
     from it the error is estimated without labels. Costs a second question to the model."""
-    body_bytes: int = 64 * 2**20
+    body_bytes: Bytes = 64 * 2**20
     """Largest body of a request."""
     substitute: dict[str, float | str] = msgspec.field(default_factory=dict)
     """Model -> what is answered when it raises or takes too long; without one its usual answer, once it has one."""
@@ -137,10 +150,13 @@ class LabelsSettings(Settings, frozen=True, kw_only=True):
     """`source.labels`: late labels in a table of their own, or from a query, joined by id."""
 
     path: str = ""
+    """CSV or Parquet file, glob or folder of the labels."""
     query: str | None = None
     """SQL in the place of a `path`; the predictions' `$start_at` and `$end_at`, and `$now`, may be used in it."""
     id: str = "id"
+    """Column with the id of the prediction that is labelled."""
     label: str = "label"
+    """Column with the truth."""
     at: str | None = None
     """Column that says when a label became known; without it, when it was first seen."""
 
@@ -152,6 +168,7 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     """`source`: where served predictions lie. Any CSV or Parquet file, glob or folder, or a query that DuckDB runs."""
 
     kind: Literal["table", "memory", "gateway", "duckdb"] = "table"
+    """What is read: files, rows pushed by this process, what `healerd serve` recorded, or a query."""
     path: str = ""
     """Where the rows lie: of a table its file, glob or folder, of the gateway the folder it records a model in."""
     time: str = "time"
@@ -159,11 +176,13 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     id: str | None = None
     """Column that identifies a prediction; without it an id is made from the row's content."""
     prediction: str = "prediction"
+    """Column with what the model said."""
     version: str | None = None
     """Column with the model version that predicted; without it, the version the registry calls active."""
     label: str | None = None
     """Column with the truth in the same table, empty where it is not known yet."""
     labels: LabelsSettings | None = None
+    """Late labels in a table of their own."""
     score: str | None = None
     """Column that says how sure the model was of the prediction; from it the error is estimated without labels."""
     features: list[str] | None = None
@@ -177,7 +196,7 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     query: str | None = None
     """SQL of the kind `duckdb`: one SELECT; the window's bounds are `$start_at` and `$end_at`, naive UTC."""
     attach: dict[str, str] = msgspec.field(default_factory=dict)
-    """Name -> address of a database that queries may read, such as `sqlite:served.db`; attached read-only."""
+    """Name -> database that queries may read, read-only: a DuckDB file, or after `sqlite:`, `postgres:`, `mysql:`."""
     extensions: list[str] = msgspec.field(default_factory=list)
     """DuckDB extensions to load for queries; they are never downloaded."""
     memory: str = "1GB"
@@ -186,7 +205,7 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     """Threads of a query; one leaves the other cores to the model in service."""
     timeout: Duration = Duration(60)
     """Longest that a query may take; it is interrupted, and tried again at the next tick."""
-    rows_max: int = 5_000_000
+    rows_max: Rows = 5_000_000
     """Most rows that one window may bring by a query: beyond them the window is too long, or the query wrong."""
 
     def __post_init__(self) -> None:
@@ -213,8 +232,11 @@ class ReferenceSettings(Settings, frozen=True, kw_only=True):
     """`reference`: the healthy, labelled rows that did not train the first model: a table, or a range of the source."""
 
     path: str | None = None
+    """CSV or Parquet file with the columns of the source."""
     start: datetime | None = None
+    """Rows of the source from this time on."""
     end: datetime | None = None
+    """Rows of the source before this time."""
 
     def __post_init__(self) -> None:
         ranged = self.start is not None and self.end is not None
@@ -224,21 +246,22 @@ class ReferenceSettings(Settings, frozen=True, kw_only=True):
 class DetectionSettings(Settings, frozen=True, kw_only=True):
     """`[pipeline.NAME.detection]`: what counts as a change worth an alarm. The false-alarm budget is the daemon's."""
 
-    tolerance: float = 0.02
+    tolerance: Share = 0.02
     """Rise of the error, in points of share, that is not worth acting on."""
-    drift_tolerance: float = 0.0
+    drift_tolerance: Share = 0.0
     """Shift of a feature's mid-rank that is not worth a warning; raise it when large windows are too sensitive."""
-    delta: float = 0.01
+    delta: Share = 0.01
     """Probability that the finite reference misleads; split over features."""
-    label_coverage: float = 0.95
+    label_coverage: Share = 0.95
     """Share of a cohort that must be labelled at maturity for its error to be known."""
     estimate: bool = False
     """Estimate the error without labels by the outputs alone where there is no score; blind to concept shift."""
-    clean_windows: int = 21
+    clean_windows: Windows = 21
     """Clean windows in a row that close an incident: three judgements' worth; what drifted once mostly drifts on."""
 
     def __post_init__(self) -> None:
         require(0 <= self.tolerance < 1, "tolerance", "in [0, 1)")
+        require(0 <= self.drift_tolerance < 1, "drift_tolerance", "in [0, 1)")
         require(0 < self.delta < 1, "delta", "in (0, 1)")
         require(0 < self.label_coverage <= 1, "label_coverage", "in (0, 1]")
         require(self.clean_windows >= 1, "clean_windows", "1 or more")
@@ -247,28 +270,28 @@ class DetectionSettings(Settings, frozen=True, kw_only=True):
 class HealingSettings(Settings, frozen=True, kw_only=True):
     """`[pipeline.NAME.healing]`: which rows train and judge a new model, and how long a heal is watched."""
 
-    train_windows: int = 28
+    train_windows: Windows = 28
     """Newest labelled windows a retrained model learns from."""
-    judge_windows: int = 3
+    judge_windows: Windows = 3
     """Newest labelled windows kept back to judge a candidate on rows it never saw."""
-    rows_min: int = 200
+    rows_min: Rows = 200
     """Fewest labelled rows to train or judge on; below it the evidence is a guess."""
-    level: float = 0.90
+    level: Share = 0.90
     """Two-sided level of the interval of a paired comparison."""
-    gain_min: float = 0.02
+    gain_min: Share = 0.02
     """Gain in points of share that a candidate must show: less is not worth a swap."""
-    sure: float = 0.80
+    sure: Share = 0.80
     """Posterior probability that a candidate is better at all, below which it is rejected."""
-    choose_windows: int = 7
+    choose_windows: Windows = 7
     """Newest labelled windows on which stored versions are compared: one weekly cycle."""
-    choose_rows: int = 600
+    choose_rows: Rows = 600
     """Fewest rows to compare stored versions on, as long as they come within four times `choose_windows`: the standard
     error of a gain is then about two points, as small as a gain that is worth a swap."""
-    verify_windows: int = 7
+    verify_windows: Windows = 7
     """Labelled windows after a heal on which it is compared with what it replaced."""
     versions_kept: int = 60
     """Stored versions a rollback may choose from: a concept may come back after a year of fits every week."""
-    payback_windows: int = 14
+    payback_windows: Windows = 14
     """Windows that a new model is expected to serve before the next one: in these it must pay for its fit."""
     refit: bool = True
     """Refit an accepted candidate on its judgement rows too; it is promoted only after a shadow window."""
@@ -286,15 +309,21 @@ class HealingSettings(Settings, frozen=True, kw_only=True):
         ):
             require(getattr(self, name) >= 1, name, "1 or more")
         require(0.5 < self.level < 1, "level", "in (0.5, 1)")
+        require(0 <= self.gain_min < 1, "gain_min", "in [0, 1)")
+        require(0 < self.sure < 1, "sure", "in (0, 1)")
 
 
 class SeveritySettings(Settings, frozen=True, kw_only=True):
     """`[pipeline.NAME.severity]`: how much an unresolved incident costs, by its severity, in multiples of the usual."""
 
     low: float = 1.0
+    """Factor of an incident of severity low."""
     medium: float = 1.0
+    """Factor of an incident of severity medium."""
     high: float = 1.0
+    """Factor of an incident of severity high."""
     critical: float = 1.0
+    """Factor of an incident of severity critical."""
 
     def __post_init__(self) -> None:
         for name in ("low", "medium", "high", "critical"):
@@ -306,11 +335,11 @@ class PolicySettings(Settings, frozen=True, kw_only=True):
 
     name: str = "bayesian"
     """`bayesian` learns from outcomes; `rules only` never deviates."""
-    alpha: float = 0.10
+    alpha: Share = 0.10
     """The ledger's share: what deviations may cost beyond the rules, at 95% under a sceptical belief."""
-    failure_margin: float = 0.05
+    failure_margin: Share = 0.05
     """How much more likely than the rule's action a deviation may be to fail, as a share; 1 is no bound."""
-    budget: float | None = None
+    budget: Cost | None = None
     """Realised excess of deviations, in the unit of the costs, at which they stop; off by default."""
     pending_max: int = 2
     """Deviations that may wait for their outcome at one time."""
@@ -329,7 +358,9 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     """`[pipeline.NAME]`: one model in production."""
 
     source: SourceSettings
+    """Where served predictions lie."""
     reference: ReferenceSettings | None = None
+    """What healthy looks like; until there is one, nothing is held against anything."""
     window: Duration = Duration(1800)
     """Length of the windows that are judged."""
     start: datetime | None = None
@@ -349,25 +380,31 @@ class PipelineSettings(Settings, frozen=True, kw_only=True):
     rules: list[str] = msgspec.field(default_factory=list)
     """Rule files; `base` is always in force, and `default` when none is named."""
     tags: list[str] = msgspec.field(default_factory=list)
+    """Words by which rule files choose pipelines (`scope tier1 = tag "tier1"`); `team:NAME` is whose limits count."""
     segments: list[str] = msgspec.field(default_factory=list)
     """Features of which each common value is watched alone too, within the same false-alarm budget; at most 3."""
-    degraded_cost: float = 100.0
+    degraded_cost: Cost = 100.0
     """Cost of one window served with the harm, in the unit of the actions' costs: the severity of an incident."""
-    degraded_minute_cost: float | None = None
+    degraded_minute_cost: Minutely | None = None
     """Cost of one minute served with the harm, for those who think in minutes: takes the place of `degraded_cost`."""
-    degraded_windows: float = 3.0
+    degraded_windows: Annotated[float, "windows"] = 3.0
     """Windows an unresolved incident is expected to go on hurting before somebody finds it; realised ones pool in."""
-    downtime_cost: float = 0.0
+    downtime_cost: Minutely = 0.0
     """Cost of one minute in which nothing is served; an action's `downtime` is counted with it."""
     severity: SeveritySettings = SeveritySettings()
+    """What an incident costs by its severity."""
     policy: PolicySettings = PolicySettings()
+    """Who proposes within the rules."""
     actions: dict[str, ActionSettings] = msgspec.field(default_factory=dict)
+    """Name -> how an action is done and what it costs; `rollback` and `fallback` are there without being named."""
     operations: OperationsSettings | None = None
     """Metrics of the service around the model; odd points are warnings."""
     alerts: list[str] = msgspec.field(default_factory=list)
     """Names of alerts that rules ask for one by one: known to be quiet while nothing is heard of them."""
     detection: DetectionSettings = DetectionSettings()
+    """What counts as a change worth an alarm."""
     healing: HealingSettings = HealingSettings()
+    """Which rows train and judge, and how long a heal is watched."""
 
     def __post_init__(self) -> None:
         require(self.window >= 1, "window", "1s or more")
@@ -405,12 +442,19 @@ class Config(Settings, frozen=True, kw_only=True):
     """The whole configuration. `folder` is where the file lies; `state` and other paths are absolute."""
 
     daemon: DaemonSettings = DaemonSettings()
+    """The process as a whole."""
     audit: AuditSettings = AuditSettings()
+    """The key that signs the log, and where its checkpoints are kept outside."""
     serving: ServingSettings = ServingSettings()
+    """The inference gateway."""
     workers: WorkersSettings = WorkersSettings()
+    """Who counts long stretches of rows."""
     listen: ListenSettings = ListenSettings()
+    """Metrics and health for a monitoring system."""
     notify: NotifySettings = NotifySettings()
+    """Who is told of what."""
     pipeline: dict[str, PipelineSettings] = msgspec.field(default_factory=dict)
+    """Name -> one model in production."""
     folder: str = "."
 
     def __post_init__(self) -> None:

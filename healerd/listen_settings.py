@@ -71,6 +71,7 @@ class NotifySettings(Settings, frozen=True, kw_only=True):
     heartbeat_url: str | None = None
     """Address that is fetched for as long as ticks come to their end: whoever misses it raises the alarm."""
     heartbeat_every: Duration = Duration(60)
+    """How often."""
 
     def __post_init__(self) -> None:
         require(self.quiet is None or parse_hours(self.quiet) is not None, "quiet", HOURS)

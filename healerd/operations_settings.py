@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from healerd.settings import Duration, Settings, require
+from healerd.settings import Duration, Points, Settings, Share, require
 
 __all__ = ["POINTS_MAX", "OperationsSettings"]
 
@@ -27,17 +27,18 @@ class OperationsSettings(Settings, frozen=True, kw_only=True):
     queries: dict[str, str]
     """Name -> PromQL that gives exactly one series, such as `histogram_quantile(0.99, ...)`."""
     kind: Literal["prometheus"] = "prometheus"
+    """What answers there."""
     step: Duration = Duration(60)
     """Time from one point to the next; Prometheus scrapes once a minute by default."""
     timeout: Duration = Duration(10)
     """Longest that a query may take; after it the metric is unknown in this window."""
     token_file: str | None = None
     """File with a bearer token, read before each query; never the token itself."""
-    history: int = 1000
+    history: Points = 1000
     """Points that a new one is ranked among: the memory kept of each metric, about 100 kB."""
-    refractory: int = 400
+    refractory: Points = 400
     """Points whose oddness a new alarm must exceed: what was told is not told again."""
-    threshold: float = 0.5
+    threshold: Share = 0.5
     """Score in (0, 1] from which a point is an alarm."""
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     """Headers to send, such as a tenant's name."""

@@ -4,10 +4,36 @@ Must never hold a setting of its own.
 """
 
 import re
+from typing import Annotated
 
 import msgspec
 
-__all__ = ["Duration", "Settings", "parse_duration", "require"]
+__all__ = [
+    "Bytes",
+    "Cost",
+    "Duration",
+    "Megabytes",
+    "Minutely",
+    "Points",
+    "Rows",
+    "Settings",
+    "Share",
+    "Windows",
+    "Yearly",
+    "parse_duration",
+    "require",
+]
+
+# The unit of a number is part of its type: the reference of the configuration prints it.
+Bytes = Annotated[int, "bytes"]
+Cost = Annotated[float, "unit of the costs"]
+Megabytes = Annotated[int, "MB"]
+Minutely = Annotated[float, "unit of the costs, a minute"]
+Points = Annotated[int, "points"]
+Rows = Annotated[int, "rows"]
+Share = Annotated[float, "share of 1"]
+Windows = Annotated[int, "windows"]
+Yearly = Annotated[float, "a year"]
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 

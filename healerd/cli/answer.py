@@ -12,6 +12,7 @@ from healerd.cli.options import (
     dry_run_option,
     ids_option,
     is_interactive,
+    read_id,
     read_ids,
     reason_option,
     reason_or_ask,
@@ -22,6 +23,9 @@ from healerd.client.words import say_intent
 from healerd.errors import HealerdError
 
 __all__ = ["approve", "resolve", "veto"]
+
+RESOLVED = {True: "end as inconclusive", False: "end as failed"}
+"""What becomes of an intent whose effect a person has looked for and found, or not."""
 
 revision_option = click.option("--if-rev", help="Only if it is still at this revision.")
 
@@ -57,11 +61,22 @@ def approve(
 @click.option("--took-effect/--no-effect", "took_effect", required=True, help="What you found when you looked.")
 @reason_option
 @revision_option
+@dry_run_option
 @attached
 def resolve(
-    *, client: Client, show: Show, intent_id: str, took_effect: bool, reason: str | None, if_rev: str | None
+    *,
+    client: Client,
+    show: Show,
+    intent_id: str,
+    took_effect: bool,
+    reason: str | None,
+    if_rev: str | None,
+    dry_run: bool,
 ) -> int:
     """End an intent that needs a person: inconclusive if its effect is there, failed if it is not."""
+    intent_id = read_id(intent_id)
+    if dry_run:
+        return _rehearse_each(client, show, (intent_id,), RESOLVED[took_effect])
     seen = if_rev or str(client.intent(intent_id)["intent"]["revision"])
     done = client.resolve(intent_id, took_effect=took_effect, reason=reason_or_ask(reason), if_rev=seen)
     if show.as_json:

@@ -12,6 +12,7 @@ import click
 from healerd import __version__
 from healerd.cli.exits import Exit
 from healerd.cli.lazy import LazyGroup, Sections
+from healerd.cli.show import inert
 from healerd.errors import HealerdError
 
 __all__ = ["VERBS", "cli", "invoke", "main"]
@@ -112,7 +113,7 @@ def invoke(arguments: Sequence[str]) -> int:
         sys.stdout = None
         return Exit.OK
     except HealerdError as error:
-        click.echo(f"healerd: {error}", err=True)
+        click.echo(inert(f"healerd: {error}"), err=True)
         return error.exit_code
     return int(code or 0)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from healerd.cli.options import attached, is_interactive, reason_or_ask
+from healerd.cli.options import attached, is_interactive, read_id, reason_or_ask
 from healerd.cli.show import Show
 from healerd.client import Client
 from healerd.client.plainly import say_plainly
@@ -41,7 +41,7 @@ def inbox(client: Client, show: Show, all_states: bool, pipeline: str | None) ->
 @attached
 def review(client: Client, show: Show, intent_id: str, plain: bool) -> None:
     """Print all that is needed to answer, then the commands that do; at a terminal, take the answer."""
-    view = client.intent(intent_id)
+    view = client.intent(read_id(intent_id))
     if show.as_json:
         show.json(view)
         return

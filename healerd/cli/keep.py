@@ -14,6 +14,7 @@ from healerd import __version__
 from healerd.cli.audit.given import configured, held_store, who
 from healerd.cli.options import (
     WindowLength,
+    dry_run_option,
     is_interactive,
     json_option,
     locate,
@@ -26,7 +27,6 @@ from healerd.errors import ConfigError
 
 __all__ = ["backup", "prune", "restore"]
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 PARTS = ("rows", "models", "key")
 
 

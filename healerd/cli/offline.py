@@ -31,6 +31,13 @@ state_folder = click.option(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--target", required=True, metavar="COLUMN", help="What the model predicts.")
 @click.option("--time", metavar="COLUMN", help="When a row is served [default: rows are taken in the file's order].")
+@click.option(
+    "--ignore",
+    "ignored",
+    metavar="COLUMN",
+    multiple=True,
+    help="Leave a column out, such as an id; may be given again.",
+)
 @click.option("--train-rows", type=click.IntRange(min=1), help="The first so many rows train the first model.")
 @click.option("--train-until", type=Moment(), help="The rows before this time train the first model.")
 @click.option("--window", "window_s", type=WindowLength(), help="Length of the windows, as in 30m or 1d.")

@@ -29,6 +29,7 @@ __all__ = [
     "locate",
     "pipeline_argument",
     "place_options",
+    "read_id",
     "read_ids",
     "reason_option",
     "reason_or_ask",
@@ -157,6 +158,16 @@ def read_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
     if ids != ("-",):
         return ids
     return tuple(line.split()[0] for line in sys.stdin if line.strip())
+
+
+def read_id(id_: str) -> str:
+    """Take an id as it is, or the only one on stdin when it is `-`."""
+    if id_ != "-":
+        return id_
+    found = read_ids((id_,))
+    if len(found) != 1:
+        raise click.UsageError(f"one id is needed on stdin, {len(found)} came; name one, or call once for each")
+    return found[0]
 
 
 def is_interactive() -> bool:

@@ -12,6 +12,7 @@ from healerd.cli.options import (
     attached,
     columns_of,
     columns_options,
+    dry_run_option,
     json_option,
     pipeline_argument,
     reason_option,
@@ -22,6 +23,7 @@ from healerd.client import Client
 
 __all__ = ["reference"]
 
+REHEARSED = "a rehearsal, nothing is done"
 file_path = click.Path(path_type=Path)
 
 
@@ -78,23 +80,33 @@ def show_(*, ref: Path, as_json: bool) -> None:
 @pipeline_argument()
 @click.option("--since", type=Moment(), help="Windows from this time on [default: since the alarm's evidence began].")
 @click.option("--if-rev", help="Only if it is still at this revision [default: as it stands now].")
+@dry_run_option
 @reason_option
 @attached
 def accept(
-    *, client: Client, show: Show, pipeline: str, since: datetime | None, if_rev: str | None, reason: str | None
+    *,
+    client: Client,
+    show: Show,
+    pipeline: str,
+    since: datetime | None,
+    if_rev: str | None,
+    dry_run: bool,
+    reason: str | None,
 ) -> None:
     """Ask the daemon, and print what it compares with from now on."""
-    why = reason_or_ask(reason)
+    why = REHEARSED if dry_run else reason_or_ask(reason)
     done = client.accept(
         pipeline,
         reason=why,
         if_rev=if_rev or str(client.pipeline(pipeline)["revision"]),
         since=None if since is None else since.isoformat(),
+        dry_run=dry_run,
     )
     if show.as_json:
-        show.json({"reference": done})
-    else:
-        show.pairs({name: done[name] for name in ("id", "version", "rows", "start_at", "end_at", "error")})
+        show.json({"reference": done, **({"dry_run": True} if dry_run else {})})
+        return
+    told = {name: done[name] for name in ("id", "version", "rows", "start_at", "end_at", "error")}
+    show.pairs({**told, "changed": "nothing: a dry run"} if dry_run else told)
 
 
 def _print(show: Show, view: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""Prints data to stdout: JSON, a table in a terminal, tab-separated lines in a pipe. Must never print anything else.
+"""Prints data to stdout: JSON, a table in a terminal, tab-separated lines in a pipe. Must never print anything else,
+nor a character of the data that a terminal would obey.
 
 What is said about the data goes to stderr with `note`.
 """
@@ -11,8 +12,11 @@ from typing import Any
 
 import click
 
-__all__ = ["Show", "brief"]
+__all__ = ["Show", "brief", "inert"]
 
+_OBEYED = {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n"), ord("\t")}
+_SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _OBEYED}
+"""Control characters and those that turn the direction of text round, as they are shown instead."""
 SHORT = 24
 """Cells up to this width are never broken: names, times, states."""
 
@@ -48,11 +52,16 @@ class Show:
 
     def text(self, text: str) -> None:
         """Print text as it is."""
-        click.echo(text)
+        click.echo(inert(text))
 
     def note(self, text: str) -> None:
         """Say something about the data, on stderr."""
-        click.echo(text, err=True)
+        click.echo(inert(text), err=True)
+
+
+def inert(text: str) -> str:
+    """Take from a text whatever a terminal would obey instead of showing: names and reasons come from anywhere."""
+    return text.translate(_SHOWN)
 
 
 def brief(value: Any) -> str:
@@ -66,7 +75,7 @@ def brief(value: Any) -> str:
     text = str(value)
     if len(text) >= 20 and text[4:5] == text[7:8] == "-" and text[10] == "T" and text.endswith("Z"):
         return text[:19].replace("T", " ") + "Z"
-    return " ".join(text.split())
+    return inert(" ".join(text.split()))
 
 
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], *, clip: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from healerd.cli.options import attached, json_option, pipeline_argument
+from healerd.cli.options import attached, json_option, pipeline_argument, read_id
 from healerd.cli.show import Show, brief
 from healerd.client import Client, diff_traces
 
@@ -73,7 +73,7 @@ FORMATS = ("page", "prose", "json", "diagram")
 @attached
 def show_(client: Client, show: Show, decision_id: str, form: str, ascii_only: bool) -> None:
     """Print the whole trace in one of its forms."""
-    view = client.trace(decision_id)
+    view = client.trace(read_id(decision_id))
     if show.as_json or form == "json":
         show.json(view)
         return

@@ -21,6 +21,8 @@ def watch(client: Client, show: Show, after: int | None, everything: bool) -> No
     for event in client.events(after=after):
         if not everything and not is_news(event):
             continue
-        line = json.dumps(event, ensure_ascii=False) if show.as_json else f"{brief(event['at'])}  {say_event(event)}"
-        click.echo(line)
+        if show.as_json:
+            click.echo(json.dumps(event, ensure_ascii=False))
+        else:
+            show.text(f"{brief(event['at'])}  {say_event(event)}")
     show.note("the daemon has stopped")

@@ -285,9 +285,13 @@ class Client(Looking):
             told = None
         return {"schema": 1, "file": str(self.state / STOP) if written else None, "daemon": told}
 
-    def accept(self, name: str, *, reason: str, if_rev: str, since: str | None = None) -> Json:
-        """Take a change of a pipeline's inputs as expected, and give the reference it is held against from now on."""
-        return self._change(f"/v1/pipelines/{segment(name)}/accept", reason=reason, if_rev=if_rev, since=since)
+    def accept(self, name: str, *, reason: str, if_rev: str, since: str | None = None, dry_run: bool = False) -> Json:
+        """Take a change of a pipeline's inputs as expected, and give the reference it is held against from now on.
+
+        With `dry_run` it is the reference that would be, and nothing changes.
+        """
+        path, dry = f"/v1/pipelines/{segment(name)}/accept", "yes" if dry_run else None
+        return self._change(path, reason=reason, if_rev=if_rev, since=since, dry_run=dry)
 
     def resume_all(self, *, reason: str, if_rev: str) -> Json:
         """End a stop of everything."""

@@ -18,6 +18,7 @@ from healerd.model import HOLD, STEPS, Answer, Decision, Intent, IntentState, Ou
 
 __all__ = ["GATE", "intent", "review_view"]
 
+AGREED = "it runs, for everybody who was asked has said yes"
 GATE = 0.8
 """Below this confidence nothing runs without a person's word (SAFETY S2)."""
 PAST_MAX = 500
@@ -35,16 +36,26 @@ def intent(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) -> 
     found = reader.get(Intent, asked["id"])
     decision = reader.get(Decision, found.decision_id) if found else None
     question = review_view(reader, found, decision, at=at) if found and decision else None
+    if found and decision and question and question["on_silence"] == AGREED:
+        from healerd.decision import prompt  # loads numpy and scipy, as in `intent_view`
+
+        view["prompt"] = plain(prompt(found, decision, approved=True))
     return {**view, "now": plain(at), "review": question, "reviewing": []}
+
+
+def _is_agreed(found: Intent, givers: Sequence[str | None]) -> bool:
+    """Tell whether all that were asked have approved, and only a veto window is still open."""
+    return found.state is IntentState.AWAITING_APPROVAL and bool(givers) and all(givers)
 
 
 def review_view(reader: Reader, found: Intent, decision: Decision, *, at: datetime) -> Json:
     """The question in numbers: what else could be done, what the rules say, what stands behind it, who said what."""
     trace, answers = decision.trace, reader.find(Answer, intent_id=found.id)
+    givers = [_giver(need.role, found, answers) for need in found.approvals]
     return {
         "evidence_revision": found.revision,
         "evidence_hash": _hash(found, decision),
-        **_clock(found, decision, at),
+        **_clock(found, decision, givers, at),
         "confidence": found.confidence,
         "gate": GATE,
         "stage": decision.stage.value,
@@ -55,7 +66,7 @@ def review_view(reader: Reader, found: Intent, decision: Decision, *, at: dateti
         "evidence": list(_evidence(trace)),
         "diagnosis": list(diagnosis_of(trace)),
         "segments": [segment_said(one) for one in segments_told(measurements_of(trace)) if one.alarms],
-        "approvals": [{**plain(need), "given_by": _giver(need.role, found, answers)} for need in found.approvals],
+        "approvals": [{**plain(need), "given_by": giver} for need, giver in zip(found.approvals, givers, strict=True)],
         "blast": _blast(found, trace),
         "answered": [_answered(answer, at) for answer in reversed(answers)],
     }
@@ -67,9 +78,10 @@ def _hash(found: Intent, decision: Decision) -> str:
     return hashlib.sha256(repr((plain(decision), seen)).encode()).hexdigest()
 
 
-def _clock(found: Intent, decision: Decision, at: datetime) -> Json:
-    deadlines = [need.deadline_at for need in found.approvals if need.deadline_at is not None]
-    dated = [found.deadline_at, *deadlines] if found.state in WAITING else []
+def _clock(found: Intent, decision: Decision, givers: Sequence[str | None], at: datetime) -> Json:
+    """When silence decides, and what; an approval that was given ends nothing any more."""
+    missing = [need.deadline_at for need, giver in zip(found.approvals, givers, strict=True) if giver is None]
+    dated = [found.deadline_at, *missing] if found.state in WAITING else []
     deadline = min((each for each in dated if each is not None), default=None)
     acting = (decision.trace.get("second_pass") or {}).get("acting", ())
     places = {one["rule"]: f"{one['path']}:{one['line']}" for one in acting if one.get("path")}
@@ -80,7 +92,7 @@ def _clock(found: Intent, decision: Decision, at: datetime) -> Json:
         "deadline_at": plain(deadline),
         "seconds_left": max(0.0, (deadline - at).total_seconds()) if deadline else None,
         "counting": found.counted_at is not None and found.state in WAITING,
-        "on_silence": found.default,
+        "on_silence": AGREED if _is_agreed(found, givers) else found.default,
         "silence_by": None if by is None else f"{by} ({places[by]})" if by in places else by,
     }
 

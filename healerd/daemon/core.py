@@ -304,21 +304,22 @@ class Core:
             tx.put(change, actor=author)
         return change
 
-    def accept(self, pipeline: str, *, since: datetime | None, author: str, reason: str) -> Reference:
+    def accept(
+        self, pipeline: str, *, since: datetime | None, author: str, reason: str, dry_run: bool = False
+    ) -> Reference:
         """Take a change of the inputs as expected: the newest good windows are what the active version is held against.
 
-        The error it is held against does not move (SAFETY S12). Raises NotFound, Conflict.
+        The error it is held against does not move (SAFETY S12); with `dry_run` nothing does. Raises NotFound, Conflict.
         """
         found = self._pipeline(pipeline)
         if found.active is None:
             raise Conflict(f"`{pipeline}` serves no version: there is nothing to hold against a reference")
         before = self._references.of(found, found.active, self._clock.now())
         held = self._references.accepted(found, found.active, self._clock.now(), since=since)
-        said = {
-            "reference": held.reference.id,
-            "instead_of": None if before is None else before.reference.id,
-            "reason": reason,
-        }
+        if dry_run:
+            return held.reference
+        instead_of = None if before is None else before.reference.id
+        said = {"reference": held.reference.id, "instead_of": instead_of, "reason": reason}
         with self.store.transaction() as tx:
             held.write(tx, actor=author)
             tx.note("accepted", said, pipeline=pipeline, actor=author)

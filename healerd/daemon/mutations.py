@@ -210,7 +210,8 @@ def _set_stage(core: Core, ask: Ask) -> Any:
 def _accept(core: Core, ask: Ask) -> Any:
     require_pipeline(ask.on, ask.pipelines)
     since = None if ask.options.get("since") is None else _time(ask.options["since"])
-    return core.accept(ask.on, since=since, author=ask.person.name, reason=ask.reason)
+    dry_run = ask.options.get("dry_run") == "yes"
+    return core.accept(ask.on, since=since, author=ask.person.name, reason=ask.reason, dry_run=dry_run)
 
 
 def _time(text: str) -> datetime:
@@ -277,7 +278,7 @@ MUTATIONS = (
     ),
     Mutation(
         path="/v1/pipelines/{on}/accept",
-        options=("since",),
+        options=("since", "dry_run"),
         needs=_always("approver"),
         revision=_pipeline_revision,
         act=_accept,

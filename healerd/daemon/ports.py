@@ -79,8 +79,13 @@ class Core(Protocol):
         """Move a pipeline to another stage."""
         ...
 
-    def accept(self, pipeline: str, *, since: datetime | None, author: str, reason: str) -> Reference:
-        """Take a change of the inputs as expected; the error a version is held against stays (SAFETY S12)."""
+    def accept(
+        self, pipeline: str, *, since: datetime | None, author: str, reason: str, dry_run: bool = False
+    ) -> Reference:
+        """Take a change of the inputs as expected; the error a version is held against stays (SAFETY S12).
+
+        With `dry_run` give the reference that would be, and change nothing.
+        """
         ...
 
     def hear_alerts(self, message: Message, *, author: str) -> Mapping[str, object]:

@@ -217,9 +217,12 @@ class RecordingCore:
         self.store.put(change, actor=author)
         return change
 
-    def accept(self, pipeline: str, *, since: datetime | None, author: str, reason: str) -> Reference:
+    def accept(
+        self, pipeline: str, *, since: datetime | None, author: str, reason: str, dry_run: bool = False
+    ) -> Reference:
         """Note the wish, and make a reference that holds nothing."""
-        self.calls.append(("accept", pipeline, since, author, reason))
+        if not dry_run:
+            self.calls.append(("accept", pipeline, since, author, reason))
         now = self._clock.now()
         reference = Reference(
             id=f"reference-{self.store.head()[0]}",
@@ -232,7 +235,8 @@ class RecordingCore:
             start_at=since or now,
             end_at=now,
         )
-        self.store.put(reference, actor=author)
+        if not dry_run:
+            self.store.put(reference, actor=author)
         return reference
 
     def hear_alerts(self, message: Message, *, author: str) -> Mapping[str, object]:

@@ -47,14 +47,14 @@ def as_json(decision: Decision) -> dict[str, Any]:
     return {**plain, "said": list(sentences(decision))}
 
 
-def prompt(intent: Intent, decision: Decision) -> Prompt:
-    """Word the question that an intent puts to people."""
+def prompt(intent: Intent, decision: Decision, *, approved: bool = False) -> Prompt:
+    """Word the question that an intent puts to people; `approved` says that everybody who was asked has said yes."""
     change = f" from `{intent.current}`" if intent.current else ""
     target = f" to `{intent.target}`" if intent.target else ""
     return Prompt(
         what=f"{intent.action} on `{intent.pipeline}`{change}{target}",
         why=f"{_seen(decision)} {_decided(decision)}",
-        default=f"If nobody answers{_by_when(intent)}, {intent.default}.",
+        default=_agreed(intent) if approved else f"If nobody answers{_by_when(intent)}, {intent.default}.",
     )
 
 
@@ -105,6 +105,10 @@ def _next(decision: Decision) -> str:
         return "It may start now, without anybody's word."
     silence = decision.trace.get("on_silence")
     return f"It needs {_list(needs)}" + (f"; on silence {silence}." if silence else ".")
+
+
+def _agreed(intent: Intent) -> str:
+    return f"Everybody who was asked has said yes: unless somebody vetoes it{_by_when(intent)}, it runs."
 
 
 def _by_when(intent: Intent) -> str:

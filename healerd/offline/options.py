@@ -19,6 +19,8 @@ class TryOptions:
     """Column that the model predicts."""
     time: str | None = None
     """Column with the time at which a row is served; without one, rows are taken in the order of the file."""
+    ignored: tuple[str, ...] = ()
+    """Columns that the model must not see, such as an id, or what an earlier model said."""
     train_rows: int | None = None
     """The first so many rows train the first model; excludes `train_until`."""
     train_until: datetime | None = None

@@ -106,7 +106,7 @@ def load_stream(options: TryOptions) -> Stream:
     label = _target(table, options.target)
     task = task_of(label)
     _check_target(label, options.target, task)
-    features = {name: column for name, column in table.columns.items() if name != options.target}
+    features = _features(table, options)
     if not features:
         raise ConfigError(f"`{table.path}` has no column beside `{options.target}` and the time: nothing to learn from")
     if len(features) > COLUMNS_MAX:
@@ -132,6 +132,16 @@ def load_stream(options: TryOptions) -> Stream:
     )
     _check_split(stream, options.target)
     return stream
+
+
+def _features(table: TableFile, options: TryOptions) -> dict[str, Column]:
+    for name in options.ignored:
+        if name not in table.columns:
+            near = difflib.get_close_matches(name, table.columns, n=1)
+            help_ = f"did you mean `{near[0]}`?" if near else f"it has {_listed(list(table.columns))}"
+            raise ConfigError(f"`{table.path}` has no column `{name}` to ignore: {help_}")
+    left_out = {options.target, *options.ignored}
+    return {name: column for name, column in table.columns.items() if name not in left_out}
 
 
 def _target(table: TableFile, target: str) -> Column:

@@ -21,7 +21,7 @@ from healerd.store.tables import TABLES
 if TYPE_CHECKING:
     from healerd.store.journal import Transaction
 
-__all__ = ["ERASED_MAX", "erase", "in_use", "mentions", "prune"]
+__all__ = ["ERASED_MAX", "erase", "in_use", "mentions", "prune", "would_erase", "would_prune"]
 
 ERASED_MAX = 100_000
 """Leaves that one tombstone names."""
@@ -58,6 +58,13 @@ def erase(tx: "Transaction", leaves: Collection[int], *, actor: str, reason: str
     if done:
         tx.note(ERASED, {"leaves": done, "reason": reason}, actor=actor)
     return len(done)
+
+
+def would_erase(connection: sqlite.Connection, leaves: Collection[int]) -> int:
+    """Count the leaves that `erase` would find something personal in, and change nothing."""
+    kept = in_use(connection)
+    salted = connection.execute("SELECT seq FROM audit_leaf WHERE salt IS NOT NULL")
+    return len(set(leaves) & {seq for (seq,) in salted} - kept)
 
 
 def in_use(connection: sqlite.Connection) -> set[int]:
@@ -106,6 +113,15 @@ def prune(
     written = tx.note(PRUNED, said, actor=actor)
     assert written == statement, "the leaf is the one that the stubs name"
     return len(stubs)
+
+
+def would_prune(connection: sqlite.Connection, before: datetime) -> int:
+    """Count how many bodies `prune` would drop at most, and change nothing: rows that stay keep their leaves."""
+    (found,) = connection.execute(
+        'SELECT count(*) FROM audit_leaf WHERE seq > 1 AND "at" < ? AND kind NOT IN (?, ?, ?)',
+        [stamp(before), DROPPED, PRUNED, ERASED],
+    ).fetchone()
+    return int(found)
 
 
 def _droppable(connection: sqlite.Connection, upto: int) -> list[int]:

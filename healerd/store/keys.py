@@ -16,7 +16,17 @@ from healerd.store.tables import SigningKey
 if TYPE_CHECKING:
     from healerd.audit.signatures import Signer
 
-__all__ = ["KEY", "MadeKey", "first_key", "keep_key", "next_path", "rotated", "settle_key", "take_key"]
+__all__ = [
+    "KEY",
+    "MadeKey",
+    "check_key",
+    "first_key",
+    "keep_key",
+    "next_path",
+    "rotated",
+    "settle_key",
+    "take_key",
+]
 
 KEY = "audit.key"
 """Name of the file in the state folder; only the daemon's user may read it."""
@@ -43,6 +53,12 @@ def take_key(path: Path, *, newest: SigningKey | None) -> "Signer | None":
     wanted = read_key(newest.key)
     if (waiting := next_path(path)).exists() and _read(waiting, wanted.name).key == wanted:
         settle_key(path)  # a rotation was committed, and the process ended before the file moved
+    return check_key(path, newest=newest)
+
+
+def check_key(path: Path, *, newest: SigningKey) -> "Signer":
+    """Read the key that the log names, and change nothing. Raises StoreError as `take_key` does."""
+    wanted = read_key(newest.key)
     if not path.exists():
         raise StoreError(f"the key `{path}` that signs the audit log's checkpoints is missing: {_MEND}")
     found = _read(path, wanted.name)

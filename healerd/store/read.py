@@ -239,6 +239,21 @@ class Reader(Bodies, Survey):
         with self._reading() as connection:
             return prove_growth(connection, read_checkpoint(old))
 
+    def would_erase(self, leaves: Collection[int], person: str | None) -> tuple[int, int]:
+        """Count the leaves that an erasure would change, and those that it would leave until a later one."""
+        from healerd.store.care import in_use, mentions, would_erase  # as above
+
+        with self._reading() as connection:
+            wanted = {*leaves, *(mentions(connection, person) if person else ())}
+            return would_erase(connection, wanted), len(wanted & in_use(connection))
+
+    def would_prune(self, before: datetime) -> int:
+        """Count how many bodies a pruning would drop at most."""
+        from healerd.store.care import would_prune  # as above
+
+        with self._reading() as connection:
+            return would_prune(connection, before)
+
     def checkpoint(self) -> str | None:
         """Read the newest signed checkpoint; None where nothing was signed yet."""
         rows = self._query("SELECT note FROM checkpoint ORDER BY number DESC LIMIT 1", [])

@@ -1,4 +1,8 @@
-"""Writes the reference of the verbs into healerd/cli/README.md: `python -m tests.house.reference`."""
+"""Writes the references: `python -m tests.house.reference`.
+
+That of the verbs goes into healerd/cli/README.md, that of the configuration (`configuration`) into
+docs/configuration.md.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +12,7 @@ import click
 from healerd.cli.exits import Exit
 from healerd.cli.group import SECTIONS, cli
 from healerd.cli.options import json_option, place_options
+from tests.house import configuration
 
 README = Path(__file__).parents[2] / "healerd" / "cli" / "README.md"
 BEGIN, END = "<!-- verbs: written by `python -m tests.house.reference` -->", "<!-- end of verbs -->"
@@ -88,3 +93,4 @@ def exit_codes() -> Iterator[str]:
 if __name__ == "__main__":
     text = README.read_text(encoding="utf-8")
     README.write_text(text.replace(written(), reference()), encoding="utf-8")
+    configuration.write()

@@ -9,7 +9,7 @@ import click
 
 from healerd.cli.audit.given import read_checkpoints, read_pinned
 from healerd.cli.exits import Exit
-from healerd.cli.options import attached, json_option
+from healerd.cli.options import attached, json_option, read_id
 from healerd.cli.show import Show
 from healerd.client import Client
 from healerd.errors import ConfigError
@@ -32,7 +32,7 @@ def prove(client: Client, show: Show, *, id_: str | None, old: Path | None) -> N
     if (id_ is None) == (old is None):
         raise click.UsageError("name one: an ID to prove, or --from FILE with the checkpoint that the log goes on from")
     with client.open_store() as store:
-        found = store.prove(id_) if id_ is not None else store.prove_growth(read_checkpoints(_file(old))[-1])
+        found = store.prove(read_id(id_)) if id_ is not None else store.prove_growth(read_checkpoints(_file(old))[-1])
     show.json(found)
 
 

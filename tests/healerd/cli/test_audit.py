@@ -152,6 +152,43 @@ def test_a_person_is_erased_and_old_entries_pruned(call: Call, state: Path) -> N
     assert told["erased"] <= done.json["erased"], "what was dropped is no longer counted as erased"
 
 
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["erase", "--person", "ada"], "would_erase"),
+        (["prune", "--before", "2026-01-04"], "would_drop_at_most"),
+        (["anchor", "--to", "kept"], "would_keep_in"),
+        (["key", "--rotate"], "would_sign"),
+        (["key", "--lost"], "would_sign"),
+    ],
+)
+def test_changes_of_the_log_are_rehearsed(
+    call: Call, state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], key: str
+) -> None:
+    """A rehearsal needs no reason and no consent, says what would be, and leaves every file as it was."""
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in state.rglob("*") if path.is_file()}
+    told = call("audit", *words, "--dry-run", "--json", "--state", state)
+    assert (told.code, told.json["dry_run"]) == (0, True), told.err
+    assert told.json[key]
+    assert "a dry run" in (plain := call("audit", *words, "--dry-run", "--state", state)).out + plain.err
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "kept").exists()
+
+
+def test_rehearsals_count_as_the_deed_does(call: Call, state: Path) -> None:
+    """An erasure takes out what its rehearsal counted; a pruning drops no more than that; a rotation needs its key."""
+    would = call("audit", "erase", "--person", "ada", "--dry-run", "--json", "--state", state).json["would_erase"]
+    done = call("audit", "erase", "--person", "ada", "--reason", "asked", "--yes", "--json", "--state", state)
+    assert done.json["erased"] == would
+    most = call("audit", "prune", "--before", "2026-01-04", "--dry-run", "--json", "--state", state).json
+    done = call("audit", "prune", "--before", "2026-01-04", "--reason", "old", "--yes", "--json", "--state", state)
+    assert 0 < done.json["dropped"] <= most["would_drop_at_most"]
+    (state / "audit.key").unlink()
+    missing = call("audit", "key", "--rotate", "--dry-run", "--state", state)
+    assert (missing.code != 0, "is missing" in missing.err) == (True, True)
+
+
 NOTE = (
     "healerd.log/ab\n3\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\nnumber 1\n\n\N{EM DASH} healerd.log/ab AAAAAAAA\n"
 )

@@ -100,6 +100,28 @@ def test_the_earliest_end_of_silence_counts(past: Past) -> None:
     assert (over["seconds_left"], over["counting"]) == (None, False)
 
 
+def test_s9_silence_after_every_approval_lets_it_run(daemon: Served) -> None:
+    """Once all who were asked have said yes, silence means that it runs after its veto window, and that is said."""
+    need = ApprovalNeed(role="operators", deadline_at=NOW + timedelta(seconds=40), otherwise="defer", rule="safe")
+    asked = an_intent(
+        id="act-2", state=IntentState.AWAITING_APPROVAL, approvals=(need,), default="it does not run",
+        deadline_at=NOW + timedelta(seconds=90), counted_at=NOW,
+    )  # fmt: skip
+    daemon.store.put(asked)
+    before = Client(daemon.state).intent("act-2")
+    assert (before["review"]["on_silence"], before["review"]["seconds_left"]) == ("it does not run", 40.0)
+    yes = Answer(
+        id="b", intent_id="act-2", pipeline="churn", kind=AnswerKind.APPROVE, author="bo", roles=("operators",),
+        reason="it looks right", revision=3, at=NOW,
+    )  # fmt: skip
+    daemon.store.put(yes)
+    after = Client(daemon.state).intent("act-2")
+    assert after["review"]["on_silence"].startswith("it runs")
+    assert after["review"]["seconds_left"] == 90.0
+    assert "unless somebody vetoes it" in after["prompt"]["default"]
+    assert "does not run" not in "\n".join([*say_intent(after), *say_plainly(after)])
+
+
 def test_a_rule_alone_is_said_not_to_have_asked_the_policy(past: Past) -> None:
     """Where the policy was not consulted, or failed, the question says so."""
     failed = a_decision(trace={"policy": {"failure": "no prior", "estimates": []}})

@@ -54,6 +54,16 @@ def test_an_accepted_change_is_no_alarm_any_more(loop: Loop) -> None:
     assert drifts(loop)
 
 
+def test_a_rehearsal_makes_the_reference_and_takes_it_not(loop: Loop) -> None:
+    """With `dry_run` the answer is what an acceptance would give; nothing is stored, and the alarm stands."""
+    loop.play(3)
+    loop.play(3, moved=1.0)
+    before, head = newest(loop), loop.core.store.head()
+    told = loop.core.accept(NAME, since=None, author="ada", reason=WHY, dry_run=True)
+    assert (newest(loop), loop.core.store.head()) == (before, head)
+    assert loop.core.accept(NAME, since=None, author="ada", reason=WHY) == told
+
+
 def test_it_holds_after_a_restart_and_is_recorded(loop: Loop) -> None:
     """The reference and its profile are in the store, with the author and the reason in the audit log."""
     loop.play(3)

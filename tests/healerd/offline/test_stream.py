@@ -86,6 +86,14 @@ def test_a_missing_column_is_answered_with_the_nearest_name(tmp_path: Path, give
     assert f"did you mean `{near}`?" in refused(drifting(tmp_path / "t.csv", days=2), **given)
 
 
+def test_columns_are_left_out(tmp_path: Path) -> None:
+    """What is ignored is no feature; a column that is not there is answered with the nearest."""
+    whole = loaded(drifting(tmp_path / "t.csv"))
+    name = next(iter(whole.features))
+    assert set(loaded(tmp_path / "t.csv", ignored=(name,)).features) == set(whole.features) - {name}
+    assert f"did you mean `{name}`?" in refused(tmp_path / "t.csv", ignored=(f"{name}x",))
+
+
 def test_a_target_that_never_changes_is_refused(tmp_path: Path) -> None:
     """One class is nothing to predict."""
     lines = [f"2024-01-{1 + n // 24:02d}T{n % 24:02d}:00,{n},yes" for n in range(600)]
