@@ -82,7 +82,10 @@ class MatrixModel:
     def _matrix(self, features: Mapping[str, Column]) -> Column:
         taken = [features[name] for name in self.columns or tuple(features)]
         numeric = all(kind_of(column) == "numeric" for column in taken)
-        return np.column_stack([column.astype(np.float64 if numeric else np.object_) for column in taken])
+        matrix = np.empty((len(taken[0]), len(taken)), np.float64 if numeric else np.object_)
+        for place, column in enumerate(taken):
+            matrix[:, place] = column
+        return matrix
 
 
 class OnnxModel:

@@ -43,7 +43,7 @@ class Loaded:
         if out.shape != (rows,):
             raise ServingError(f"version `{self.version}` gave {list(out.shape)} outputs for {rows} rows", status=500)
         text = out.dtype.kind in "OUS" if self.text is None else self.text
-        return _texts(out) if text else out.astype(np.float64)
+        return _texts(out) if text else out.astype(np.float64, copy=False)
 
     @property
     def knows_chances(self) -> bool:
@@ -80,7 +80,8 @@ class Slot:
 
     def remember(self, columns: Mapping[str, Column]) -> None:
         """Keep the first row of a request that was answered, for the self-test of the next model."""
-        self._samples.append({name: column[:1] for name, column in columns.items()})
+        few = len(next(iter(columns.values()))) == 1
+        self._samples.append(columns if few else {name: column[:1].copy() for name, column in columns.items()})
 
     def follow(self) -> None:
         """Load and swap in what the alias names, when it names another version. Never raises for a bad model."""
