@@ -90,8 +90,11 @@ def signature_of(model: Any) -> Signature:
     names = getattr(model, "columns", None) or getattr(estimator, "feature_names_in_", None)
     if names is None and getattr(estimator, "n_features_in_", None):
         names = [f"x{index}" for index in range(int(estimator.n_features_in_))]
+    told = getattr(model, "kinds", {})
     return Signature(
-        features=tuple(Feature(name=str(name), kind=None) for name in (names if names is not None else ()))
+        features=tuple(
+            Feature(name=str(name), kind=told.get(str(name))) for name in (names if names is not None else ())
+        )
     )
 
 
