@@ -27,7 +27,7 @@ from healerd.actions.safe_model import SafeModel
 from healerd.columns import Column, kind_of
 from healerd.errors import ActionError
 
-__all__ = ["MODEL_NAMES", "TRUSTED", "MatrixModel", "ModelFiles", "OnnxModel"]
+__all__ = ["MLMODEL", "MODEL_NAMES", "PYFUNC", "TRUSTED", "MatrixModel", "ModelFiles", "OnnxModel"]
 
 PLAIN, SKOPS, ONNX, JOBLIB, PICKLE = "model.json", "model.skops", "model.onnx", "model.joblib", "model.pkl"
 PYFUNC, MLMODEL = "model.mlflow", "MLmodel"
