@@ -172,7 +172,8 @@ class Gateway:
             raise ServingError(f"model `{service.name}` does not serve: {service.slot.problem}", status=503)
         if version not in {None, loaded.version}:
             raise ServingError(f"version `{version}` does not serve; `{loaded.version}` does", status=404)
-        return JSONResponse(_described(service.name, loaded))
+        where = {"record": str(service.folder.absolute()), "registry": service.slot.place}
+        return JSONResponse({**_described(service.name, loaded), "parameters": where})
 
     async def _index(self, request: Request) -> Response:
         await self._body(request)

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,12 @@ class Slot:
         self._refused: tuple[str, int] | None = None
         self._samples: deque[Mapping[str, Column]] = deque(maxlen=SAMPLES_KEPT)
         self._busy = threading.Lock()
+
+    @property
+    def place(self) -> str:
+        """Where the registry is: an absolute folder, or an address."""
+        place = self._registry.place
+        return place if "://" in place else str(Path(place).absolute())
 
     def remember(self, columns: Mapping[str, Column]) -> None:
         """Keep the first row of a request that was answered, for the self-test of the next model."""
