@@ -190,6 +190,8 @@ class SourceSettings(Settings, frozen=True, kw_only=True):
     late: Duration | None = None
     """How far back rows are looked for that came after their window was judged; they are kept, and judge nothing
     [default: 0; of the gateway 10 minutes]."""
+    catch_up: Duration = Duration(86400)
+    """How far back windows in which no row was found are looked at again: a source that was down may bring them."""
     settle: Duration | None = None
     """How long after its end a window waits for its last rows [default: 0; of the gateway `serving.flush` and a
     second]."""

@@ -28,6 +28,7 @@ from experiments.environments import MLSERVER, ask, environment
 from healerd.actions import Draft, FolderRegistry
 from healerd.actions.model_files import MatrixModel
 from healerd.model import VersionKind
+from healerd.offline.tied import tied
 
 PEERS = Path(__file__).parent / "peers"
 FEATURES, ROUNDS, SECONDS = 10, 5, 2.0
@@ -207,18 +208,10 @@ def _running(command: list[str], port: int, path: str) -> Iterator[None]:
     """Run a server until the block ends; begin once it answers. Raises RuntimeError when it does not."""
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} if command[0] == sys.executable else {}
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **alone, **own})
-        try:
-            _wait(server, port, path, log)
-            yield
-        finally:
-            server.terminate()
-            try:
-                server.wait(15)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+    env = {**os.environ, **alone, **own}
+    with tempfile.TemporaryFile() as log, tied(command, log=log, env=env) as server:
+        _wait(server, port, path, log)
+        yield
 
 
 def _wait(server: "subprocess.Popen[bytes]", port: int, path: str, log: Any) -> None:

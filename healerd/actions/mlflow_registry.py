@@ -19,16 +19,15 @@ from healerd.actions.mlflow_alias import EPOCH_TAG, Written, alias_of, move_tag,
 from healerd.actions.mlflow_client import Refused, Shelf, Stored
 from healerd.actions.mlflow_flavour import flavour_text
 from healerd.actions.mlflow_versions import (
-    MLMODEL,
     SHA_TAG,
     check_name,
-    model_file,
+    model_content,
     name_of,
     run_of,
     tags_of,
     version_of,
 )
-from healerd.actions.model_files import ModelFiles
+from healerd.actions.model_files import MLMODEL, ModelFiles
 from healerd.actions.registry import Draft, Model
 from healerd.errors import ActionError, StaleEpoch
 from healerd.model import Version
@@ -369,8 +368,7 @@ class MlflowRegistry:
     def _content(self, name: str) -> tuple[str, bytes]:
         """Read the file of a version's model: its name, and the content, which is the recorded one."""
         stored, version = self._known[name]
-        file = model_file(stored, self.shelf)
-        content = self.shelf.read(stored, file)
+        file, content = model_content(stored, self.shelf)
         if version.sha256 and hashlib.sha256(content).hexdigest() != version.sha256:
             raise ActionError(
                 f"model `{name}` of `{self.shelf.place}` is not the one that was stored (SHA-256 differs); restore or "

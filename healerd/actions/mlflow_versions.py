@@ -10,18 +10,19 @@ from datetime import datetime
 from typing import Any
 
 from healerd.actions.mlflow_client import Shelf, Stored
-from healerd.actions.model_files import MODEL_NAMES
+from healerd.actions.mlflow_pyfunc import pack
+from healerd.actions.model_files import MLMODEL, MODEL_NAMES, PYFUNC
 from healerd.actions.registry import Draft
 from healerd.errors import ActionError
 from healerd.model import Version, VersionKind
 
-__all__ = ["MLMODEL", "SHA_TAG", "check_name", "model_file", "name_of", "run_of", "tags_of", "version_of"]
+__all__ = ["SHA_TAG", "check_name", "model_content", "name_of", "run_of", "tags_of", "version_of"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 BY_OTHERS = "mlflow-"
 """A version that others made has no name, only a number."""
 FORMAT = "1"
-MLMODEL, SHA_TAG = "MLmodel", "healerd.sha256"
+SHA_TAG = "healerd.sha256"
 NOTE_MAX = 1000
 FILE_KEYS = {"sklearn": "pickled_model", "onnx": "data"}
 """Where a flavour of MLflow's says which file holds the model."""
@@ -88,8 +89,11 @@ def version_of(stored: Stored, *, pipeline: str, place: str) -> Version:
         ) from error
 
 
-def model_file(stored: Stored, shelf: Shelf) -> str:
-    """Find the one file that holds a version's model. Raises ActionError when healerd cannot tell, or use it."""
+def _model_file(stored: Stored, shelf: Shelf) -> str:
+    """Find the one file that holds a version's model; `MLmodel` where that is the whole folder.
+
+    Raises ActionError when healerd cannot tell, or use it.
+    """
     if "healerd.file" in stored.tags:
         return stored.tags["healerd.file"]
     files = shelf.files(stored)
@@ -112,13 +116,21 @@ def _flavour_file(content: bytes, *, said: str) -> str:
         found = [str(flavours[name][key]) for name, key in FILE_KEYS.items() if name in flavours]
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ActionError(f"the `MLmodel` of {said} makes no sense ({error!r}); log the model again") from error
-    if not found:
+    if not found and "python_function" not in flavours:
         named = ", ".join(f"`{name}`" for name in flavours) or "no"
         raise ActionError(
-            f"{said} is of flavour {named}, which only its own code can load; log it with `mlflow.sklearn` as skops "
-            "or with `mlflow.onnx`"
+            f"{said} is of flavour {named}, which healerd cannot load; log it with `mlflow.sklearn` as skops, with "
+            "`mlflow.onnx` or with `mlflow.pyfunc`"
         )
-    return found[0]
+    return found[0] if found else MLMODEL
+
+
+def model_content(stored: Stored, shelf: Shelf) -> tuple[str, bytes]:
+    """Read the file that holds a version's model; a folder that only its own code can load comes packed as one."""
+    file = _model_file(stored, shelf)
+    if file != MLMODEL:
+        return file, shelf.read(stored, file)
+    return PYFUNC, pack({name: shelf.read(stored, name) for name in shelf.files(stored)})
 
 
 def _parse(said: Mapping[str, Any]) -> Version:

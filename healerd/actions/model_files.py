@@ -4,6 +4,7 @@
     model.skops    whatever scikit-learn fits, through skops: types that are not trusted by name are not made
     model.onnx     an ONNX graph, run by onnxruntime
     model.joblib   a pickle (also `.pkl`): loading it runs whatever code it holds
+    model.mlflow   a model of MLflow's flavour `python_function`: so does loading it
 
 Must never load a pickle unless the configuration allows it, nor make a type that nobody trusts.
 """
@@ -19,16 +20,18 @@ from typing import Any
 
 import numpy as np
 
+from healerd.actions.mlflow_pyfunc import PyfuncModel, pack_folder
 from healerd.actions.plain import from_plain, to_plain
 from healerd.actions.registry import Model
 from healerd.actions.safe_model import SafeModel
 from healerd.columns import Column, kind_of
 from healerd.errors import ActionError
 
-__all__ = ["MODEL_NAMES", "TRUSTED", "MatrixModel", "ModelFiles", "OnnxModel"]
+__all__ = ["MLMODEL", "MODEL_NAMES", "PYFUNC", "TRUSTED", "MatrixModel", "ModelFiles", "OnnxModel"]
 
 PLAIN, SKOPS, ONNX, JOBLIB, PICKLE = "model.json", "model.skops", "model.onnx", "model.joblib", "model.pkl"
-MODEL_NAMES = (PLAIN, SKOPS, ONNX, JOBLIB, PICKLE)
+PYFUNC, MLMODEL = "model.mlflow", "MLmodel"
+MODEL_NAMES = (PLAIN, SKOPS, ONNX, JOBLIB, PICKLE, PYFUNC)
 """The names that a model's file may have, in a version's folder and in what a command leaves."""
 
 TRUSTED = (
@@ -82,7 +85,10 @@ class MatrixModel:
     def _matrix(self, features: Mapping[str, Column]) -> Column:
         taken = [features[name] for name in self.columns or tuple(features)]
         numeric = all(kind_of(column) == "numeric" for column in taken)
-        return np.column_stack([column.astype(np.float64 if numeric else np.object_) for column in taken])
+        matrix = np.empty((len(taken[0]), len(taken)), np.float64 if numeric else np.object_)
+        for place, column in enumerate(taken):
+            matrix[:, place] = column
+        return matrix
 
 
 class OnnxModel:
@@ -122,6 +128,8 @@ class ModelFiles:
         """Write a model: the name of its file, and the content. Raises ActionError when no allowed format holds it."""
         if isinstance(model, OnnxModel):
             return ONNX, model.content
+        if self.allow_pickle and isinstance(model, PyfuncModel):
+            return PYFUNC, model.content
         if self.allow_pickle:
             return JOBLIB, _joblib_dump(model)
         if type(model) is SafeModel:
@@ -139,10 +147,14 @@ class ModelFiles:
         return _with_columns(model, said=said)
 
     def load_file(self, path: Path) -> Model:
-        """Read a model that somebody made, by the ending of its name. Raises ActionError, FileNotFoundError."""
-        name = f"model{path.suffix}"
+        """Read a model that somebody made, by the ending of its name, or out of the folder that MLflow saved it in.
+
+        Raises ActionError, FileNotFoundError.
+        """
+        folder = (path / MLMODEL).exists()
+        name = PYFUNC if folder else f"model{path.suffix}"
         try:
-            content = path.read_bytes()
+            content = pack_folder(path) if folder else path.read_bytes()
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -160,9 +172,20 @@ class ModelFiles:
                 return OnnxModel(content)
             case "model.joblib" | "model.pkl":
                 return self._unpickled(content, said=said)
+            case "model.mlflow":
+                return self._own_code(content, said=said)
             case _:
                 known = ", ".join(f"`{Path(each).suffix}`" for each in MODEL_NAMES)
                 raise ActionError(f"{said} is of no known format; name the file with one of {known}")
+
+    def _own_code(self, content: bytes, *, said: str) -> Any:
+        if not self.allow_pickle:
+            raise ActionError(
+                f"{said} is of flavour `python_function`, which only its own code can load; log it with "
+                "`mlflow.sklearn` as skops or with `mlflow.onnx`, or set `allow_pickle = true` for the pipeline if you "
+                "trust whoever writes its models"
+            )
+        return PyfuncModel(content)
 
     def _unpickled(self, content: bytes, *, said: str) -> Any:
         if not self.allow_pickle:

@@ -19,6 +19,7 @@ from healerd.errors import ConfigError
 if TYPE_CHECKING:
     from healerd.client.model_server import ServedModel
     from healerd.client.proposal import Proposal, Wishes
+    from healerd.sources.record_sighting import RecordSighting
     from healerd.sources.sighting import Sighting
 
 __all__ = ["init"]
@@ -28,13 +29,15 @@ ASKED = ("time", "prediction", "label", "id")
 """The columns that are asked for at a terminal; the others are taken as they look."""
 
 
-@click.command(help="Propose a configuration and rules that fit a table of predictions, and examine them.")
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--name", help="Name of the pipeline [default: the file's].")
+@click.command(
+    help="Propose a configuration and rules that fit a table of predictions, or a running model, and examine them."
+)
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the pipeline [default: the file's, or the model's].")
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path), default=Path(), help="Where to write [default: here]."
 )
-@click.option("--url", help="A running model server (Open Inference Protocol), asked for the model's inputs.")
+@click.option("--url", help="A running model server (Open Inference Protocol), asked about its model.")
 @click.option("--model-name", help="Which of its models [default: the only one].")
 @click.option("--model", metavar="FILE", help="File of the version that serves: .skops or .onnx.")
 @click.option("--train", metavar="MODULE:FUNCTION", help="What retrains: f(features, label) -> model.")
@@ -49,28 +52,58 @@ ASKED = ("time", "prediction", "label", "id")
 @click.option("--label-horizon", "horizon_s", type=WindowLength(), help="How long labels take [default: as it looks].")
 @click.option("--yes", is_flag=True, help="Take everything as it looks; files that exist are still asked for.")
 @json_option
-def init(*, data: Path, out: Path, yes: bool, as_json: bool, **given: Any) -> int:
+def init(*, data: Path | None, out: Path, yes: bool, as_json: bool, **given: Any) -> int:
     """Look, ask or take, write, examine; ends with 7 when something fails."""
+    show = Show(as_json=as_json)
+    served = _served(given)
+    asks = is_interactive() and not yes and not as_json
+    if data is not None:
+        name, made = _of_data(data, out, given, served, asks=asks)
+    elif served is not None:
+        name, made = _of_server(out, given, served, asks=asks)
+    else:
+        raise click.UsageError("name a table of predictions, or a running model with `--url URL`")
+    if not as_json:
+        show.pairs({"pipeline": name, **made.said})
+    for note in made.notes:
+        show.note(f"note: {note}")
+    files = {out / CONFIG: made.config, out / f"{name}.heal": made.rules}
+    _write(files)
+    return _examined(show, out, files, made)
+
+
+def _of_data(
+    data: Path, out: Path, given: Mapping[str, Any], served: "ServedModel | None", *, asks: bool
+) -> "tuple[str, Proposal]":
+    """Propose by a table of predictions, and what its model reads where a server tells that."""
     from healerd.client.proposal import propose  # readers make it slow to start
     from healerd.clock import SystemClock
     from healerd.sources.sighting import sight
 
-    show = Show(as_json=as_json)
-    served = _served(given)
     named = {role: given[role] for role in ROLES if given[role]}
-    asks = is_interactive() and not yes and not as_json
     seen = sight(data.absolute(), named)
-    wishes = _wishes(data, out, given, served)
+    wishes = _wishes(data.name.partition(".")[0], _beside(data, out), out, given, served)
     if asks:
         seen, wishes = _asked(data, seen, wishes)
-    made = propose(seen, wishes, now=SystemClock().now())
-    if not as_json:
-        show.pairs({"pipeline": wishes.name, **made.said})
-    for note in made.notes:
-        show.note(f"note: {note}")
-    files = {out / CONFIG: made.config, out / f"{wishes.name}.heal": made.rules}
-    _write(files)
-    return _examined(show, out, files, made)
+    return wishes.name, propose(seen, wishes, now=SystemClock().now())
+
+
+def _of_server(out: Path, given: Mapping[str, Any], served: "ServedModel", *, asks: bool) -> "tuple[str, Proposal]":
+    """Propose by a running model alone, and its record where that lies on this machine."""
+    from healerd.client.served_proposal import propose_served
+    from healerd.clock import SystemClock
+    from healerd.config import DaemonSettings, ServingSettings
+    from healerd.sources.record_sighting import sight_record
+
+    columns = [f"--{role}" for role in ROLES if given[role]]
+    if columns:
+        raise click.UsageError(f"`{columns[0]}` names a column of a table: name the table as well")
+    record = Path(served.record or Path(DaemonSettings().state, ServingSettings().record, served.name))
+    seen = sight_record(record, SystemClock().now()) if served.record and record.is_dir() else None
+    wishes = _wishes(served.name, _beside(record, out) if served.record else str(record), out, given, served)
+    if asks:
+        wishes = _asked_of_server(wishes, served, seen)
+    return wishes.name, propose_served(served, wishes, seen)
 
 
 def _served(given: Mapping[str, Any]) -> "ServedModel | None":
@@ -81,19 +114,19 @@ def _served(given: Mapping[str, Any]) -> "ServedModel | None":
     return ask_model(given["url"], given["model_name"])
 
 
-def _wishes(data: Path, out: Path, given: Mapping[str, Any], served: "ServedModel | None") -> "Wishes":
+def _wishes(usual: str, data: str, out: Path, given: Mapping[str, Any], served: "ServedModel | None") -> "Wishes":
     from healerd.client.proposal import Wishes
 
-    name = given["name"] or (served.name if served else data.name.partition(".")[0])
+    name = given["name"] or (served.name if served else usual)
     return Wishes(
         name=re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:60] or "model",
-        data=_beside(data, out),
+        data=data,
         window_s=given["window_s"],
         horizon_s=given["horizon_s"],
         loss=_checked(given["loss"]),
         model=_beside(Path(given["model"]), out) if given["model"] else None,
         train=given["train"],
-        features=tuple(served.inputs) if served else (),
+        features=served.features if served else (),
     )
 
 
@@ -133,6 +166,18 @@ def _asked(data: Path, seen: "Sighting", wishes: "Wishes") -> "tuple[Sighting, W
     horizon_s = click.prompt("how long labels take", default=f"{usual:g}s", err=True, type=WindowLength())
     loss = click.prompt("when a prediction is wrong", default=wishes.loss or seen.loss, err=True)
     return seen, replace(wishes, window_s=window_s, horizon_s=horizon_s, loss=_checked(loss))
+
+
+def _asked_of_server(wishes: "Wishes", served: "ServedModel", seen: "RecordSighting | None") -> "Wishes":
+    """Ask for what a server cannot tell; an empty answer takes what is usual."""
+    from healerd.client.served_proposal import HORIZON_S, usual_loss, usual_window
+
+    usual_s = wishes.window_s or usual_window(seen)
+    window_s = click.prompt("window", default=f"{usual_s:g}s", err=True, type=WindowLength())
+    horizon_s = HORIZON_S if wishes.horizon_s is None else wishes.horizon_s
+    horizon_s = click.prompt("how long labels take", default=f"{horizon_s:g}s", err=True, type=WindowLength())
+    loss = click.prompt("when a prediction is wrong", default=wishes.loss or usual_loss(served), err=True)
+    return replace(wishes, window_s=window_s, horizon_s=horizon_s, loss=_checked(loss))
 
 
 def _write(files: Mapping[Path, str]) -> None:

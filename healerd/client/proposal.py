@@ -8,7 +8,19 @@ from datetime import UTC, datetime, timedelta
 from healerd.client.words import duration
 from healerd.sources.sighting import Sighting
 
-__all__ = ["Proposal", "Wishes", "horizon_for", "propose", "window_for"]
+__all__ = [
+    "ROWS_GOOD",
+    "WINDOWS_S",
+    "Proposal",
+    "Wishes",
+    "action_lines",
+    "horizon_for",
+    "length_text",
+    "propose",
+    "quoted_text",
+    "rules_text",
+    "window_for",
+]
 
 WINDOWS_S = (60, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800)
 """Lengths of windows that people can say."""
@@ -54,8 +66,8 @@ def propose(seen: Sighting, wishes: Wishes, *, now: datetime) -> Proposal:
     said = {
         **{role: f"`{one.column}`, {one.why}" for role, one in seen.roles.items()},
         "loss": f"{wishes.loss or seen.loss}, {'as named' if wishes.loss else seen.loss_why}",
-        "window": f"{_length(window_s)}: about {per_window:,} rows",
-        "label horizon": _length(horizon_s),
+        "window": f"{length_text(window_s)}: about {per_window:,} rows",
+        "label horizon": length_text(horizon_s),
         "reference": f"{begin:%Y-%m-%d %H:%M} to {split:%Y-%m-%d %H:%M}"
         if seen.labelled
         else "none: no row has a label",
@@ -63,7 +75,7 @@ def propose(seen: Sighting, wishes: Wishes, *, now: datetime) -> Proposal:
     lines = _config(seen, wishes, window_s=window_s, horizon_s=horizon_s, begin=begin, split=split)
     return Proposal(
         config="\n".join(lines) + "\n",
-        rules=_rules(wishes.name, per_window, labelled=seen.labelled > 0),
+        rules=rules_text(wishes.name, per_window, labelled=seen.labelled > 0),
         said=said,
         notes=tuple(_notes(seen, wishes, window_s, now)),
     )
@@ -95,13 +107,13 @@ def _config(
     name = wishes.name
     yield f"# healerd's configuration for `{name}`, proposed from {seen.rows:,} rows. Change what you know better."
     yield f"[pipeline.{name}]"
-    yield f"window = {_quoted(_length(window_s))}"
-    yield f"label_horizon = {_quoted(_length(horizon_s))}  # how long after its window labels are waited for"
-    yield f"loss = {_quoted(wishes.loss or seen.loss)}  # when a prediction is wrong"
-    yield f"rules = [{_quoted(name + '.heal')}]"
+    yield f"window = {quoted_text(length_text(window_s))}"
+    yield f"label_horizon = {quoted_text(length_text(horizon_s))}  # how long after its window labels are waited for"
+    yield f"loss = {quoted_text(wishes.loss or seen.loss)}  # when a prediction is wrong"
+    yield f"rules = [{quoted_text(name + '.heal')}]"
     yield f"start = {split.isoformat()}  # from when windows are judged" if seen.labelled else "# start = 2026-01-01"
     if wishes.model:
-        yield f"model = {_quoted(wishes.model)}"
+        yield f"model = {quoted_text(wishes.model)}"
     if seen.labelled:
         yield f"reference = {{ start = {begin.isoformat()}, end = {split.isoformat()} }}  # healthy, labelled rows"
     else:
@@ -110,7 +122,7 @@ def _config(
     yield f"[pipeline.{name}.source]"
     yield from _source(seen, wishes)
     yield ""
-    yield from _actions(wishes)
+    yield from action_lines(wishes)
 
 
 def _source(seen: Sighting, wishes: Wishes) -> Iterator[str]:
@@ -120,17 +132,17 @@ def _source(seen: Sighting, wishes: Wishes) -> Iterator[str]:
         column, where = _doubled(prediction), _literal(wishes.data)
         yield 'kind = "duckdb"  # the prediction is a probability: the answer is made from it'
         answered = f"SELECT *, (\"{column}\" >= 0.5)::DOUBLE AS healerd_answer FROM '{where}'"  # noqa: S608 - quoted
-        yield f"query = {_quoted(answered)}"
+        yield f"query = {quoted_text(answered)}"
         yield 'prediction = "healerd_answer"'
-        yield f"score = {_quoted(prediction)}"
+        yield f"score = {quoted_text(prediction)}"
     else:
-        yield f"path = {_quoted(wishes.data)}"
-        yield f"prediction = {_quoted(prediction)}"
+        yield f"path = {quoted_text(wishes.data)}"
+        yield f"prediction = {quoted_text(prediction)}"
         if (score := seen.column("score")) is not None:
-            yield f"score = {_quoted(score)}"
+            yield f"score = {quoted_text(score)}"
     for role in ("time", "id", "label", "version"):
         if (named := seen.column(role)) is not None:
-            yield f"{role} = {_quoted(named)}"
+            yield f"{role} = {quoted_text(named)}"
     features = _features(seen, wishes)
     if features:
         yield f"features = {json.dumps(features, ensure_ascii=False)}"
@@ -147,11 +159,12 @@ def _features(seen: Sighting, wishes: Wishes) -> list[str]:
     return [name for name in seen.columns if name not in taken]
 
 
-def _actions(wishes: Wishes) -> Iterator[str]:
+def action_lines(wishes: Wishes) -> Iterator[str]:
+    """Write the table of actions: retraining, or how it would be written."""
     name = wishes.name
     if wishes.train:
         yield f"[pipeline.{name}.actions.retrain]"
-        yield f"entry = {_quoted(wishes.train)}"
+        yield f"entry = {quoted_text(wishes.train)}"
         yield "cost = 1.0  # in any one unit; the cost of a window served with the harm is `degraded_cost`"
         yield "failure = 0.2  # how likely it is to help nothing"
     else:
@@ -161,17 +174,19 @@ def _actions(wishes: Wishes) -> Iterator[str]:
         yield "# failure = 0.2"
 
 
-def _rules(name: str, per_window: int, *, labelled: bool) -> str:
+def rules_text(name: str, per_window: int | None, *, labelled: bool) -> str:
+    """Write a rule file that fits; `per_window` are the rows of a usual window, None where nobody knows."""
     pack = "default" if labelled else "observe"
     why = (
         ""
         if labelled
         else "\n# No row has a label: rules are only watched until there is something to be held against."
     )
+    begin = f'# The rules of `{name}`. Check them with `healerd rules check {name}.heal`.{why}\nimport "{pack}"\n'
+    if per_window is None:
+        return begin
     thin = max(1, per_window // THIN)
-    return f"""# The rules of `{name}`. Check them with `healerd rules check {name}.heal`.{why}
-import "{pack}"
-
+    return f"""{begin}
 # a window usually holds about {per_window:,} predictions; with far fewer, something upstream is broken
 const ROWS_MIN = {thin}
 
@@ -200,14 +215,16 @@ def _notes(seen: Sighting, wishes: Wishes, window_s: float, now: datetime) -> It
         yield "no model was named (`--model FILE`): versions can be watched, and none can be brought back"
 
 
-def _length(seconds: float) -> str:
+def length_text(seconds: float) -> str:
+    """Write a length of time as the configuration does."""
     for unit, size in (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds and seconds % size == 0:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds:g}s"
 
 
-def _quoted(text: str) -> str:
+def quoted_text(text: str) -> str:
+    """Write text as TOML does."""
     return json.dumps(text, ensure_ascii=False)
 
 

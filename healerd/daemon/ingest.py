@@ -3,6 +3,7 @@
 Must never count a row twice, drop one silently, or let a file count before the manifest has it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from healerd.columns import Labels, Predictions, is_missing, take
 from healerd.daemon.kinds import aligned
+from healerd.daemon.missed import apart, look_again
 from healerd.daemon.pipeline import Pipeline
 from healerd.model import Window
 from healerd.segments import Segment
 from healerd.segments.spool import SUBSTITUTE
-from healerd.segments.times import naive
+from healerd.segments.times import aware, naive
 from healerd.sources import Lossy
 from healerd.store import Reader
 
@@ -25,11 +27,11 @@ __all__ = ["Arrived", "ingest"]
 class Arrived:
     """What a tick took in: the window's own rows, the segments to put on the manifest, and what was noticed.
 
-    `late` rows belong to windows that are judged already: they are kept and counted, and may be labelled and trained
-    on, but no window is judged twice. `repeated` rows of the window have an id that is known already, and are left out;
-    those of earlier windows are only looked at again. `early` are the ids of the window's rows whose label was
-    known before they were predicted: that is no truth about a prediction, and left out. `lost` rows were served in the
-    window and could not be recorded; `substituted` ones no model answered.
+    `late` rows belong to windows that are judged already, some of which had none before: they are kept and counted,
+    and may be labelled and trained on, but no window is judged twice. `repeated` rows of the window have an id that is
+    known already, and are left out; those of earlier windows are only looked at again. `early` are the ids of the
+    window's rows whose label was known before they were predicted: that is no truth about a prediction, and left out.
+    `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered.
     """
 
     rows: Predictions
@@ -58,15 +60,18 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     fresh = _unknown(store, window, fetched)
     own = fresh.at >= naive(window.start_at)
     segments = [store.keep_rows(window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]
-    labels, early = _new_labels(pipeline, window, now=now, fresh=fresh)
+    missed = [_unknown(store, window, each) for each in look_again(pipeline, window)]
+    missed = [each for each in missed if len(each)]
+    segments += [store.keep_rows(window.pipeline, part) for each in missed for part in apart(each, settings.window)]
+    labels, early = _new_labels(pipeline, window, now=now, fresh=(fresh, *missed))
     if len(labels):
         segments.append(store.keep_labels(window.pipeline, labels))
     return Arrived(
         rows=take(fresh, own),
         segments=tuple(segments),
-        late=int((~own).sum()),
+        late=int((~own).sum()) + sum(map(len, missed)),
         repeated=int((fetched.at >= naive(window.start_at)).sum() - own.sum()),
-        labels=len(labels) + int((~is_missing(fresh.label)).sum()),
+        labels=len(labels) + sum(int((~is_missing(each.label)).sum()) for each in (fresh, *missed)),
         early=early,
         lost=source.lost(window.start_at, window.end_at) if isinstance(source, Lossy) else 0,
         substituted=int(np.count_nonzero(fresh.version[own] == SUBSTITUTE)),
@@ -85,21 +90,21 @@ def _unknown(reader: Reader, window: Window, fetched: Predictions) -> Prediction
 
 
 def _new_labels(
-    pipeline: Pipeline, window: Window, *, now: datetime, fresh: Predictions
+    pipeline: Pipeline, window: Window, *, now: datetime, fresh: Sequence[Predictions]
 ) -> tuple[Labels, tuple[str, ...]]:
     """Keep the first label of each row that has none yet; and name the fresh rows whose label came before them."""
     patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late_s
-    since = window.start_at - timedelta(seconds=patience_s)
+    since = min([window.start_at - timedelta(seconds=patience_s), *(aware(one.at.min()) for one in fresh if len(one))])
     found = pipeline.source.labels(since, window.end_at, now)
     if not len(found):
         return found, ()
     stored = pipeline.rows(since, window.start_at, as_of=now)
-    unlabelled = (take(rows, is_missing(rows.label)) for rows in (stored, fresh))
+    unlabelled = (take(rows, is_missing(rows.label)) for rows in (stored, *fresh))
     waiting = {id_: at for rows in unlabelled for id_, at in zip(rows.ids, rows.at, strict=True)}
     before = (at < waiting.get(id_, at) for id_, at in zip(found.ids, found.at, strict=True))
     early = np.fromiter(before, np.bool_, len(found))
     too_soon = set(found.ids[early])
-    told = tuple(id_ for id_ in fresh.ids if id_ in too_soon)
+    told = tuple(id_ for rows in fresh for id_ in rows.ids if id_ in too_soon)
     found = Labels(ids=found.ids[~early], label=found.label[~early], at=found.at[~early])
     _, first = np.unique(found.ids.astype(str), return_index=True)
     kept = np.sort(first)

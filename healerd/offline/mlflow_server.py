@@ -5,11 +5,10 @@ machine, nor outlive the block that it was started for.
 """
 
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -17,6 +16,7 @@ import httpx
 
 from healerd.errors import ConfigError
 from healerd.offline.environments import environment
+from healerd.offline.tied import tied
 
 __all__ = ["MLFLOW_SERVER", "mlflow_server", "server_python"]
 
@@ -31,7 +31,7 @@ MLFLOW_SERVER = (
     "sqlalchemy==2.1.9",
 )
 """What `mlflow server` imports to keep models in SQLite: without its pages and without what only evaluation needs."""
-START_S, STOP_S, LOOK_S = 180.0, 15.0, 0.2
+START_S, LOOK_S = 180.0, 0.2
 
 
 def server_python() -> Path:
@@ -51,20 +51,12 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     if _answers(address):
         raise ConfigError(f"something answers at {address} already; end it, or remove `{folder / 'port'}`")
-    with (folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(  # noqa: S603 - the Python of the environment made above
-            _command(python, folder, port),
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        _wait(server, address, log=folder / "server.log")
+    with (
+        (folder / "server.log").open("ab") as log,
+        tied(_command(python, folder, port), log=log, env=_environment()) as own,
+    ):
+        _wait(own, address, log=folder / "server.log")
         yield address
-    finally:
-        _end(server)
 
 
 def _command(python: Path, folder: Path, port: int) -> list[str]:
@@ -102,22 +94,10 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _wait(server: subprocess.Popen[bytes], address: str, *, log: Path) -> None:
+def _wait(server: "subprocess.Popen[bytes]", address: str, *, log: Path) -> None:
     until = monotonic() + START_S
     while not _answers(address):
         if server.poll() is not None or monotonic() > until:
             said = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing"])[-1]
             raise ConfigError(f"the MLflow server did not start: {said[:300]}; see `{log}`")
         sleep(LOOK_S)
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """End the server with all that it has started."""
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, how)
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(timeout=STOP_S)
-            break
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)

@@ -4,6 +4,7 @@ Whoever reaches the address may ask: it listens on loopback unless the configura
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,19 +15,21 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from healerd import __version__
 from healerd.actions import Registry
 from healerd.clock import SystemClock
 from healerd.config import ServingSettings
-from healerd.errors import HealerdError, ServingError, StoreError
+from healerd.errors import HealerdError, ServingError
+from healerd.serving.bodies import Bodies, headers_of
+from healerd.serving.inference import Inference, find_service, status_of
 from healerd.serving.metrics import Metrics
 from healerd.serving.models import Loaded
 from healerd.serving.openapi import openapi
-from healerd.serving.protocol import HEADER_LENGTH, parse, respond
 from healerd.serving.service import FUTURE_MAX_S, Service
 
 __all__ = ["Gateway"]
@@ -35,6 +38,7 @@ SWEEP_S = 3600.0
 LABELS_MAX = 100_000
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 _MODEL = "/v2/models/{model}"
+_INFER = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 
 class _Label(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +49,19 @@ class _Label(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 class _Labels(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     labels: list[_Label]
+
+
+class _App(Starlette):
+    """The application; a question to a model goes past its routes, which would take as long as all the rest."""
+
+    def __init__(self, inference: Inference, **given: Any) -> None:
+        super().__init__(**given)
+        self._inference = inference
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        straight = scope["type"] == "http" and scope["method"] == "POST" and _INFER.fullmatch(scope["path"])
+        await (self._inference if straight else super().__call__)(scope, receive, send)
 
 
 class Gateway:
@@ -61,15 +78,18 @@ class Gateway:
         self._registries, self._settings, self._folder, self._report = registries, settings, folder, report
         self._metrics = Metrics()
         self._services: dict[str, Service] = {}
+        self._bodies = Bodies(most=settings.body_bytes, limit_s=settings.timeout)
+        self._inference = Inference(self._services, self._bodies, self._metrics)
 
     def app(self) -> Starlette:
         """Build the ASGI application; its models are loaded when it starts."""
         infer = [f"{_MODEL}/infer", f"{_MODEL}/versions/{{version}}/infer"]
         ready = [f"{_MODEL}/ready", f"{_MODEL}/versions/{{version}}/ready"]
         about = [_MODEL, f"{_MODEL}/versions/{{version}}"]
-        return Starlette(
+        return _App(
+            self._inference,
             routes=[
-                *(Route(path, self._infer, methods=["POST"]) for path in infer),
+                *(Route(path, self._inference, methods=["POST"]) for path in infer),
                 *(Route(path, self._model_ready, methods=["GET"]) for path in ready),
                 *(Route(path, self._model, methods=["GET"]) for path in about),
                 Route("/v2", self._server, methods=["GET"]),
@@ -89,7 +109,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        self._services = {
+        self._services |= {
             name: Service(
                 name,
                 registry,
@@ -120,44 +140,11 @@ class Gateway:
                 swept_at = time.monotonic()
                 await service.sweep()
 
-    # inference -----------------------------------------------------------------
-
-    async def _infer(self, request: Request) -> Response:
-        began = time.perf_counter()
-        name = request.path_params["model"]
-        status, rows = 500, 0
-        try:
-            service = self._service(name)
-            asked = parse(await self._body(request), header_length=request.headers.get(HEADER_LENGTH))
-            answer = await service.infer(asked, version=request.path_params.get("version"))
-            body, headers = respond(
-                asked, model=name, version=answer.version, outputs=answer.outputs, parameters=answer.parameters
-            )
-            status, rows = 200, len(answer.outputs["output"])
-        except ServingError as error:
-            status = error.status
-            raise
-        finally:
-            known = name if name in self._services else "unknown"
-            self._metrics.answered(known, status=status, rows=rows, seconds=time.perf_counter() - began)
-        return Response(body, headers=headers)
-
     async def _body(self, request: Request) -> bytes:
-        """Read a body within its limits of size and time. Raises ServingError."""
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                return await _bounded(request, self._settings.body_bytes)
-        except TimeoutError:
-            raise ServingError("the body did not come in time", status=408) from None
-        except ClientDisconnect:
-            raise ServingError("the client left before its body was whole") from None
+        return await self._bodies.read(headers_of(request.scope), request.receive)
 
     def _service(self, name: str) -> Service:
-        found = self._services.get(name)
-        if found is None:
-            served = ", ".join(f"`{each}`" for each in self._services) or "none"
-            raise ServingError(f"no model `{name}`; served here: {served}", status=404)
-        return found
+        return find_service(self._services, name)
 
     # about models --------------------------------------------------------------
 
@@ -185,7 +172,8 @@ class Gateway:
             raise ServingError(f"model `{service.name}` does not serve: {service.slot.problem}", status=503)
         if version not in {None, loaded.version}:
             raise ServingError(f"version `{version}` does not serve; `{loaded.version}` does", status=404)
-        return JSONResponse(_described(service.name, loaded))
+        where = {"record": str(service.folder.absolute()), "registry": service.slot.place}
+        return JSONResponse({**_described(service.name, loaded), "parameters": where})
 
     async def _index(self, request: Request) -> Response:
         await self._body(request)
@@ -235,39 +223,6 @@ class Gateway:
 
     async def _openapi(self, _: Request) -> Response:
         return JSONResponse(openapi(self._services))
-
-
-async def _bounded(request: Request, most: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise ServingError(f"the body has {declared} bytes, more than {most}", status=413)
-    parts, size = list[bytes](), 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise ServingError(f"the body has more than {most} bytes", status=413)
-        parts.append(part)
-    return _unpacked(b"".join(parts), request.headers.get("content-encoding", "identity"), most)
-
-
-def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    encoding = encoding.strip().lower()
-    if encoding == "identity":
-        return body
-    if encoding not in {"gzip", "deflate"}:
-        raise ServingError(f"no content encoding `{encoding}`; there are gzip and deflate", status=415)
-    import zlib
-
-    unpacker = zlib.decompressobj(31 if encoding == "gzip" else 15)
-    try:
-        whole = unpacker.decompress(body, most + 1)
-    except zlib.error as error:
-        raise ServingError(f"the body is no {encoding}: {error}") from error
-    if len(whole) > most:
-        raise ServingError(f"the body unpacks to more than {most} bytes", status=413)
-    if not unpacker.eof:
-        raise ServingError(f"the body ends within its {encoding}")
-    return whole
 
 
 def _read_labels(body: bytes) -> tuple[dict[str, tuple[float | str, datetime | None]], list[str]]:
@@ -322,8 +277,7 @@ def _indexed(service: Service) -> dict[str, str]:
 
 async def _error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HealerdError)
-    status = error.status if isinstance(error, ServingError) else 503 if isinstance(error, StoreError) else 500
-    return JSONResponse({"error": str(error)}, status_code=status)
+    return JSONResponse({"error": str(error)}, status_code=status_of(error))
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._found: dict[tuple[str, int], tuple[Counter, Histogram, Counter]] = {}
         self._requests = Counter(
             "healerd_gateway_requests",
             "Inference requests by HTTP status.",
@@ -45,9 +46,15 @@ class Metrics:
 
     def answered(self, model: str, *, status: int, rows: int, seconds: float) -> None:
         """Count one request."""
-        self._requests.labels(model, str(status)).inc()
-        self._seconds.labels(model).observe(seconds)
-        self._rows.labels(model).inc(rows)
+        found = self._found.get((model, status))
+        if found is None:
+            # Looking them up by name each time would take as long as all the counting.
+            counted = self._requests.labels(model, str(status))
+            found = self._found[model, status] = counted, self._seconds.labels(model), self._rows.labels(model)
+        requests, times, answered = found
+        requests.inc()
+        times.observe(seconds)
+        answered.inc(rows)
 
     def substituted(self, model: str, cause: str, *, answered: bool) -> None:
         """Count one request that its model did not answer."""

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Loaded:
         if out.shape != (rows,):
             raise ServingError(f"version `{self.version}` gave {list(out.shape)} outputs for {rows} rows", status=500)
         text = out.dtype.kind in "OUS" if self.text is None else self.text
-        return _texts(out) if text else out.astype(np.float64)
+        return _texts(out) if text else out.astype(np.float64, copy=False)
 
     @property
     def knows_chances(self) -> bool:
@@ -78,9 +79,16 @@ class Slot:
         self._samples: deque[Mapping[str, Column]] = deque(maxlen=SAMPLES_KEPT)
         self._busy = threading.Lock()
 
+    @property
+    def place(self) -> str:
+        """Where the registry is: an absolute folder, or an address."""
+        place = self._registry.place
+        return place if "://" in place else str(Path(place).absolute())
+
     def remember(self, columns: Mapping[str, Column]) -> None:
         """Keep the first row of a request that was answered, for the self-test of the next model."""
-        self._samples.append({name: column[:1] for name, column in columns.items()})
+        few = len(next(iter(columns.values()))) == 1
+        self._samples.append(columns if few else {name: column[:1].copy() for name, column in columns.items()})
 
     def follow(self) -> None:
         """Load and swap in what the alias names, when it names another version. Never raises for a bad model."""

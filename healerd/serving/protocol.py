@@ -40,6 +40,9 @@ class _Body(msgspec.Struct, kw_only=True):
 
 
 _DECODER = msgspec.json.Decoder(_Body)
+_ENCODER = msgspec.json.Encoder()
+_JSON = ((b"content-type", b"application/json"),)
+_BINARY = ((b"content-type", b"application/octet-stream"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,8 +88,8 @@ def parse(body: bytes, *, header_length: str | None) -> InferRequest:
 
 def respond(
     asked: InferRequest, *, model: str, version: str, outputs: Mapping[str, Array], parameters: Mapping[str, Any]
-) -> tuple[bytes, dict[str, str]]:
-    """Write a response: its body and its headers. An output that is asked for and not there is left out."""
+) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+    """Write a response: body and headers, as ASGI takes them. An output that is asked for and not there is left out."""
     wanted: Mapping[str, bool] = asked.outputs or dict.fromkeys(_usual(outputs), asked.binary)
     written, tail = [], []
     for name, binary in wanted.items():
@@ -100,11 +103,11 @@ def respond(
         else:
             written.append(to_json(tensor))
     body = {"model_name": model, "model_version": version, "parameters": parameters, "outputs": written}
-    head_bytes = msgspec.json.encode({**body, "id": asked.id} if asked.id is not None else body)
+    head_bytes = _ENCODER.encode({**body, "id": asked.id} if asked.id is not None else body)
     if not tail:
-        return head_bytes, {"content-type": "application/json"}
-    headers = {"content-type": "application/octet-stream", HEADER_LENGTH: str(len(head_bytes))}
-    return b"".join([head_bytes, *tail]), headers
+        return head_bytes, _JSON
+    length = (HEADER_LENGTH.encode(), b"%d" % len(head_bytes))
+    return b"".join([head_bytes, *tail]), (*_BINARY, length)
 
 
 def _usual(outputs: Mapping[str, Array]) -> Sequence[str]:

@@ -36,6 +36,8 @@ def serve(registries: Mapping[str, Registry], settings: ServingSettings, *, fold
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
             server_header=False,
+            proxy_headers=False,
+            ws="none",
             lifespan="on",
         )
     )

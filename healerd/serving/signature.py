@@ -57,7 +57,9 @@ class Signature:
             raise ServingError(
                 f"input `{tensor.name}`: a tensor of all features holds numbers; send one tensor a feature"
             )
-        return self._checked({name: tensor.values[:, place].astype(np.float64) for place, name in enumerate(names)})
+        # One copy, in which a column is in one piece; a request's own bytes cannot be written to.
+        columns = np.array(tensor.values.T, np.float64, order="C")
+        return self._checked(dict(zip(names, columns, strict=True)))
 
     def _checked(self, found: dict[str, Column]) -> dict[str, Column]:
         if not self.features:
@@ -88,8 +90,11 @@ def signature_of(model: Any) -> Signature:
     names = getattr(model, "columns", None) or getattr(estimator, "feature_names_in_", None)
     if names is None and getattr(estimator, "n_features_in_", None):
         names = [f"x{index}" for index in range(int(estimator.n_features_in_))]
+    told = getattr(model, "kinds", {})
     return Signature(
-        features=tuple(Feature(name=str(name), kind=None) for name in (names if names is not None else ()))
+        features=tuple(
+            Feature(name=str(name), kind=told.get(str(name))) for name in (names if names is not None else ())
+        )
     )
 
 

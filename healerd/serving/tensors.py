@@ -7,7 +7,7 @@ in binary the bytes of little-endian numbers, and for BYTES each element behind 
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ DATATYPES: Mapping[str, np.dtype[Any]] = {
 }
 """Every datatype, and the array that holds it; BYTES are `str`, or None where a value is missing."""
 
+
+_NAMES: Mapping[np.dtype[Any], str] = {kind: name for name, kind in DATATYPES.items()}
 
 DIMENSIONS_MAX, SIDE_MAX, SIDES_MAX = 4, 2**31, 2**40
 """Bounds of a shape, so that an empty tensor of absurd sides is an error and not a surprise."""
@@ -75,17 +77,15 @@ def from_binary(name: str, datatype: str, shape: Sequence[int], data: memoryview
 
 def tensor_of(name: str, values: Array) -> Tensor:
     """Make a tensor of an array: numbers as FP64, anything else as BYTES."""
-    datatype = next((each for each, kind in DATATYPES.items() if kind == values.dtype), "BYTES")
-    return Tensor(name=name, datatype=datatype, values=values)
+    return Tensor(name=name, datatype=_NAMES.get(values.dtype, "BYTES"), values=values)
 
 
 def to_json(tensor: Tensor) -> dict[str, Any]:
     """Write a tensor as JSON; what is no number is `null`."""
-    values = tensor.values
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        data = [each if np.isfinite(each) else None for each in values.ravel().tolist()]
-        return {**_head(tensor), "data": data}
-    return {**_head(tensor), "data": values.ravel().tolist()}
+    data = tensor.values.ravel().tolist()
+    if tensor.values.dtype.kind == "f" and not all(map(isfinite, data)):
+        data = [each if isfinite(each) else None for each in data]
+    return {**_head(tensor), "data": data}
 
 
 def to_binary(tensor: Tensor) -> tuple[dict[str, Any], bytes]:
@@ -105,11 +105,7 @@ def _head(tensor: Tensor) -> dict[str, Any]:
 def _dtype(name: str, datatype: str, shape: Sequence[int]) -> np.dtype[Any]:
     if datatype not in DATATYPES:
         raise ServingError(f"input `{name}`: no datatype `{datatype}`; there are {', '.join(DATATYPES)}")
-    if (
-        not 0 < len(shape) <= DIMENSIONS_MAX
-        or any(not 0 <= each <= SIDE_MAX for each in shape)
-        or _sides(shape) > SIDES_MAX
-    ):
+    if not 0 < len(shape) <= DIMENSIONS_MAX or min(shape) < 0 or max(shape) > SIDE_MAX or _sides(shape) > SIDES_MAX:
         raise ServingError(
             f"input `{name}`: shape {list(shape)[:DIMENSIONS_MAX]} needs 1 to {DIMENSIONS_MAX} dimensions, "
             f"each from 0 to {SIDE_MAX}"

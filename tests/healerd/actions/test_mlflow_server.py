@@ -11,12 +11,15 @@ from sklearn.linear_model import LinearRegression
 from healerd.actions.alias import BY_HAND, AliasMoved
 from healerd.actions.mlflow_client import MlflowShelf
 from healerd.actions.mlflow_registry import MlflowRegistry
+from healerd.actions.model_files import ModelFiles
 from healerd.actions.registry import Draft
 from healerd.errors import ActionError, ConfigError, StaleEpoch
 from healerd.model import VersionKind
 from healerd.offline.estimator import fit
 from healerd.offline.mlflow_server import mlflow_server, server_python
 from tests.healerd.actions.models import START, constant, features, filled
+from tests.healerd.actions.test_mlflow_pyfunc import THEIRS
+from tests.healerd.serving.gate import opened, outputs, run
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +107,48 @@ def test_a_real_server_gives_the_models_that_others_logged(registry: MlflowRegis
     registry.set_alias(name, if_current="a", key="k", epoch=1, by="healerd", at=START)
     assert registry.load(name).predict(features(3)).tolist() == pytest.approx([0, 2, 4])
     assert registry.get(name).sha256
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_server_gives_a_model_of_nothing_but_code_to_the_gateway(
+    registry: MlflowRegistry, tmp_path: Path
+) -> None:
+    """A logged `python_function` is refused as others' code, and where that is allowed the gateway serves it."""
+    mlflow = pytest.importorskip("mlflow.pyfunc", exc_type=ImportError)
+    client, model = client_of(registry), registry.shelf.model
+    (tmp_path / "healerd_test_logged.py").write_text(THEIRS, encoding="utf-8")
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    example = ColSpec("double", "a"), ColSpec("string", "b")
+    mlflow.save_model(
+        str(tmp_path / "theirs"),
+        loader_module="healerd_test_logged",
+        code_paths=[str(tmp_path / "healerd_test_logged.py")],
+        signature=ModelSignature(inputs=Schema(list(example))),
+        pip_requirements=[],
+    )
+    logged = client.create_logged_model(client.create_experiment(f"code {model}"), name="theirs")
+    client.log_model_artifacts(logged.model_id, str(tmp_path / "theirs"))
+    number = client.create_model_version(model, f"models:/{logged.model_id}", model_id=logged.model_id).version
+    with pytest.raises(ActionError, match="only its own code can load"):
+        registry.load(f"mlflow-{number}")
+    allowed = MlflowRegistry(registry.shelf, "flights", tmp_path / "lock", files=ModelFiles(allow_pickle=True))
+    allowed.set_alias(f"mlflow-{number}", if_current="a", key="k", epoch=1, by="healerd", at=START)
+
+    async def body() -> None:
+        async with opened(tmp_path / "served", allowed) as gate:
+            asked = [
+                {"name": "a", "datatype": "FP64", "shape": [2], "data": [1.0, 2.0]},
+                {"name": "b", "datatype": "BYTES", "shape": [2], "data": ["x", "yy"]},
+            ]
+            answer = await gate.client.post("/v2/models/m/infer", json={"inputs": asked})
+            assert (answer.json()["model_version"], outputs(answer)) == (f"mlflow-{number}", [3.0, 6.0])
+            asked[1] = {"name": "b", "datatype": "FP64", "shape": [2], "data": [1.0, 2.0]}
+            answer = await gate.client.post("/v2/models/m/infer", json={"inputs": asked})
+            assert (answer.status_code, answer.json()["error"]) == (400, "feature `b` takes text (BYTES)")
+
+    run(body)
 
 
 def client_of(registry: MlflowRegistry):

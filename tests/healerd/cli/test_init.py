@@ -1,6 +1,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,10 +12,13 @@ import duckdb
 import pytest
 
 from healerd.cli.group import cli, invoke
+from healerd.client.model_server import ServedModel
 from healerd.client.proposal import Wishes, propose
-from healerd.config import load_config
+from healerd.client.served_proposal import propose_served
+from healerd.config import load_config, parse_config
 from healerd.errors import SourceError
 from healerd.sources.sighting import sight
+from tests.healerd.serving.live import ask, live
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -178,4 +182,65 @@ def test_a_model_that_is_not_there_is_said(here: Path, server: str, capsys: pyte
     assert "ham" in capsys.readouterr().err
     assert invoke(["init", "served.parquet", "--url", "http://127.0.0.1:9"]) != 0
     assert "does not answer" in capsys.readouterr().err
+    assert not (here / "healerd.toml").exists()
+
+
+def test_a_running_gateway_alone_is_enough(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a table, our gateway tells what its model reads, where it records and where its versions are; what it
+    cannot tell is said, and doctor can read the source that is proposed."""
+    with live(here) as gateway, closing(gateway.connect()) as connection:
+        assert ask(connection, 1.0)[0] == 200
+        assert invoke(["init", "--url", f"http://127.0.0.1:{gateway.port}", "--json", "--out", "new"]) in {0, 7}
+    told = json.loads(capsys.readouterr().out)
+    assert [each["level"] for each in told["findings"] if each["check"] == "source"] == ["ok"]
+    own = load_config(here / "new" / "healerd.toml").pipeline["m"]
+    assert (own.source.kind, own.source.path) == ("gateway", str(here / "m"))
+    assert told["proposed"]["features"] == "`a`, `b`"
+    for unknown in ("label-horizon", "reference", "how many rows"):
+        assert any(unknown in note for note in told["notes"]), unknown
+
+
+def test_another_server_alone_says_that_it_records_nothing(here: Path, server: str) -> None:
+    """Of another server the model's name and inputs are taken; that its answers are nowhere recorded is a note, and
+    the examination fails for it."""
+    result = click.testing.CliRunner().invoke(cli, ["init", "--url", server, "--json"], standalone_mode=False)
+    told = json.loads(result.stdout)
+    assert result.return_value == 7
+    (failed,) = (each["said"] for each in told["findings"] if each["level"] == "fail")
+    assert failed.startswith("`spam`: no record at")
+    assert any("does not record what it answers" in note for note in told["notes"])
+    assert (told["proposed"]["features"], load_config(here / "healerd.toml").pipeline["spam"].source.kind) == (
+        "`x`",
+        "gateway",
+    )
+
+
+@pytest.mark.parametrize(
+    ("outputs", "loss"),
+    [
+        ({"output": "INT64"}, "zero-one"),
+        ({"output": "BYTES"}, "zero-one"),
+        ({"output": "FP64", "probabilities": "FP64"}, "zero-one"),
+        ({"output": "FP64"}, "relative 10%"),
+        ({}, "relative 10%"),
+    ],
+)
+def test_the_error_that_counts_follows_from_the_outputs(outputs: dict[str, str], loss: str) -> None:
+    """Classes are right or wrong; a quantity has a tolerance, which is said to be a guess."""
+    served = ServedModel(server="x", name="m", platform="", inputs={"in": "FP32"}, outputs=outputs, widths={"in": 4})
+    made = propose_served(served, Wishes(name="m", data="served"), None)
+    assert parse_config(made.config, path=Path("healerd.toml")).pipeline["m"].loss == loss
+    assert any("--loss" in note for note in made.notes) == (loss != "zero-one")
+    assert any("names of the features" in note for note in made.notes)
+
+
+def test_without_a_table_and_a_server_nothing_is_proposed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a table nor a server, or a column without a table, is a wrong call that says what is missing."""
+    for words in (
+        ["init"],
+        ["init", "--url", "http://127.0.0.1:9"],
+        ["init", "--url", "http://127.0.0.1:9", "--id", "x"],
+    ):
+        assert invoke(words) != 0
+    assert "`--url URL`" in capsys.readouterr().err
     assert not (here / "healerd.toml").exists()
