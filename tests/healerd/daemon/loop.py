@@ -181,6 +181,9 @@ class Loop:
     def active(self) -> str:
         return self.core.pipelines[NAME].registry.active
 
+    def load(self, version: str) -> object:
+        return self.core.pipelines[NAME].registry.load(version)
+
     def serve(
         self,
         *,
@@ -193,7 +196,7 @@ class Loop:
         """Serve one window by the active version; its labels are known at its end. `moved` shifts the input."""
         self._number += 1
         version = self.active
-        model = self.core.pipelines[NAME].registry.load(version)
+        model = self.load(version)
         served = self._rows(
             self.clock.now(),
             rows,
