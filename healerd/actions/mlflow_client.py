@@ -21,6 +21,7 @@ TIMEOUT_S = 20
 """How long one request may take; the file of a model may take ten times as long."""
 PAGE = 200
 VERSIONS_MAX = 10_000
+TIMEOUTS = ("ReadTimeout", "ConnectTimeout")
 FOLDER = "model"
 """Where in its run a model lies."""
 LOGGED = "models:/"
@@ -264,11 +265,11 @@ class MlflowShelf:
         try:
             yield self._client
         except (MlflowException, requests.RequestException, ParseError, OSError) as error:
-            said = " ".join(str(error).split())[:300]
             if getattr(error, "error_code", None) in REFUSALS:
+                said = " ".join(str(error).split())[:300]
                 raise Refused(f"the MLflow server `{self.place}` refuses: {said}; mend that there") from error
             raise RegistryAway(
-                f"the MLflow server `{self.place}` did not answer as it should: {said}; see whether it runs there"
+                f"the MLflow server `{self.place}` did not answer as it should: {_said(error)}; see whether it runs there"
             ) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise RegistryAway(
@@ -294,6 +295,18 @@ def _connect(address: str) -> Any:
             f"`mlflow:` needs the client of MLflow ({error}); install `healerd[mlflow]` where the daemon runs"
         ) from error
     return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _said(error: BaseException) -> str:
+    """Say in a few words what went wrong: what the system said where it did, else what the client says."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.errno is not None:
+            return (at.strerror or os.strerror(at.errno)).lower()
+        if isinstance(at, TimeoutError) or type(at).__name__ in TIMEOUTS:
+            return "no answer in time"
+        at = at.__cause__ or at.__context__
+    return " ".join(str(error).split())[:300]
 
 
 def _where(client: Any, source: str) -> str:

@@ -14,6 +14,7 @@ from datetime import datetime
 from healerd.actions import EFFECTS
 from healerd.actions.alias import Alias
 from healerd.client.access import REGISTRY
+from healerd.client.views import plain
 from healerd.clock import Clock
 from healerd.config import Config
 from healerd.daemon.beginning import Beginning, begin_pipeline, begin_without_registry
@@ -138,7 +139,7 @@ class Lookout:
         name, sight = pipeline.name, pipeline.sight
         log.error("`%s`: its registry is away, what needs it is held: %s", name, sight.away)
         known = _recorded(self.store, name)
-        since = known["since"] if known else self.clock.now().isoformat()
+        since = known["since"] if known else plain(self.clock.now())
         self._told.append(Outage(pipeline=name, place=pipeline.listed.place, reason=sight.away, over=False))
         said = {"place": pipeline.listed.place, "since": since, "reason": sight.away[:1000]}
         with self.store.transaction() as tx:

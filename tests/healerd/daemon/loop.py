@@ -133,12 +133,16 @@ class Loop:
         self.add("first", 1.0)
 
     @property
-    def config(self) -> Config:
+    def config_text(self) -> str:
         kind = "table" if self.table else "memory"
         text = CONFIG.format(
             daemon=self.daemon, window=self.window_s, horizon=self.horizon_s, kind=kind, late=self.late_s
         )
-        return parse_config(text + self.more, path=self.folder / "healerd.toml")
+        return text + self.more
+
+    @property
+    def config(self) -> Config:
+        return parse_config(self.config_text, path=self.folder / "healerd.toml")
 
     def open(self) -> None:
         self.core = Core.open(

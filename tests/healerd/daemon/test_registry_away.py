@@ -12,6 +12,7 @@ from healerd.actions import InlineWorker
 from healerd.actions.mlflow_registry import MlflowRegistry
 from healerd.actions.model_files import ModelFiles
 from healerd.client.fleet import status_view
+from healerd.client.views import plain
 from healerd.clock import ManualClock
 from healerd.config import parse_config
 from healerd.daemon.core import Core
@@ -129,7 +130,7 @@ def test_an_outage_is_told_once_and_its_end_too(make: Callable[..., Away], caplo
     loop.play(3)
     told = loop.status()["registry"]
     assert (told["place"], told["reason"]) == ("memory#flights@active", SILENT)
-    assert told["since"] == (START + timedelta(hours=3)).isoformat()
+    assert told["since"] == plain(START + timedelta(hours=3))
     assert (loop.leaves("registry failed"), loop.leaves("registry back")) == (1, 0)
     loop.come_back()
     loop.play(1)
