@@ -4,7 +4,7 @@ Must never move it from where it was not seen, nor take `unknown` for `absent`.
 """
 
 from healerd.actions.world import Observation, Seen, World
-from healerd.errors import ActionError, StaleEpoch
+from healerd.errors import ActionError, RegistryAway, StaleEpoch
 from healerd.model import Intent
 
 __all__ = ["BY", "AliasMove", "move_alias", "observe_alias"]
@@ -21,6 +21,7 @@ class AliasMove:
     observable = True
     serves = True
     needs_good_data = False
+    needs_registry = True
 
     def makes(self, intent: Intent) -> str | None:
         """Name the version that is to serve."""
@@ -43,13 +44,15 @@ def move_alias(intent: Intent, world: World, *, target: str, epoch: int) -> None
 
 
 def observe_alias(intent: Intent, world: World, *, epoch: int) -> Observation:
-    """Ask the registry whether this intent's key has moved the alias. Raises StaleEpoch for an older daemon.
+    """Ask the registry whether this intent's key has moved the alias.
+
+    Raises StaleEpoch for an older daemon, RegistryAway while it does not answer: then it is asked again.
 
     `intent.args["generation"]` is where the alias stood before: if its file has since lost moves, nobody can tell.
     """
     try:
         alias = world.registry.raise_fence(epoch)
-    except StaleEpoch:
+    except (StaleEpoch, RegistryAway):
         raise
     except ActionError as error:
         return Observation(seen=Seen.UNKNOWN, reason=str(error))

@@ -33,6 +33,7 @@ class Fallback:
     observable = True
     serves = True
     needs_good_data = False
+    needs_registry = True
 
     def plan(self, world: World) -> Plan | Refusal:
         """Check that there is something to fit on and something to replace."""

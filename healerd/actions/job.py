@@ -29,7 +29,7 @@ from healerd.actions.outside import Desk, Outside, Rows, train_outside
 from healerd.actions.registry import Draft, Model, Registry
 from healerd.actions.remote import RemoteAbsent, RemoteUnknown
 from healerd.columns import Column
-from healerd.errors import ActionError
+from healerd.errors import ActionError, RegistryAway
 from healerd.model import Version
 
 __all__ = [
@@ -85,11 +85,15 @@ class ScoringJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Score:
-    """What one version predicted; `output` is None when it raised, timed out or gave the wrong number of rows."""
+    """What one version predicted; `output` is None when it raised, timed out or gave the wrong number of rows.
+
+    `away`: the registry did not give the model, so nothing is known of it.
+    """
 
     name: str
     output: Column | None
     error: str = ""
+    away: bool = False
 
 
 def train(job: TrainingJob, desk: Desk) -> Version:
@@ -186,6 +190,8 @@ def started_at(pid: int) -> str | None:
 def _score_one(registry: Registry, name: str, features: Mapping[str, Column], *, rows: int) -> Score:
     try:
         return Score(name=name, output=_predict(registry.load(name), features, rows=rows))
+    except RegistryAway as error:  # which says nothing of the model
+        return Score(name=name, output=None, error=str(error), away=True)
     except Exception as error:  # the model is foreign code: whatever it raises makes it wrong
         return Score(name=name, output=None, error=f"{type(error).__name__}: {error}"[:500])
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from healerd.actions.alias import BY_HAND, Alias, Move
-from healerd.errors import ActionError
+from healerd.errors import ActionError, StaleEpoch
 
 __all__ = [
     "EPOCH_TAG",
@@ -21,6 +21,7 @@ __all__ = [
     "MOVE_TAG",
     "Written",
     "alias_of",
+    "check_fence",
     "move_tag",
     "move_text",
     "old_tags",
@@ -70,6 +71,14 @@ def alias_of(version: str | None, written: Written) -> Alias:
         moves = (*moves, _by_somebody(version, moves[-1], fence=written.fence))
     generation = moves[-1].generation if moves else 0
     return Alias(version=version, generation=generation, fence=written.fence, moves=moves[-MOVES_KEPT:])
+
+
+def check_fence(alias: Alias, epoch: int) -> None:
+    """Raise StaleEpoch when a newer daemon has been here."""
+    if epoch < alias.fence:
+        raise StaleEpoch(
+            f"epoch {epoch} is over: a newer daemon (epoch {alias.fence}) owns this registry; stop this one"
+        )
 
 
 def move_tag(move: Move) -> str:

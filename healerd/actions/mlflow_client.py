@@ -1,7 +1,7 @@
 """What is asked of an MLflow server, and the client that asks it. Must never take nonsense for an answer.
 
 `Shelf` is the whole face that the registry needs, for one registered model: a server behind it, or a double in tests.
-Every call raises ActionError with the mend when it was not answered; mlflow itself is imported at the first call.
+Every call raises RegistryAway with the mend when it was not answered; mlflow itself is imported at the first call.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from healerd.errors import ActionError
+from healerd.errors import ActionError, ConfigError, RegistryAway
 
 __all__ = ["MlflowShelf", "Refused", "Shelf", "Stand", "Stored"]
 
@@ -21,6 +21,7 @@ TIMEOUT_S = 20
 """How long one request may take; the file of a model may take ten times as long."""
 PAGE = 200
 VERSIONS_MAX = 10_000
+TIMEOUTS = ("ReadTimeout", "ConnectTimeout")
 FOLDER = "model"
 """Where in its run a model lies."""
 LOGGED = "models:/"
@@ -121,10 +122,10 @@ class Shelf(Protocol):
 
 
 class MlflowShelf:
-    """One registered model on a real server. Implements `Shelf`."""
+    """One registered model on a real server; `must_exist`: it is not ours to make. Implements `Shelf`."""
 
-    def __init__(self, address: str, model: str) -> None:
-        self.address, self.model = address, model
+    def __init__(self, address: str, model: str, *, must_exist: bool = False) -> None:
+        self.address, self.model, self._must_exist = address, model, must_exist
         self._client: Any = None
         self._experiment_id: str | None = None
 
@@ -148,7 +149,14 @@ class MlflowShelf:
             return Stand(tags={**found.tags}, aliases=aliases)
 
     def make(self) -> None:
-        """Make the model, unless it is there."""
+        """Make the model, unless it is there. Raises ConfigError where it must be there, and is not."""
+        if self._must_exist:
+            if self.stand() is None:
+                raise ConfigError(
+                    f"`registry`: the server has no registered model `{self.place}`; register it there, write its name "
+                    "after the `#` as the server has it, or say in `model` which file it begins with"
+                )
+            return
         with self._asking() as client:
             _unless(THERE_ALREADY, lambda: client.create_registered_model(self.model))
 
@@ -257,14 +265,14 @@ class MlflowShelf:
         try:
             yield self._client
         except (MlflowException, requests.RequestException, ParseError, OSError) as error:
-            said = " ".join(str(error).split())[:300]
             if getattr(error, "error_code", None) in REFUSALS:
+                said = " ".join(str(error).split())[:300]
                 raise Refused(f"the MLflow server `{self.place}` refuses: {said}; mend that there") from error
-            raise ActionError(
-                f"the MLflow server `{self.place}` did not answer as it should: {said}; see whether it runs there"
+            raise RegistryAway(
+                f"the MLflow server `{self.place}` did not answer as it should: {_said(error)}; see whether it runs there"
             ) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ActionError(
+            raise RegistryAway(
                 f"the answer of the MLflow server `{self.place}` makes no sense ({error!r}); see what answers there"
             ) from error
 
@@ -287,6 +295,18 @@ def _connect(address: str) -> Any:
             f"`mlflow:` needs the client of MLflow ({error}); install `healerd[mlflow]` where the daemon runs"
         ) from error
     return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _said(error: BaseException) -> str:
+    """Say in a few words what went wrong: what the system said where it did, else what the client says."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.errno is not None:
+            return (at.strerror or os.strerror(at.errno)).lower()
+        if isinstance(at, TimeoutError) or type(at).__name__ in TIMEOUTS:
+            return "no answer in time"
+        at = at.__cause__ or at.__context__
+    return " ".join(str(error).split())[:300]
 
 
 def _where(client: Any, source: str) -> str:

@@ -15,12 +15,22 @@ from pathlib import Path
 
 from healerd.actions.alias import Alias, AliasMoved, Move
 from healerd.actions.durable import exclusive
-from healerd.actions.mlflow_alias import EPOCH_TAG, Written, alias_of, move_tag, move_text, old_tags, written_in
+from healerd.actions.mlflow_alias import (
+    EPOCH_TAG,
+    Written,
+    alias_of,
+    check_fence,
+    move_tag,
+    move_text,
+    old_tags,
+    written_in,
+)
 from healerd.actions.mlflow_client import Refused, Shelf, Stored
 from healerd.actions.mlflow_flavour import flavour_text
 from healerd.actions.mlflow_versions import (
     SHA_TAG,
     check_name,
+    in_order,
     model_content,
     name_of,
     run_of,
@@ -86,7 +96,7 @@ class MlflowRegistry:
     def sweep(self) -> None:
         """Remove what a crash left: runs without a version, and a version whose name an earlier one has."""
         found = self.shelf.versions()
-        first = {name_of(stored): stored.number for stored in reversed(_in_order(found))}
+        first = {name_of(stored): stored.number for stored in reversed(in_order(found))}
         spare = [stored for stored in found if first[name_of(stored)] != stored.number]
         aliased = self._aliased()
         for stored in spare:
@@ -120,7 +130,7 @@ class MlflowRegistry:
         self.check(target)
         with exclusive(self._lock):
             seen = self._look()
-            _check_fence(seen.alias, epoch)
+            check_fence(seen.alias, epoch)
             done = seen.alias.moved_by(key)
             self._settle(seen)
             if done is not None:
@@ -142,11 +152,11 @@ class MlflowRegistry:
         """Read the alias and fence off older daemons. Raises ActionError while nobody knows where a move has ended."""
         with exclusive(self._lock):
             seen = self._look()
-            _check_fence(seen.alias, epoch)
+            check_fence(seen.alias, epoch)
             if seen.alias.fence < epoch:
                 self.shelf.tag(f"{EPOCH_TAG}{epoch}", self.pipeline)
                 seen = self._look()
-                _check_fence(seen.alias, epoch)
+                check_fence(seen.alias, epoch)
                 for tag in old_tags(seen.tags, generation=0, fence=epoch):
                     self.shelf.untag(tag)
             for begun in seen.written.begun:
@@ -191,7 +201,7 @@ class MlflowRegistry:
         self.shelf.tag(move_tag(move), move_text(move, done=False))
         again = self._look()
         try:
-            _check_fence(again.alias, move.epoch)
+            check_fence(again.alias, move.epoch)
             self._check_stands(again.alias, move.previous)
             if set(again.written.begun) - {move, *seen.written.begun} or move not in again.written.begun:
                 raise AliasMoved(f"`{self.name}` is being moved by somebody else; look again")
@@ -307,7 +317,7 @@ class MlflowRegistry:
         held = {alias.version, *referenced}
         held.update(move.previous for move in alias.moves[-1:])
         served = {name for move in alias.moves for name in (move.version, move.previous)}
-        stored = {name_of(each): each for each in reversed(_in_order(self.shelf.versions())) if run_of(each)}
+        stored = {name_of(each): each for each in reversed(in_order(self.shelf.versions())) if run_of(each)}
         ours = [version for version in self.versions() if version.name in stored]
         held.update(version.name for version in ours if stored[version.name].number in aliased)
         ranked = sorted(ours, key=lambda version: version.name not in served)
@@ -325,7 +335,7 @@ class MlflowRegistry:
 
     def _find(self, name: str) -> Version | None:
         """Ask the server for a version; None only when its list does not have it."""
-        found = [stored for stored in _in_order(self.shelf.versions()) if name_of(stored) == name]
+        found = [stored for stored in in_order(self.shelf.versions()) if name_of(stored) == name]
         if not found:
             return None
         return self._remember(found[0])
@@ -356,7 +366,7 @@ class MlflowRegistry:
         self._known.pop(name, None)
 
     def _read_all(self) -> list[Version | str]:
-        found = {name_of(stored): stored for stored in reversed(_in_order(self.shelf.versions()))}
+        found = {name_of(stored): stored for stored in reversed(in_order(self.shelf.versions()))}
         return [self._read_or_fault(stored) for stored in found.values()]
 
     def _read_or_fault(self, stored: Stored) -> Version | str:
@@ -375,15 +385,3 @@ class MlflowRegistry:
                 "remove it"
             )
         return file, content
-
-
-def _in_order(found: Collection[Stored]) -> list[Stored]:
-    """Order versions by their number: the first one of a name counts."""
-    return sorted(found, key=lambda stored: int(stored.number))
-
-
-def _check_fence(alias: Alias, epoch: int) -> None:
-    if epoch < alias.fence:
-        raise StaleEpoch(
-            f"epoch {epoch} is over: a newer daemon (epoch {alias.fence}) owns this registry; stop this one"
-        )

@@ -5,7 +5,7 @@ its files may be loaded is for `ModelFiles` to say.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from healerd.actions.registry import Draft
 from healerd.errors import ActionError
 from healerd.model import Version, VersionKind
 
-__all__ = ["SHA_TAG", "check_name", "model_content", "name_of", "run_of", "tags_of", "version_of"]
+__all__ = ["SHA_TAG", "check_name", "in_order", "model_content", "name_of", "run_of", "tags_of", "version_of"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 BY_OTHERS = "mlflow-"
@@ -40,6 +40,11 @@ def check_name(name: str) -> None:
 def name_of(stored: Stored) -> str:
     """Name a version: as its tag says, or by its number when others made it."""
     return stored.tags.get("healerd.name") or f"{BY_OTHERS}{stored.number}"
+
+
+def in_order(found: Collection[Stored]) -> list[Stored]:
+    """Order versions by their number: the first one of a name counts."""
+    return sorted(found, key=lambda stored: int(stored.number))
 
 
 def run_of(stored: Stored) -> str | None:

@@ -32,6 +32,7 @@ class _Named:
 
     serves = False
     needs_good_data = False
+    needs_registry = False
 
     def __init__(self, name: str, settings: ActionSettings) -> None:
         self.name, self._settings = name, settings

@@ -55,7 +55,9 @@ def _mlflow(settings: PipelineSettings, state: Path, pipeline: str) -> Registry:
             f"`pipeline.{pipeline}.registry`: `{settings.registry}` is no place; write `mlflow:http://HOST:PORT`, with "
             "`#MODEL@ALIAS` where they are not the pipeline's name and `active`"
         )
-    shelf = MlflowShelf(found["address"], found["model"] or pipeline)
+    # A model that is named, and for which nothing is at hand to begin with, is one that others have registered.
+    must_exist = bool(found["model"]) and settings.model is None
+    shelf = MlflowShelf(found["address"], found["model"] or pipeline, must_exist=must_exist)
     lock = state / f".{pipeline}.mlflow.lock"
     return MlflowRegistry(shelf, pipeline, lock, found["alias"] or "active", model_files(settings))
 

@@ -46,8 +46,8 @@ def version_name(action: str, key: str) -> str:
 class Registry(Protocol):
     """The versions of one pipeline and the alias `active`. It can be pickled: a job opens it in its own process.
 
-    What cannot be read or reached raises ActionError with the mend, and changes nothing: an answer that nobody has is
-    never an empty one. Every write is durable when it returns.
+    What cannot be read raises ActionError with the mend, RegistryAway where nobody answers, and changes nothing: an
+    answer that nobody has is never an empty one. Every write is durable when it returns.
     """
 
     pipeline: str

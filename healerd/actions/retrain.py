@@ -18,7 +18,7 @@ from healerd.actions.registry import Draft, version_name
 from healerd.actions.worker import Run
 from healerd.actions.world import Observation, Plan, Refusal, Seen, World
 from healerd.columns import Predictions
-from healerd.errors import ActionError
+from healerd.errors import ActionError, RegistryAway
 from healerd.model import Intent, Quality, VersionKind
 
 __all__ = [
@@ -55,6 +55,7 @@ class Retrain:
     observable = True
     serves = False
     needs_good_data = True
+    needs_registry = True
 
     def plan(self, world: World) -> Plan | Refusal:
         """Choose the rows: the newest windows judge, the ones before them train."""
@@ -124,9 +125,11 @@ def start_refit(heal: Intent, world: World, *, end: datetime) -> None:
 
 
 def observe_fit(world: World, *, key: str, name: str) -> Observation:
-    """Look for a fitted version by key and name, then for its job."""
+    """Look for a fitted version by key and name, then for its job. Raises RegistryAway while that cannot be asked."""
     try:
         version = world.registry.made_by(key, name)
+    except RegistryAway:
+        raise
     except ActionError as error:
         return Observation(seen=Seen.UNKNOWN, reason=str(error))
     if version is not None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from healerd.actions.registry import Registry
 from healerd.actions.worker import Worker
 from healerd.columns import Column, Predictions, take
+from healerd.errors import RegistryAway
 
 __all__ = ["Shadows"]
 
@@ -38,7 +39,10 @@ class Shadows:
         rows: Predictions,
         windows: npt.NDArray[np.int64],
     ) -> Mapping[str, Column | None]:
-        """Give each version's outputs for n rows, whose window numbers are in `windows`; None when it has none."""
+        """Give each version's outputs for n rows, whose window numbers are in `windows`; None when it has none.
+
+        Raises RegistryAway when a model could not be had: that it gave no answer is not its fault.
+        """
         blocks = _blocks(rows, windows)
         for wanted, missing in self._gaps(names, blocks).items():
             self._ask(worker, registry, missing, rows, [blocks[i] for i in wanted])
@@ -67,6 +71,8 @@ class Shadows:
         scored = worker.score(registry, names, take(rows, which).features)
         for name in names:
             output = scored[name].output
+            if scored[name].away:
+                raise RegistryAway(scored[name].error)
             if output is None:
                 continue
             start = 0

@@ -40,7 +40,10 @@ class World:
     shadows: Shadows = field(default_factory=Shadows)
 
     def outputs(self, names: Sequence[str], rows: Predictions) -> Mapping[str, Column | None]:
-        """Let versions predict rows that were served, in shadow; None for one that raised or was too slow."""
+        """Let versions predict rows that were served, in shadow; None for one that raised or was too slow.
+
+        Raises RegistryAway when a model could not be had.
+        """
         windows = window_starts(rows.at, self.settings.window)
         return self.shadows.outputs(self.worker, self.registry, names, rows, windows)
 
@@ -89,7 +92,8 @@ class Effect(Protocol):
 
     `observable`: asked by key, the world tells whether the effect took place. Without it an intent runs only with a
     person's approval, each time. `serves`: it changes which version answers. `needs_good_data`: it trusts the newest
-    rows, so it starts only while their quality is known to be good (SAFETY S13).
+    rows, so it starts only while their quality is known to be good (SAFETY S13). `needs_registry`: it reads or changes
+    the registry, so it waits while that is away.
     """
 
     name: str
@@ -100,6 +104,7 @@ class Effect(Protocol):
     observable: bool
     serves: bool
     needs_good_data: bool
+    needs_registry: bool
 
     def makes(self, intent: Intent) -> str | None:
         """Name the version that the intent makes, or makes active: known before it runs."""

@@ -29,6 +29,8 @@ def status(client: Client, show: Show, pipeline: str | None, exit_status: bool) 
         show.pairs(_details(view))
     else:
         _say_how_it_runs(show, view)
+        for away in filter(_registry, pipelines):
+            show.note(f"`{away['name']}`: its registry is {_registry(away)['registry']}")
         show.table(
             ["pipeline", "state", "stage", "window", "decision", "last heal", "waits for"],
             [_row(each, show) for each in pipelines],
@@ -74,6 +76,14 @@ def _segments(view: dict[str, Any]) -> dict[str, str]:
     return {"segments": f"{len(alarmed)} of {len(view['segments'])} alarm{told}"} if view["segments"] else {}
 
 
+def _registry(view: dict[str, Any]) -> dict[str, str]:
+    """Which registry is away, and what follows; nothing while it answers."""
+    away = view["registry"]
+    if not away:
+        return {}
+    return {"registry": f"away since {brief(away['since'])}, what needs it is held: {away['reason']}"}
+
+
 def _details(view: dict[str, Any]) -> dict[str, Any]:
     incident, pause, decision, heal = view["incident"], view["paused"], view["decision"], view["last_heal"]
     return {
@@ -83,6 +93,7 @@ def _details(view: dict[str, Any]) -> dict[str, Any]:
         "revision": view["revision"],
         "paused": f"by {pause['author']} since {brief(pause['since_at'])}: {pause['reason']}" if pause else None,
         "incident": f"{incident['id']} severity {incident['severity']}: {incident['reason']}" if incident else None,
+        **_registry(view),
         **_estimate(view),
         **_segments(view),
         "window until": view["window_end_at"],

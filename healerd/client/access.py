@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from healerd.clock import Clock
     from healerd.store import ReadStore
 
-__all__ = ["EVERYTHING", "STOP", "Client", "Json", "Looking"]
+__all__ = ["EVERYTHING", "REGISTRY", "STOP", "Client", "Json", "Looking"]
 
+REGISTRY = "registry"
+"""The name under which it is saved whether a pipeline's registry is away: its place, since when, and why."""
 EVERYTHING = "*"
 """What stands for every pipeline where one would be named."""
 STOP = "STOP"

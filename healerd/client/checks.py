@@ -17,7 +17,7 @@ from healerd.client.access import STOP, Client
 from healerd.client.findings import Finding, Fix, Patient
 from healerd.client.words import duration
 from healerd.clock import Clock, SystemClock
-from healerd.errors import ControlError, HealerdError
+from healerd.errors import ControlError, HealerdError, RegistryAway
 
 if TYPE_CHECKING:
     from healerd.config import Config
@@ -199,6 +199,10 @@ def _registry(registry: Any, folder: Path | None, name: str) -> Iterator[Finding
         return
     try:
         active, faults = registry.active, registry.faults()
+    except RegistryAway as error:
+        mend = "bring it back: until then its pipeline is judged, and nothing that needs it is done"
+        yield Finding(check="registry", level="fail", said=f"`{name}`: away: {error}", mend=mend)
+        return
     except HealerdError as error:
         yield Finding(check="registry", level="fail", said=f"`{name}`: {error}")
         return

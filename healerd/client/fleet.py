@@ -5,13 +5,14 @@ word for its state is chosen anew each time, because time alone makes a pipeline
 (1 - reference error), at most 100: the share of right answers that is left of what the reference promised.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from healerd.client.access import EVERYTHING
+from healerd.client.access import EVERYTHING, REGISTRY
 from healerd.client.asked import Asked
 from healerd.client.briefs import DecisionBrief, MeasurementBrief
 from healerd.client.views import (
@@ -189,6 +190,7 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
     pauses = reader.newest_each(Pause, names, as_type=Pause, order="-since_at", ended_at=None)
     stages = reader.newest_each(StageChange, names, as_type=StageChange)
     series = _series(reader, decisions)
+    registries = reader.states_each(names, REGISTRY)
     return {
         name: _known(
             name,
@@ -202,6 +204,7 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
             pause=pauses.get(name),
             stage=stages[name].stage if name in stages else Stage.SUGGEST,
             series=series.get(name),
+            registry=_away(registries.get(name)),
         )
         for name in names
     }
@@ -220,6 +223,7 @@ def _known(
     pause: Pause | None,
     stage: Stage,
     series: Json | None,
+    registry: Json | None,
 ) -> Known:
     said = answer if answer is not None and newest is not None and answer.intent_id == newest.id else None
     vetoed = newest is not None and newest.state is IntentState.VETOED
@@ -243,6 +247,7 @@ def _known(
         "cooldown_until": None,
         "vetoed_by": said.author if vetoed and said is not None and said.kind in STOPPING else None,
         "series": series,
+        "registry": registry,
     }
     states = tuple(intent.state for intent in open_)
     return Known(
@@ -253,6 +258,12 @@ def _known(
         paused=pause is not None,
         row=row,
     )
+
+
+def _away(saved: bytes | None) -> Json | None:
+    """Which registry is away, since when and why; None while it answers."""
+    told: Json = json.loads(saved) if saved else {}
+    return told if told.get("since") else None
 
 
 STOPPING = (AnswerKind.VETO, AnswerKind.DENY)

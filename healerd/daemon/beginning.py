@@ -3,6 +3,7 @@
 Must never begin twice: whatever is there already stays as it is.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from healerd.actions import Draft, model_files
+from healerd.clock import Clock
 from healerd.columns import Predictions, is_missing, take
 from healerd.config import Config, utc
 from healerd.daemon.pipeline import Pipeline
@@ -20,7 +22,7 @@ from healerd.model import Reference, Version, VersionKind
 from healerd.sources import SOURCES
 from healerd.store import Store
 
-__all__ = ["FIRST", "UNKNOWN_VERSION", "Beginning", "begin_pipeline"]
+__all__ = ["FIRST", "UNKNOWN_VERSION", "Beginning", "begin_pipeline", "begin_without_registry"]
 
 FIRST = "first"
 """The name of the version that the configuration's `model` becomes."""
@@ -31,26 +33,51 @@ EVER = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
-    """What is needed to begin: the store, the references, the configuration, and now."""
+    """What is needed to begin; `recover` fences off older daemons, `start_at` is where windows begin to be judged."""
 
     store: Store
     references: References
     config: Config
-    now: datetime
+    clock: Clock
+    recover: Callable[[Sequence[str]], None]
+    start_at: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """This moment."""
+        return self.clock.now()
 
 
-def begin_pipeline(beginning: Beginning, pipeline: Pipeline, *, start_at: datetime | None = None) -> None:
-    """Store the first version and its reference, and set the first watermark, where they are not there yet.
+def begin_pipeline(beginning: Beginning, pipeline: Pipeline) -> None:
+    """Fence off older daemons; store the first version and its reference, and set the first watermark, if need be.
 
-    Raises ConfigError when the model or the reference cannot be used, SourceError when a table cannot be read.
+    Raises ConfigError when the model or the reference cannot be used, SourceError when a table cannot be read,
+    RegistryAway when the registry does not answer.
     """
-    pipeline.registry.prepare()
+    beginning.recover([pipeline.name])
     if pipeline.settings.model and pipeline.active is None:
         _add_first(beginning, pipeline, beginning.config.path(pipeline.settings.model))
     if pipeline.settings.reference and not beginning.store.find(Reference, pipeline=pipeline.name, limit=1):
         _add_reference(beginning, pipeline)
+    _set_watermark(beginning, pipeline)
+
+
+def begin_without_registry(beginning: Beginning, pipeline: Pipeline) -> None:
+    """Begin while the registry is away: windows count from now on, and what is configured is tried, not stored.
+
+    So no window is lost, and a mistake in the configuration is told now. Raises what `begin_pipeline` raises.
+    """
+    begun = beginning.store.find(Reference, pipeline=pipeline.name, limit=1)
+    if pipeline.settings.model and pipeline.sight.alias is None:
+        _load(beginning.config.path(pipeline.settings.model), pipeline)
+    if pipeline.settings.reference and not begun:
+        _reference_rows(beginning, pipeline)
+    _set_watermark(beginning, pipeline)
+
+
+def _set_watermark(beginning: Beginning, pipeline: Pipeline) -> None:
     if beginning.store.watermark(pipeline.name) is None:
-        start = start_at or (utc(pipeline.settings.start) if pipeline.settings.start else beginning.now)
+        start = beginning.start_at or (utc(pipeline.settings.start) if pipeline.settings.start else beginning.now)
         with beginning.store.transaction() as tx:
             tx.set_watermark(pipeline.name, floor(start, pipeline.settings.window))
 
@@ -83,12 +110,7 @@ def _load(path: Path, pipeline: Pipeline) -> Any:
 
 def _add_reference(beginning: Beginning, pipeline: Pipeline) -> None:
     """Hold the version that serves against the configured reference rows."""
-    rows = _reference_rows(beginning, pipeline)
-    labelled = take(rows, ~is_missing(rows.label))
-    if not len(labelled):
-        raise ConfigError(
-            f"`pipeline.{pipeline.name}.reference`: {len(rows)} rows, none labelled; give rows with labels"
-        )
+    rows, labelled = _reference_rows(beginning, pipeline)
     active = pipeline.active or UNKNOWN_VERSION
     stand_in = Version(pipeline=pipeline.name, name=active, kind=VersionKind.MODEL, sha256="", created_at=beginning.now)
     held = beginning.references.first(pipeline, stand_in, rows=rows, held_out=labelled)
@@ -96,7 +118,18 @@ def _add_reference(beginning: Beginning, pipeline: Pipeline) -> None:
         held.write(tx)
 
 
-def _reference_rows(beginning: Beginning, pipeline: Pipeline) -> Predictions:
+def _reference_rows(beginning: Beginning, pipeline: Pipeline) -> tuple[Predictions, Predictions]:
+    """Read the reference's rows, and those of them that have a label. Raises ConfigError when none has."""
+    rows = _fetched(beginning, pipeline)
+    labelled = take(rows, ~is_missing(rows.label))
+    if not len(labelled):
+        raise ConfigError(
+            f"`pipeline.{pipeline.name}.reference`: {len(rows)} rows, none labelled; give rows with labels"
+        )
+    return rows, labelled
+
+
+def _fetched(beginning: Beginning, pipeline: Pipeline) -> Predictions:
     settings = pipeline.settings.reference
     assert settings is not None, "the caller looked"
     if settings.path is None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.actions import Draft, Model, ProcessWorker, Worker, World
+from healerd.actions import Draft, Model, ProcessWorker, Registry, Worker, World
 from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
@@ -18,10 +18,10 @@ from healerd.daemon.accounts import current_account
 from healerd.daemon.alerting import hear
 from healerd.daemon.anchoring import Anchoring
 from healerd.daemon.answers import resolve, take_answer
-from healerd.daemon.beginning import Beginning, begin_pipeline
 from healerd.daemon.executor import Executor, Move
 from healerd.daemon.guards import RuleGuards
-from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipeline
+from healerd.daemon.lookout import Lookout
+from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipelines
 from healerd.daemon.reach import Reach
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
@@ -66,26 +66,22 @@ class Core:
         *,
         store: Store,
         worker: Worker,
-        sources: Mapping[str, Source],
+        pipelines: Mapping[str, Pipeline],
         stack: ExitStack,
     ) -> None:
         self.config, self.store = config, store
         self._clock, self._worker, self._stack = clock, worker, stack
         self._rules = Rulebook(config)
-        self.pipelines: Mapping[str, Pipeline] = {
-            name: make_pipeline(name, config, store=store, worker=worker, source=sources.get(name))
-            for name in config.pipeline
-        }
+        self.pipelines = pipelines
         self._references = References(store=store)
         self._guards = RuleGuards(pipelines=self.pipelines, rules=self._rules, moment=self._moment)
-        self._ticker = Ticker(store=store, references=self._references, rules=self._rules)
         self._looked: Instant | None = None
-        reach = Reach(
-            store=store,
-            guards=self._guards,
-            worlds=self._world,
-            stop_file=config.state / STOP,
+        self._lookout = Lookout(
+            store=store, references=self._references, config=config, clock=clock, pipelines=self.pipelines
         )
+        lost = self._lookout.lost
+        self._ticker = Ticker(store=store, references=self._references, rules=self._rules, lost=lost)
+        reach = Reach(store=store, guards=self._guards, worlds=self._world, stop_file=config.state / STOP, lost=lost)
         gap_max_s = self._longest_pause_s(max(REACTION_S, 3 * config.daemon.tick), windows=2)
         self._executor = Executor(reach, clock, gap_max_s=gap_max_s)
         self._anchoring = Anchoring(store, config.anchors)
@@ -98,27 +94,26 @@ class Core:
         clock: Clock,
         *,
         sources: Mapping[str, Source] | None = None,
+        registries: Mapping[str, Registry] | None = None,
         worker: Worker | None = None,
         start_at: datetime | None = None,
         open_store: Callable[..., Store] = Store.open,
     ) -> "Core":
         """Take the state folder, compile the rules, fence off older daemons, and store first versions.
 
-        `sources` and `worker` take the place of the configured ones, `open_store` that of `Store.open`; `start_at` is
-        where windows begin to be judged.
+        `sources`, `registries` and `worker` take the place of the configured ones, `open_store` that of `Store.open`;
+        `start_at` is where windows begin to be judged.
 
-        Raises LockHeld, StoreError, RulesError, ConfigError, ActionError, SourceError.
+        Raises LockHeld, StoreError, RulesError, ConfigError, ActionError, SourceError; not for a registry that is away.
         """
         with ExitStack() as stack:
             store = stack.enter_context(open_store(config.state, clock=clock, key=config.audit_key))
             hands = worker or ProcessWorker(config.state / "jobs", config.state / "logs")
             stack.callback(hands.close)
-            core = cls(config, clock, store=store, worker=hands, sources=sources or {}, stack=stack)
+            made = make_pipelines(config, store=store, worker=hands, sources=sources or {}, registries=registries or {})
+            core = cls(config, clock, store=store, worker=hands, pipelines=made, stack=stack)
             core._keep_rules()
-            core._executor.recover(core.pipelines)
-            beginning = Beginning(store=store, references=core._references, config=config, now=clock.now())
-            for pipeline in core.pipelines.values():
-                begin_pipeline(beginning, pipeline, start_at=start_at)
+            core._lookout.open(core._executor.recover, start_at=start_at)
             core._stack = stack.pop_all()
         return core
 
@@ -132,6 +127,7 @@ class Core:
         """Judge every closed window, and move every intent that can move. Harmless when late or doubled."""
         told: list[object] = []
         for pipeline in self.pipelines.values():
+            told += self._lookout.seek(pipeline)
             told += self._judge_closed(pipeline)
         told += self._executor.step(channel_open=self._channel_open())
         self._anchoring.step(self._clock.read().boot_s)

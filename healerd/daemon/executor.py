@@ -17,7 +17,7 @@ from healerd.daemon.consent import Count, Passage, passage_between, review
 from healerd.daemon.following import consider_return, follow
 from healerd.daemon.reach import Reach, end, retell
 from healerd.daemon.starting import resume, start, waiting_states, withdrawal
-from healerd.errors import ActionError, ConfigError, Conflict, SourceError, StaleEpoch
+from healerd.errors import ActionError, ConfigError, Conflict, RegistryAway, SourceError, StaleEpoch
 from healerd.model import OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
 
 __all__ = ["Executor", "Move"]
@@ -105,6 +105,9 @@ class Executor:
                 break
             except StaleEpoch:
                 raise
+            except RegistryAway as error:
+                self._wait_for_registry(intent, error)
+                break
             except (ActionError, SourceError, ConfigError) as error:
                 with suppress(Conflict):  # it has moved since, and says why by itself
                     retell(self._reach, intent, str(error)[:500])
@@ -116,6 +119,14 @@ class Executor:
                 break
             intent, passage = after, Passage()  # what lay between the steps counts once
         return moves
+
+    def _wait_for_registry(self, intent: Intent, error: RegistryAway) -> None:
+        """Say that an intent waits, wherever it stands by now: nothing is known of what may have been asked last."""
+        self._reach.lost(intent.pipeline, error)
+        stands = self._reach.store.get(Intent, intent.id)
+        assert stands is not None, "an intent is never removed"
+        with suppress(Conflict):  # a person was faster
+            retell(self._reach, stands, f"waits: {error}"[:500])
 
     def _one(self, intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> Intent:
         """Make one move, or none."""

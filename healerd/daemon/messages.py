@@ -10,6 +10,7 @@ from string import Template
 from zoneinfo import ZoneInfo
 
 from healerd.daemon.executor import Move
+from healerd.daemon.lookout import Outage
 from healerd.listen_settings import NotifySettings, parse_hours
 from healerd.model import HOLD, Decision, Intent, IntentState
 
@@ -41,6 +42,15 @@ def about(told: Iterable[object], *, intents: Mapping[str, Intent]) -> Iterator[
                 yield from _of_decision(each, intents.get(each.id))
             case Move(intent=intent):
                 yield from _of_move(intent)
+            case Outage(pipeline=pipeline, place=place, over=over):
+                now = "is back" if over else "is away"
+                yield Message(
+                    key=f"registry:{pipeline}:{now}",
+                    kind="trouble",
+                    pipeline=pipeline,
+                    what=f"the registry of {pipeline} {now}",
+                    text=f"`{place}`: {each.reason or 'what waited for it goes on'}",
+                )
 
 
 def trouble(said: str) -> Message:

@@ -61,6 +61,7 @@ METRICS: Mapping[str, Kind] = {
     "healerd_pipelines": Kind(meaning="pipelines that are watched"),
     "healerd_pipeline_state": Kind(labels=("pipeline", "state"), meaning="1 for the state that it is in, 0 for others"),
     "healerd_paused": Kind(labels=("pipeline",), meaning="1 while a person has paused it"),
+    "healerd_registry_away": Kind(labels=("pipeline",), meaning="1 while its model registry does not answer"),
     "healerd_window_lag_seconds": Kind(labels=("pipeline",), meaning="since the end of the newest judged window"),
     "healerd_window_length_seconds": Kind(labels=("pipeline",), meaning="length of a window"),
     "healerd_error_rate": Kind(labels=("pipeline",), meaning="error of the newest mature labels"),
@@ -200,6 +201,7 @@ def _of_pipeline(row: Mapping[str, Any], at: datetime) -> Iterator[Sample]:
     for state in PipelineState:
         yield Sample("healerd_pipeline_state", float(row["state"] == state.value), (name, state.value))
     yield Sample("healerd_paused", float(bool(row["paused"])), (name,))
+    yield Sample("healerd_registry_away", float(bool(row["registry"])), (name,))
     if row["window_end_at"]:
         yield Sample("healerd_window_lag_seconds", _since(row["window_end_at"], at), (name,))
     for metric, key in _NUMBERS.items():

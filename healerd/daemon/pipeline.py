@@ -1,10 +1,13 @@
 """One model in production as the daemon holds it: its settings, and its hands. Must never decide anything."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from healerd.actions import Registry, Worker, World, open_registry
+from healerd.actions.alias import Alias
+from healerd.actions.away import AwayRegistry
 from healerd.actions.shadows import Shadows
 from healerd.columns import Kind, Predictions
 from healerd.config import Config, PipelineSettings
@@ -12,31 +15,44 @@ from healerd.daemon.rowcache import RowCache
 from healerd.decision.deeds import Told
 from healerd.detectors import DetectionSettings
 from healerd.detectors.segments import WHOLE_SHARE, share_of
-from healerd.errors import ActionError
-from healerd.model import Quality, Window
+from healerd.errors import ActionError, RegistryAway
+from healerd.model import Quality, Version, Window
 from healerd.profiles import Loss, parse_loss
 from healerd.sources import SOURCES, PrometheusSource, Source
 from healerd.store import Store
 
-__all__ = ["Pipeline", "closed_windows", "make_pipeline"]
+__all__ = ["Pipeline", "Sight", "closed_windows", "make_pipelines"]
 
 BACKLOG_MAX = 5_000
 """Closed windows that one run of the ticker works off; the rest wait for the next run."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Sight:
+    """What is known of a registry: where the alias stood when it last answered, None before that, and what it held.
+
+    `away` says why it does not answer now, empty while it does; `begun` tells whether it has since the daemon started.
+    """
+
+    alias: Alias | None = None
+    names: tuple[str, ...] = ()
+    away: str = ""
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pipeline:
     """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start.
 
-    `kinds` remembers the kinds in which its columns are stored,
-    `told` what the decision behind each heal tells, which never changes.
+    `listed` is its registry, `sight` what is known of that. `kinds` remembers the kinds in which its columns are
+    stored, `told` what the decision behind each heal tells, which never changes.
     """
 
     name: str
     settings: PipelineSettings
     detection: DetectionSettings
     loss: Loss
-    registry: Registry
+    listed: Registry
     source: Source
     worker: Worker
     store: Store
@@ -47,12 +63,40 @@ class Pipeline:
     qualities: dict[datetime, Quality] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
+    sight: Sight = field(default_factory=Sight)
+
+    @property
+    def registry(self) -> Registry:
+        """The registry; while it is away, one that says so at once."""
+        return AwayRegistry(self.name, self.listed.place, self.sight.away) if self.sight.away else self.listed
 
     @property
     def active(self) -> str | None:
-        """The version that serves; None while the registry has none or cannot be read."""
+        """The version that serves; None while the registry has none or cannot be read.
+
+        While it is away, the one that it named last: what serves goes on with what it has loaded.
+        """
         try:
             return self.registry.alias().version
+        except RegistryAway:
+            return self.sight.alias.version if self.sight.alias else None
+        except ActionError:
+            return None
+
+    def stored(self) -> tuple[str, ...]:
+        """Name the stored versions; while the registry is away, those that are known of."""
+        if not self.sight.away:
+            self.sight.names = self.registry.names()
+            return self.sight.names
+        recorded = (version.name for version in self.store.find(Version, pipeline=self.name))
+        return tuple(dict.fromkeys((*self.sight.names, *recorded)))
+
+    def version(self, name: str) -> Version | None:
+        """Read what is said of a version, from the record where the registry is away; None where it cannot be read."""
+        try:
+            return self.registry.get(name)
+        except RegistryAway:
+            return self.store.get(Version, (self.name, name))
         except ActionError:
             return None
 
@@ -92,24 +136,43 @@ class Pipeline:
         return self.qualities[window_start_at]
 
 
-def make_pipeline(
+def make_pipelines(
+    config: Config,
+    *,
+    store: Store,
+    worker: Worker,
+    sources: Mapping[str, Source],
+    registries: Mapping[str, Registry],
+) -> Mapping[str, Pipeline]:
+    """Put the pipelines together from their settings; `sources` and `registries` take the place of configured ones.
+
+    Raises ConfigError, SourceError.
+    """
+    return {
+        name: _make(name, config, store=store, worker=worker, source=sources.get(name), listed=registries.get(name))
+        for name in config.pipeline
+    }
+
+
+def _make(
     name: str,
     config: Config,
     *,
     store: Store,
     worker: Worker,
-    source: Source | None = None,
+    source: Source | None,
+    listed: Registry | None,
 ) -> Pipeline:
-    """Put one pipeline together from its settings. Raises ConfigError, SourceError."""
     settings = config.pipeline[name]
-    registry = open_registry(settings, config.state, name)
-    active: Callable[[], str] = lambda: registry.alias().version or "unknown"  # noqa: E731
+    listed, sight = listed or open_registry(settings, config.state, name), Sight()
+    active = partial(_serving, listed, sight)
     return Pipeline(
         name=name,
         settings=settings,
         detection=_detection(config, settings),
         loss=parse_loss(settings.loss),
-        registry=registry,
+        listed=listed,
+        sight=sight,
         source=source or SOURCES[settings.source.kind](settings.source, config.path("."), active),
         worker=worker,
         store=store,
@@ -117,6 +180,12 @@ def make_pipeline(
         metrics=None if settings.operations is None else PrometheusSource(settings.operations, config.path(".")),
         alerts_expire=None if config.listen.alerts is None else timedelta(seconds=config.listen.alerts.expire),
     )
+
+
+def _serving(registry: Registry, sight: Sight) -> str:
+    """Name the version behind rows that do not say; while the registry is away, the last one that it named."""
+    alias = sight.alias if sight.away else registry.alias()
+    return (alias.version if alias else None) or "unknown"
 
 
 def _detection(config: Config, settings: PipelineSettings) -> DetectionSettings:

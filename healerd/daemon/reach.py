@@ -8,6 +8,7 @@ from typing import Any
 
 from healerd.actions import World
 from healerd.daemon.rulings import Guards
+from healerd.errors import RegistryAway
 from healerd.model import TERMINAL_STATES, Intent, IntentState, Outcome
 from healerd.store import Store, Transaction
 
@@ -19,12 +20,14 @@ class Reach:
     """The store, the guards, the worlds of the pipelines, and the file that stops everything (SAFETY S15).
 
     `looked` remembers on what evidence an intent was last judged, so that rows are read once for each closed window.
+    `lost` is told which pipeline's registry has just not answered.
     """
 
     store: Store
     guards: Guards
     worlds: Callable[[str, datetime], World]
     stop_file: Path
+    lost: Callable[[str, RegistryAway], None] = lambda pipeline, error: None
     looked: dict[str, object] = field(default_factory=dict)
 
     def stopped(self) -> bool:

@@ -27,7 +27,7 @@ from healerd.daemon.segmenting import (
     segments_to_bytes,
 )
 from healerd.detectors import Yardstick, make_yardstick, usual_error
-from healerd.errors import ActionError, Conflict
+from healerd.errors import Conflict
 from healerd.model import Layer, Measurement, Quality, Reference, Version, VersionKind
 from healerd.profiles import (
     losses,
@@ -163,16 +163,13 @@ class References:
         return found[0] if found else None
 
     def _is_fallback(self, pipeline: Pipeline, version: str) -> bool:
-        try:
-            return pipeline.registry.get(version).kind is VersionKind.FALLBACK
-        except ActionError:
-            return False
+        found = pipeline.version(version)
+        return found is not None and found.kind is VersionKind.FALLBACK
 
     def _judged(self, pipeline: Pipeline, name: str, now: datetime) -> Held | None:
         """Judge a version on the newest rows it never saw; None when that cannot be."""
-        try:
-            version = pipeline.registry.get(name)
-        except ActionError:
+        version = pipeline.version(name)
+        if version is None or pipeline.sight.away:
             return None
         if version.kind is VersionKind.FALLBACK or version.trained_from_at is None or version.trained_to_at is None:
             return None

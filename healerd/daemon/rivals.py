@@ -16,7 +16,12 @@ __all__ = ["rivals_of"]
 
 
 def rivals_of(pipeline: Pipeline, window: Window, rows: Predictions) -> tuple[Rival, ...]:
-    """Count, for each stored version, the rows that it gets right and the active one wrong, and the other way about."""
+    """Count, for each stored version, the rows that it gets right and the active one wrong, and the other way about.
+
+    None while the registry is away: no version can be asked.
+    """
+    if pipeline.sight.away:
+        return ()
     active = pipeline.active
     own = take(rows, (rows.version == active) & ~is_missing(rows.label))
     coverage = pipeline.detection.label_coverage * float((rows.version == active).sum())

@@ -139,6 +139,7 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         stage=stage[0].stage if stage else Stage.SUGGEST,
         incident=incident[0] if incident else None,
         active=_active(pipeline),
+        registry_away=pipeline.sight.away,
         intents=_intents(reader, pipeline.name, moment.now),
         log=_log(reader, moment),
         bars=reader.find(Bar, pipeline=pipeline.name, lifted_at=None),
@@ -193,10 +194,7 @@ def _is_newest(situation: Situation, now: datetime) -> bool:
 
 def _active(pipeline: Pipeline) -> Version | None:
     name = pipeline.active
-    try:
-        return pipeline.registry.get(name) if name is not None else None
-    except ActionError:
-        return None
+    return None if name is None else pipeline.version(name)
 
 
 def _intents(reader: Reader, pipeline: str, now: datetime) -> tuple[Intent, ...]:

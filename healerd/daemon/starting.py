@@ -14,7 +14,7 @@ from healerd.daemon.reach import Reach, end, move, retell
 from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.verification import Judged, Word, outcome_of, test_for
 from healerd.decision.incidents import GRAVE
-from healerd.errors import ActionError, StaleEpoch
+from healerd.errors import ActionError, RegistryAway, StaleEpoch
 from healerd.model import OPEN_STATES, STEPS, Decision, Incident, Intent, IntentState, Outcome, Quality, Result
 from healerd.store import Reader, Transaction
 
@@ -30,13 +30,15 @@ ENDED_BY_A_HEAL = frozenset({IntentState.CONFIRMED, IntentState.VERIFYING})
 
 
 def start(reach: Reach, intent: Intent, now: datetime) -> Intent:
-    """Recheck a ready intent, commit that it executes, and carry it out."""
+    """Recheck a ready intent, commit that it executes, and carry it out. Raises RegistryAway: then it waits."""
     if reach.stopped():
         return intent
     world = reach.worlds(intent.pipeline, now)
     effect = effect_of(intent.action, world.settings)
     try:
-        alias = world.registry.alias()
+        alias = world.registry.alias() if effect.needs_registry else Alias()
+    except RegistryAway:
+        raise
     except ActionError as error:
         return retell(reach, intent, f"waits: {error}")
     begun = _begin(reach, intent, world, effect, alias)
@@ -47,7 +49,10 @@ def start(reach: Reach, intent: Intent, now: datetime) -> Intent:
 
 
 def resume(reach: Reach, intent: Intent, now: datetime) -> Intent:
-    """Go on with an intent that is found executing: observe first, and act again only if the effect is absent."""
+    """Go on with an intent that is found executing: observe first, and act again only if the effect is absent.
+
+    Raises RegistryAway while nobody can be asked: then it is asked again.
+    """
     world = reach.worlds(intent.pipeline, now)
     effect = effect_of(intent.action, world.settings)
     seen = effect.observe(intent, world, epoch=reach.store.epoch)
@@ -232,18 +237,18 @@ def _asked_again(intent: Intent, ruling: Ruling) -> Intent:
 
 
 def _carry_out(reach: Reach, intent: Intent, world: World, effect: Effect) -> Intent:
-    failure = ""
+    failure, lost = "", False
     reach.store.check_epoch()  # it may have been stopped since the commit for as long as one likes
     try:
         effect.execute(intent, world, epoch=reach.store.epoch)
     except StaleEpoch:
         raise
     except Exception as error:  # around an action: whatever went wrong, only the world can say what happened
-        failure = f"{type(error).__name__}: {error}"[:500]
+        failure, lost = f"{type(error).__name__}: {error}"[:500], isinstance(error, RegistryAway)
     seen = effect.observe(intent, world, epoch=reach.store.epoch)
     if seen.seen is Seen.ABSENT and not effect.observable:
         seen = Observation(seen=Seen.UNKNOWN, reason=failure)
-    if seen.seen is Seen.ABSENT and failure:
+    if seen.seen is Seen.ABSENT and failure and not lost:  # what was only not answered is tried again
         return _fail(reach, intent, world.now, failure)
     return _note(reach, intent, world, seen)
 

@@ -6,6 +6,7 @@ A bug in a tick ends it as a hold that says so; a source that cannot be read is 
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -22,13 +23,13 @@ from healerd.daemon.situations import Moment, Options, newest_decision, now_in, 
 from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
-from healerd.errors import ActionError, ConfigError, HealerdError, SourceError
+from healerd.errors import ActionError, ConfigError, HealerdError, RegistryAway, SourceError
 from healerd.model import HOLD, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
 from healerd.store import Reader, Store, Transaction
 
-__all__ = ["Rehearsal", "Ticker"]
+__all__ = ["ALIAS", "Rehearsal", "Ticker"]
 
 log = logging.getLogger("healerd")
 
@@ -39,7 +40,7 @@ STATES = {
 }
 """Where an intent begins, by the level of its verdict."""
 ALIAS = "alias"
-"""The name under which the generation of the alias is saved that the newest tick saw."""
+"""The name under which it is saved where the alias stood that the newest tick saw: its generation and version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,15 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
-    """Judges windows. `failing` remembers which sources are down, so that each outage is written down once."""
+    """Judges windows. `failing` remembers which sources are down, so that each outage is written down once.
+
+    `lost` is told which pipeline's registry has just not answered.
+    """
 
     store: Store
     references: References
     rules: Rulebook
+    lost: Callable[[str, RegistryAway], None] = lambda pipeline, error: None
     failing: set[str] = field(default_factory=set)
 
     def tick(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision | None:
@@ -67,7 +72,7 @@ class Ticker:
         StoreError when nothing can be written.
         """
         try:
-            pipeline.registry.alias()
+            self._look(pipeline)
             self._take_in(pipeline, window, moment)
             return self._judge(pipeline, window, moment)
         except HealerdError:
@@ -81,8 +86,25 @@ class Ticker:
                 tx.set_watermark(pipeline.name, window.end_at)
             return None
 
+    def _look(self, pipeline: Pipeline) -> None:
+        """See where the alias stands. While the registry is away, what it said last holds; it must have said it once.
+
+        Raises ActionError when nobody can tell which version serves.
+        """
+        sight = pipeline.sight
+        if not sight.away:
+            try:
+                sight.alias = pipeline.registry.alias()
+            except RegistryAway as error:
+                self.lost(pipeline.name, error)
+        if sight.away and sight.alias is None:
+            raise RegistryAway(sight.away)
+
     def world_failed(self, pipeline: Pipeline, window: Window, error: SourceError | ActionError) -> None:
         """Write down, once an outage, that a window cannot be judged: its rows or the registry cannot be read."""
+        if isinstance(error, RegistryAway):
+            self.lost(pipeline.name, error)
+            return
         if pipeline.name in self.failing:
             return
         self.failing.add(pipeline.name)
@@ -219,7 +241,9 @@ def _record(tx: Transaction, pipeline: Pipeline, watched: Watched, stood_on: tup
     for cohort in watched.cohorts:
         tx.put(cohort)
     tx.put_measurements(watched.window, stood_on)
-    tx.save_state(pipeline.name, ALIAS, {"generation": pipeline.registry.alias().generation})
+    alias = pipeline.sight.alias
+    if alias is not None and not pipeline.sight.away:
+        tx.save_state(pipeline.name, ALIAS, {"generation": alias.generation, "version": alias.version})
 
 
 def _note_resets(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
@@ -275,11 +299,12 @@ def _intent(reader: Reader, pipeline: Pipeline, decision: Decision, plan: Plan) 
 def _alias_moved(reader: Reader, pipeline: Pipeline) -> bool | None:
     """Tell whether somebody else moved the alias since the newest tick; None when nobody can tell."""
 
-    saved = reader.state(pipeline.name, ALIAS)
+    saved, alias = reader.state(pipeline.name, ALIAS), pipeline.sight.alias
+    if pipeline.sight.away or alias is None:
+        return None
     if saved is None:
         return False
     since = int(json.loads(saved)["generation"])
-    alias = pipeline.registry.alias()
     if not alias.remembers(since):
         return None
     moves = [move for move in alias.moves if move.generation > since]

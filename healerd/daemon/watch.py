@@ -96,7 +96,7 @@ def _watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: i
         reference=held.reference,
         cohorts=cohorts,
         rivals=rivals,
-        stored=pipeline.registry.names(),
+        stored=pipeline.stored(),
         settings=pipeline.detection,
         state=state,
         duplicates=repeated,

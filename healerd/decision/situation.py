@@ -96,6 +96,7 @@ class Situation:
     what was learned fades with each `lesson`, or with each `day`.
     `stake` is what is known of a retraining's price and of what it would spare.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
+    `registry_away` says why the registry does not tell which version serves; then `active` is the last that it named.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Situation:
     window_s: float
     newest: bool = True
     on_hold: str = ""
+    registry_away: str = ""
     stage: Stage
     incident: Incident | None = None
     clean_windows: int = 3

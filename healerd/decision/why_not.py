@@ -184,6 +184,8 @@ def _in_the_way(asked: _Asked) -> Stop:
         lines.append(f"not before {str(verdict['deferred_until'])[:16].replace('T', ' ')}")
     if told.get("on_hold"):
         lines.append(f"nothing could start: {told['on_hold']}")
+    if told.get("registry_away"):
+        lines.append(f"the registry was away: {told['registry_away']}")
     said = "; ".join(lines) if lines else "nothing that was open, paused, vetoed or resting"
     return Stop(step="in the way", passed=None, said=said, lines=(f"the stage was {decision.stage.value}",))
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from healerd.actions import open_registry
+from healerd.actions.mlflow_client import MlflowShelf
+from healerd.actions.mlflow_registry import MlflowRegistry
 from healerd.config import Config
 from healerd.errors import ConfigError
 from healerd.offline.mlflow_server import mlflow_server
@@ -53,6 +55,8 @@ def _check_free(wanted: str, folder: Path, pipeline: str) -> None:
     if (folder / DATABASE).exists():
         return
     registry = open_registry(config_of(_settings(pipeline, wanted), folder).pipeline[pipeline], folder, pipeline)
+    if isinstance(registry, MlflowRegistry) and isinstance(registry.shelf, MlflowShelf):
+        MlflowShelf(registry.shelf.address, registry.shelf.model).make()  # its first version is trained here
     version = registry.alias().version
     if version is not None:
         raise ConfigError(f"`{registry.place}` is at `{version}` already: name another model, `{wanted}#NAME`")

@@ -14,7 +14,7 @@ import msgspec
 
 from healerd.audit import Entry, stamp
 from healerd.store.filters import Range, order_by, where
-from healerd.store.tables import decode, table_of
+from healerd.store.tables import Saved, decode, key_of, table_of
 
 __all__ = ["FIRST_SCAN_MAX", "Survey"]
 
@@ -56,6 +56,13 @@ class Survey:
         for name, body in self._query(sql, [_json(names), *values]):
             found[name] = (*found.get(name, ()), decode(as_type, body))
         return found
+
+    def states_each(self, names: Sequence[str], name: str) -> dict[str, bytes]:
+        """Read what each pipeline last saved under a name; one that never has is left out."""
+        table = table_of(Saved)
+        keys = [key_of(table, (pipeline, name)) for pipeline in names]
+        sql = f'SELECT pipeline, value FROM "{table.name}" WHERE row_key IN (SELECT value FROM json_each(?))'
+        return {pipeline: bytes(value) for pipeline, value in self._query(sql, [_json(keys)])}
 
     def get_each(self, record: type[T], keys: Collection[str]) -> dict[str, T]:
         """Read records by their keys; a key that names none is left out."""

@@ -133,12 +133,16 @@ class Loop:
         self.add("first", 1.0)
 
     @property
-    def config(self) -> Config:
+    def config_text(self) -> str:
         kind = "table" if self.table else "memory"
         text = CONFIG.format(
             daemon=self.daemon, window=self.window_s, horizon=self.horizon_s, kind=kind, late=self.late_s
         )
-        return parse_config(text + self.more, path=self.folder / "healerd.toml")
+        return text + self.more
+
+    @property
+    def config(self) -> Config:
+        return parse_config(self.config_text, path=self.folder / "healerd.toml")
 
     def open(self) -> None:
         self.core = Core.open(
@@ -181,6 +185,9 @@ class Loop:
     def active(self) -> str:
         return self.core.pipelines[NAME].registry.active
 
+    def load(self, version: str) -> object:
+        return self.core.pipelines[NAME].registry.load(version)
+
     def serve(
         self,
         *,
@@ -193,7 +200,7 @@ class Loop:
         """Serve one window by the active version; its labels are known at its end. `moved` shifts the input."""
         self._number += 1
         version = self.active
-        model = self.core.pipelines[NAME].registry.load(version)
+        model = self.load(version)
         served = self._rows(
             self.clock.now(),
             rows,
