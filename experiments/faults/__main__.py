@@ -3,7 +3,8 @@
     python -m experiments.faults [--quick] [--minutes M] [ROW...]
 
 Each row is a file of `experiments/faults`. `--quick` takes minutes in all, `--minutes` ends each row when its time is
-over and says how far it came. Exit 1 when a row found something wrong or did not reach its figure.
+over and says how far it came. With `--keep DIR` a row that was ended goes on where it stood; `--workers N` plays that
+many batches of a row at a time. Exit 1 when a row found something wrong or did not reach its figure.
 """
 
 import argparse
@@ -13,18 +14,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from experiments.faults.sizes import Size
 from tests.faults.tally import Tally
 
 ROWS = {
-    "power": "the power fails after every sync",
-    "disks": "writes fail from every point of a heal on",
+    "power": "the power fails after every sync of every phase",
+    "disks": "writes fail from every point of every phase on",
     "hung": "trainings that hang, crash, lie, fork or are stopped",
     "mutations": "a safeguard is taken away, and the suite is red",
     "corrupted": "one byte of the database is another",
     "leaders": "two daemons on one folder",
-    "kills": "SIGKILL of a real process that heals",
+    "tampering": "audit logs are edited, and clean ones looked at",
+    "kills": "SIGKILL of a real process that heals, and of the daemon itself",
     "crashes": "the process ends at every commit and effect point, 1-3 times",
     "days": "simulated days with every fault at once",
 }
@@ -37,18 +40,23 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="short forms")
     parser.add_argument("--minutes", type=float, default=None, help="how long a row may take")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="go on with the batches kept there")
+    parser.add_argument("--workers", type=int, default=1, help="batches of a row that are played at a time")
     asked = parser.parse_args()
     unknown = set(asked.rows) - set(ROWS)
     if unknown:
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     logging.getLogger("healerd").setLevel(logging.CRITICAL)
+    if asked.keep is not None:
+        asked.keep.mkdir(parents=True, exist_ok=True)
     held = True
     print(HEAD)
     for name in asked.rows or ROWS:
         row = importlib.import_module(f"experiments.faults.{name}").row
         with timed(name):
             until = None if asked.minutes is None else time.monotonic() + 60 * asked.minutes
-            for tally in row(Size(quick=asked.quick, until=until, seed=asked.seed)):
+            size = Size(quick=asked.quick, until=until, seed=asked.seed, keep=asked.keep, workers=asked.workers)
+            for tally in row(size):
                 print(line(tally), flush=True)
                 held = held and tally.held
     return 0 if held else 1

@@ -1,11 +1,11 @@
-"""Writes fail from every point of a heal on: without room, and with a database that is read-only."""
+"""Writes fail from every point of every phase on: without room, and with a database that is read-only."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.faults.sizes import Size
-from tests.faults.disks import every
+from tests.faults.disks import PHASES, every
 from tests.faults.tally import Tally
 
 
@@ -15,5 +15,5 @@ def row(size: Size) -> Iterator[Tally]:
     with tempfile.TemporaryDirectory() as folder:
         for name, wrong in every(Path(folder)):
             tally.count(wrong, name)
-    tally.reached = f"{tally.tries} points of one rollback"
+    tally.reached = f"{tally.tries} points of {len(PHASES)} heals: {', '.join(PHASES)}"
     yield tally

@@ -4,10 +4,10 @@ Must never round a number or drop a key: what has no exact form (NaN, an integer
 text) is a ValueError that names where it stands.
 """
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
+from math import isfinite
 from typing import TypeAlias
 
 __all__ = ["canonical", "stamp"]
@@ -50,24 +50,32 @@ def _write(value: object, place: _Place, out: list[str]) -> None:
     kind = type(value)
     if kind is str:
         out.append(encode_basestring(value))  # type: ignore[arg-type]
-    elif kind is float or kind is int:
-        out.append(_number(value, place))  # type: ignore[arg-type]
-    elif isinstance(value, Mapping):
-        _object(value, place, out)
+    elif kind is float:
+        out.append(_float(value, place))  # type: ignore[arg-type]
+    elif kind is int:
+        out.append(_integer(value, place))  # type: ignore[arg-type]
+    elif value is None:
+        out.append("null")
+    elif kind is dict:
+        _object(value, place, out)  # type: ignore[arg-type]
     elif isinstance(value, list | tuple):
         _array(value, place, out)
+    elif isinstance(value, Mapping):
+        _object(value, place, out)
     else:
         out.append(_rare(value, place))
 
 
 def _rare(value: object, place: _Place) -> str:
     match value:
-        case None | bool():
-            return {None: "null", True: "true", False: "false"}[value]
+        case bool():
+            return "true" if value else "false"
         case str():
             return encode_basestring(str(value))
-        case int() | float():
-            return _number(value, place)
+        case int():
+            return _integer(int(value), place)
+        case float():
+            return _float(float(value), place)
         case datetime():
             return f'"{stamp(value)}"'
         case _:
@@ -85,12 +93,12 @@ def _object(members: Mapping[object, object], place: _Place, out: list[str]) -> 
 
 def _ordered(members: Mapping[object, object], place: _Place) -> list[str]:
     """Sort keys by UTF-16 units; for ASCII, which nearly all are, that is the order of text."""
-    keys = list(members)
-    bad = next((key for key in keys if not isinstance(key, str)), None)
-    if bad is not None or None in members:
-        raise ValueError(f"the key {bad!r} at `{_said(place)}` is not text")
-    texts = [str(key) for key in keys]
-    return sorted(texts) if all(text.isascii() for text in texts) else sorted(texts, key=_utf16)
+    try:
+        plain = "".join(members).isascii()  # type: ignore[arg-type]
+    except TypeError:
+        bad = next(key for key in members if not isinstance(key, str))
+        raise ValueError(f"the key {bad!r} at `{_said(place)}` is not text") from None
+    return sorted(members) if plain else sorted(members, key=_utf16)  # type: ignore[arg-type]
 
 
 def _array(items: list[object] | tuple[object, ...], place: _Place, out: list[str]) -> None:
@@ -114,24 +122,20 @@ def _utf16(key: object) -> bytes:
     return str(key).encode("utf-16-be", "surrogatepass")
 
 
-def _number(value: float, place: _Place) -> str:
+def _integer(value: int, place: _Place) -> str:
+    digits = str(value)
+    if abs(value) > _EXACT and (abs(value) >= 10**21 or _float(float(value), place) != digits):
+        raise ValueError(f"the integer at `{_said(place)}` is beyond 2^53: write it as text")
+    return digits
+
+
+def _float(value: float, place: _Place) -> str:
     """Write a number as ECMAScript does: the shortest digits that read back as the same double."""
-    if isinstance(value, int):
-        digits = str(int(value))
-        if abs(value) > _EXACT and (abs(value) >= 10**21 or _float(float(value)) != digits):
-            raise ValueError(f"the integer at `{_said(place)}` is beyond 2^53: write it as text")
-        return digits
-    if not math.isfinite(value):
+    if not isfinite(value):
         raise ValueError(f"the number at `{_said(place)}` is {value}: write None for what is unknown")
-    return _float(float(value))
-
-
-def _float(value: float) -> str:
-    if value == 0:
-        return "0"
     text = repr(value)
     if "e" not in text:  # within 1e-4 and 1e16 Python and ECMAScript write the same digits
-        return text.removesuffix(".0")
+        return text.removesuffix(".0") if value else "0"
     sign = "-" if value < 0 else ""
     mantissa, _, exponent = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")

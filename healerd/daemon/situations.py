@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from healerd.actions import Plan, Refusal, World, heals_of
 from healerd.config import PipelineSettings
 from healerd.daemon.accounts import account_of, log_of, with_severity
@@ -16,18 +18,21 @@ from healerd.daemon.alerting import ALERT, ALERTS, outside
 from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.stakes import stake_of
-from healerd.decision import Logged, Situation, Target, Wish, from_json, logged, rejected_at
+from healerd.decision import Diagnosis, Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.errors import ActionError
 from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Stage, StageChange, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
+from healerd_rules import SignalState
 
 __all__ = [
     "CLOCK_SET",
     "EVERYTHING",
     "STOP",
+    "Carried",
     "Moment",
     "Options",
+    "carried_on",
     "newest_decision",
     "now_in",
     "options_of",
@@ -58,6 +63,15 @@ class Options:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     stored_gain: float | None = None
     p_stored_better: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What a window hands on to the next one: the rules' memory, what was found, and which rules proposed."""
+
+    signals: SignalState = field(default_factory=SignalState)
+    diagnosis: Diagnosis | None = None
+    standing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +189,38 @@ def newest_decision(reader: Reader, pipeline: str) -> Decision | None:
     """Find the decision on the newest judged window; None before the first tick."""
     found = reader.find(Decision, pipeline=pipeline, window_end_at=Range(EARLIEST), order="-window_end_at", limit=1)
     return found[0] if found else None
+
+
+def carried_on(reader: Reader, pipeline: str) -> Carried:
+    """Read what the newest judged window hands on: a small part of its decision, and all that a tick needs of it."""
+    found = reader.newest_each(
+        Decision, [pipeline], as_type=msgspec.Raw, order="-window_end_at", window_end_at=Range(EARLIEST)
+    )
+    if pipeline not in found:
+        return Carried()
+    trace = _decided(found[pipeline]).trace
+    standing = tuple(each.rule for each in trace.proposals)
+    try:
+        return replace(_carried(trace.situation), standing=standing)
+    except msgspec.ValidationError:  # of another version of healerd: its memory begins anew
+        return Carried(standing=standing)
+
+
+class _Proposed(msgspec.Struct):
+    rule: str
+
+
+class _Trace(msgspec.Struct):
+    situation: msgspec.Raw
+    proposals: tuple[_Proposed, ...] = ()
+
+
+class _Decided(msgspec.Struct):
+    trace: _Trace
+
+
+_decided = msgspec.json.Decoder(_Decided).decode
+_carried = msgspec.json.Decoder(Carried).decode
 
 
 def situation_of(decision: Decision) -> Situation | None:

@@ -19,7 +19,16 @@ from healerd.daemon.operating import MEMORY, POINTS, read_operations
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
-from healerd.daemon.situations import Moment, Options, newest_decision, now_in, options_of, situation_of
+from healerd.daemon.situations import (
+    Carried,
+    Moment,
+    Options,
+    carried_on,
+    newest_decision,
+    now_in,
+    options_of,
+    situation_of,
+)
 from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
@@ -160,8 +169,7 @@ class Ticker:
         held = self.references.of(pipeline, pipeline.active or UNKNOWN_VERSION, window.end_at)
         watched = watch(pipeline, window, held)
         pipeline.qualities[window.start_at] = watched.quality
-        before = newest_decision(self.store, pipeline.name)
-        seen = self._situation(pipeline, watched, moment, before)
+        seen = self._situation(pipeline, watched, moment, carried_on(self.store, pipeline.name))
         demotion = withdraw_trust(seen)
         seen = demoted(seen, demotion)
         ruleset = self.rules.of(pipeline.name)
@@ -182,10 +190,8 @@ class Ticker:
             tx.set_watermark(pipeline.name, window.end_at)
         return decision
 
-    def _situation(self, pipeline: Pipeline, watched: Watched, moment: Moment, before: Decision | None) -> Situation:
+    def _situation(self, pipeline: Pipeline, watched: Watched, moment: Moment, before: Carried) -> Situation:
         model = cost_model(pipeline.settings)
-        earlier = situation_of(before) if before is not None else None
-        proposed = before.trace.get("proposals", ()) if before is not None else ()
         seen = Situation(
             id=_id(pipeline.name, moment, watched.window),
             pipeline=pipeline.name,
@@ -203,10 +209,10 @@ class Ticker:
             alias_moved=_alias_moved(self.store, pipeline),
             costs=model,
             learned=begin(model),
-            standing=tuple(each["rule"] for each in proposed),
+            standing=before.standing,
+            signals=before.signals,
+            diagnosis=before.diagnosis,
         )
-        if earlier is not None:
-            seen = replace(seen, signals=earlier.signals, diagnosis=earlier.diagnosis)
         return now_in(seen, pipeline, self.store, moment, model)
 
 

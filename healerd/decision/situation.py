@@ -165,11 +165,13 @@ def to_json(record: object) -> Any:
     if kind is datetime:
         return record.isoformat()  # type: ignore[attr-defined]
     if kind is tuple or kind is list:
-        return [to_json(value) for value in record]  # type: ignore[attr-defined]
+        return [value if type(value) in PLAIN else to_json(value) for value in record]  # type: ignore[attr-defined]
+    if kind is dict:
+        return {str(key): to_json(value) for key, value in record.items()}  # type: ignore[attr-defined]
     fields = _fields_of(kind)
     if fields is not None:
-        held = ((name, getattr(record, name), default) for name, default in fields)
-        return {name: to_json(value) for name, value, default in held if _told(value, default)}
+        held = [(name, getattr(record, name), default) for name, default in fields]
+        return {name: to_json(value) for name, value, default in held if value is not default and _told(value, default)}
     match record:
         case Enum():
             return record.value
@@ -208,7 +210,5 @@ def _default(each: "dataclasses.Field[Any]") -> Any:
 
 
 def _told(value: Any, default: Any) -> bool:
-    """Tell whether a value is written: not where it is its default, of the same type."""
-    if value is default:
-        return False
+    """Tell whether a value that is not its default itself is written: not where it equals it, of the same type."""
     return default is dataclasses.MISSING or type(value) is not type(default) or bool(value != default)

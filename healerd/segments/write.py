@@ -15,7 +15,7 @@ import duckdb
 import msgspec
 
 from healerd.audit import canonical
-from healerd.columns import Column, Labels, Predictions, Times, kind_of
+from healerd.columns import Column, Labels, Predictions, Times, is_missing, kind_of
 from healerd.errors import StoreError
 from healerd.segments.duck import SQL_TYPES, connection, quoted
 from healerd.segments.manifest import SCORE, ColumnSpec, Content, Segment
@@ -116,7 +116,7 @@ def _place(place: Path, name: str, fields: _Fields) -> tuple[Path, str]:
 
 
 def _copy(path: Path, fields: _Fields) -> None:
-    sql = ", ".join(_stored(f"c{index}", name, kind) for index, (name, kind, _) in enumerate(fields))
+    sql = ", ".join(_stored(f"c{index}", name, kind, column) for index, (name, kind, column) in enumerate(fields))
     duck = connection()
     duck.register("given", {f"c{index}": column for index, (_, _, column) in enumerate(fields)})
     try:
@@ -125,8 +125,11 @@ def _copy(path: Path, fields: _Fields) -> None:
         duck.unregister("given")
 
 
-def _stored(given: str, name: str, kind: str) -> str:
-    value = f"nullif({given}::DOUBLE, 'NaN'::DOUBLE)" if kind == "DOUBLE" else f"{given}::{kind}"
+def _stored(given: str, name: str, kind: str, column: Column) -> str:
+    """Say how a column is written: NaN as NULL, where there is any; text as text, even where all of it is None."""
+    if kind != "DOUBLE":
+        return f"{given}::{kind} AS {quoted(name)}"
+    value = f"nullif({given}::DOUBLE, 'NaN'::DOUBLE)" if is_missing(column).any() else f"{given}::DOUBLE"
     return f"{value} AS {quoted(name)}"
 
 

@@ -277,8 +277,11 @@ class Reader(Bodies, Survey):
 
     def _check_fields(self, table: Table, fields: set[str]) -> None:
         # SQLite takes a quoted name that is no column for a text, and would answer wrongly instead of failing.
-        known = {name for (name,) in self._query("SELECT name FROM pragma_table_xinfo(?)", [table.name])}
+        known = self._columns(table)
         assert fields <= known, f"{table.name} cannot be searched by {sorted(fields - known)}"
+
+    def _columns(self, table: Table) -> frozenset[str]:
+        return frozenset(name for (name,) in self._query("SELECT name FROM pragma_table_xinfo(?)", [table.name]))
 
     def _value(self, table: Table, key: Key) -> bytes | None:
         rows = self._query(f'SELECT value FROM "{table.name}" WHERE row_key = ?', [key_of(table, key)])
@@ -310,6 +313,7 @@ class ReadStore(Reader):
         self.folder = folder
         self._threads = threading.local()
         self._opened: list[sqlite.Connection] = []
+        self._known: dict[str, frozenset[str]] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "ReadStore":
@@ -341,6 +345,12 @@ class ReadStore(Reader):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _columns(self, table: Table) -> frozenset[str]:
+        # An open database keeps its schema: one that is older or newer is refused.
+        if table.name not in self._known:
+            self._known[table.name] = super()._columns(table)
+        return self._known[table.name]
 
     def _connection(self) -> sqlite.Connection:
         connection: sqlite.Connection | None = getattr(self._threads, "connection", None)

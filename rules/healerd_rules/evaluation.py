@@ -93,11 +93,13 @@ class Moment:
     inputs: Inputs
     state: SignalState
     _weighed: dict[tuple[int, Sureness], Weighed] = field(default_factory=dict)
+    _asks: dict[int, bool] = field(default_factory=dict)
 
     def weigh(self, rule: CompiledRule, confidence: Sureness) -> Weighed:
         """The condition of a rule and whether the rule acts; with free confidence, the most lenient outcome."""
-        asks = core.mentions(rule.condition, core.Confidence)
-        key = (id(rule), confidence if asks else None)
+        if id(rule) not in self._asks:
+            self._asks[id(rule)] = core.mentions(rule.condition, core.Confidence)
+        key = (id(rule), confidence if self._asks[id(rule)] else None)
         if key not in self._weighed:
             self._weighed[key] = _weigh(rule, self.inputs, self.state, key[1])
         return self._weighed[key]

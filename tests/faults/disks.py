@@ -1,5 +1,6 @@
 """At any point of a heal the disk has no room, or the database is read-only: act on nothing, recover by itself.
 
+Every phase of every heal of `PHASES` is played: training, judging, promoting, verifying, undoing, the way back.
 Without room every write of this process fails, in the database and in the registry (a limit on the size of files).
 A disk that answers EIO is not made here; to the code it is the same error of the same call.
 """
@@ -7,17 +8,22 @@ A disk that answers EIO is not made here; to the code it is the same error of th
 import resource
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from healerd.actions import EFFECTS
 from healerd.errors import HealerdError
 from healerd.model import Intent, IntentState
 from healerd.store import Store
-from tests.faults.simulated import FolderWithPoints, Fuse
-from tests.healerd.daemon.bench import Bench
+from tests.faults.simulated import SCRIPTS, WORLD, Fuse, Simulation, wrongs
 
 FAULTS = ("no room", "read-only")
+PHASES = ("rollback helps", "rollback harms", "retrain and refit", "recalibrate", "fallback and return")
+"""The scripts whose every phase is played."""
+ENDS = frozenset({IntentState.VERIFIED, IntentState.UNDONE, IntentState.INCONCLUSIVE, IntentState.FAILED})
+STEPS = 2
+"""Steps that the executor makes while writes fail."""
 
 
 class Points(Store):
@@ -53,45 +59,64 @@ def failing(kind: str, store: Store) -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGXFSZ, before)
 
 
-def play(folder: Path, kind: str, at: int) -> tuple[bool, Counter[str]]:
-    """Let a rollback run while writes fail from a point on, then succeed; tell whether the point was reached."""
-    fuse = Fuse()
-    registry = FolderWithPoints(folder / "registry", fuse)
-    bench = Bench(folder, registry=registry).with_versions()
-    bench.close_windows(2, label=1.0)
-    bench.propose("rollback")
-    bench.store.fuse, bench.store.__class__ = fuse, Points
-    with failing(kind, bench.store) as begin:
-        fuse.watch = lambda: begin() if fuse.points == at else None
-        fuse.armed = True
-        for _ in range(2):
-            with suppress(HealerdError):
-                bench.step()
-        fuse.armed = False
-    moved = registry.alias().moved_by(bench.intent().key) is not None
-    unpromised = moved and bench.intent().executed_at is None
-    bench.step()
-    bench.close_windows(2, label=1.0)
-    bench.step()
-    bench.step()
-    intent = bench.store.find(Intent)[0]
-    whole = intent.state is IntentState.VERIFIED and registry.active == "one"
-    told = intent.state is IntentState.FAILED and registry.active == "zero" and bool(intent.reason)
-    wrong = Counter(
-        unpromised=int(unpromised),
-        doubled=sum(count - 1 for count in registry.carried_out.values()),
-        lost=int(not (whole or told)),
-        unverified=int(bench.store.verify().problem is not None),
-    )
-    bench.store.close()
-    return fuse.points >= at, +wrong
+class Failing(Simulation):
+    """A simulation on a real store, whose writes fail for some steps of the executor from a point on."""
+
+    def __init__(self, folder: Path, kind: str, at: int) -> None:
+        super().__init__(folder, files=True, disk=True, settings=WORLD)
+        self.store.fuse, self.store.__class__ = self.fuse, Points
+        self.kind, self.at, self.unpromised = kind, at, 0
+
+    def step(self, *, channel_open: bool = True) -> None:
+        """Step; when the point comes, this step and the next ones are made while nothing can be written."""
+        if self.fuse.points >= self.at:
+            super().step(channel_open=channel_open)
+            return
+        with failing(self.kind, self.store) as begin:
+            self.fuse.watch = lambda: begin() if self.fuse.points == self.at else None
+            for _ in range(STEPS):
+                with suppress(HealerdError):
+                    super().step(channel_open=channel_open)
+                if self.fuse.points < self.at:
+                    return
+        self.unpromised += sum(
+            self.registry.alias().moved_by(intent.key) is not None and intent.executed_at is None
+            for intent in self.store.find(Intent)
+        )
+
+    def wrongs(self, name: str) -> Counter[str]:
+        """Count what was done without a promise, twice or in part, and what is neither healed nor said to be otherwise.
+
+        A heal may fail, or be judged a window later and then be unsure, because nothing could be written in time: then
+        it says so, and what serves is what its record tells.
+        """
+        found = wrongs(self.ended(), name)
+        intents = self.store.find(Intent)
+        moves = {move.key for move in self.registry.alias().moves} - {"first", "k"}
+        served = {each.key for each in intents if each.effect_at is not None and EFFECTS[each.action].serves}
+        if moves == served and all(each.state in ENDS and each.reason for each in intents):
+            found["lost"] = 0
+        problem = self.store.verify().problem
+        return +(found + Counter(unpromised=self.unpromised, unverified=int(problem is not None)))
 
 
-def every(folder: Path) -> Iterator[tuple[str, Counter[str]]]:
-    """Play each fault from each point on."""
-    for kind in FAULTS:
-        at, reached = 1, True
-        while reached:
-            reached, wrong = play(folder / f"{kind}-{at}", kind, at)
-            yield f"{kind} from point {at}", wrong
-            at += 1
+def play(folder: Path, name: str, kind: str, at: int) -> tuple[bool, Counter[str]]:
+    """Let a script run while writes fail from a point on, then succeed; tell whether the point was reached."""
+    bench = Failing(folder, kind, at)
+    try:
+        script = SCRIPTS[name]
+        bench.play((*script, script[-1]))  # a look that failed to be written down is repeated on the next window
+        return bench.fuse.points >= at, bench.wrongs(name)
+    finally:
+        bench.store.close()
+
+
+def every(folder: Path, names: Sequence[str] = PHASES) -> Iterator[tuple[str, Counter[str]]]:
+    """Play each fault from each point of each script on."""
+    for name in names:
+        for kind in FAULTS:
+            at, reached = 1, True
+            while reached:
+                reached, wrong = play(folder / f"{name}-{kind}-{at}", name, kind, at)
+                yield f"{name}: {kind} from point {at}", wrong
+                at += 1

@@ -126,7 +126,7 @@ def moved_meanwhile(folder: Path) -> Counter[str]:
 
 
 def power(folder: Path) -> Counter[str]:
-    """The power fails after every sync."""
+    """The power fails after every sync of a rollback."""
     return cuts(folder)[1]
 
 

@@ -2,38 +2,38 @@
 
 `Disk` keeps what is durable: the bytes of a file at its last fsync, the names of a folder at its last fsync, and the
 database with its log at each commit of a connection that syncs at commits. After every one of these moments the power
-can fail; `cuts` starts a daemon on what is left and lets the heal go on. Not covered: a cut in the middle of a
-checkpoint of the database, and disks that say they have written what they have not.
+can fail; `cuts` starts a daemon on what is left and lets the script go on from there. Not covered: a cut in the middle
+of a checkpoint of the database, and disks that say they have written what they have not.
 """
 
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from healerd.actions import FolderRegistry
-from healerd.actions.model_files import ModelFiles
 from healerd.clock import ManualClock
-from healerd.model import Intent, IntentState
+from healerd.model import Intent, Quality
 from healerd.store import Store
 from healerd.store.library import DATABASE
-from tests.healerd.daemon.bench import Bench
+from tests.faults.simulated import LIVES, SCRIPTS, WORLD, Simulation, wrongs
 
 FULL = 2
 
 
 @dataclass
 class Disk:
-    """What of `root` would be there after a power failure; `synced` is called after each change of that."""
+    """What of `root` would be there after a power failure, at each of its `moments`; `about` says where those are."""
 
     root: Path
+    about: Callable[[], Any] = lambda: None
     names: dict[int, dict[str, int]] = field(default_factory=dict)
     data: dict[int, bytes] = field(default_factory=dict)
-    moments: list[tuple[dict[int, dict[str, int]], dict[int, bytes]]] = field(default_factory=list)
+    moments: list[tuple[dict[int, dict[str, int]], dict[int, bytes], Any]] = field(default_factory=list)
 
     def settle(self) -> None:
         """Take everything that is there as durable."""
@@ -44,7 +44,7 @@ class Disk:
         """A file or a folder was synced."""
         if self.root == path or self.root in path.parents:
             self._take(path)
-            self.moments.append(({ino: dict(held) for ino, held in self.names.items()}, dict(self.data)))
+            self.moments.append(({ino: dict(held) for ino, held in self.names.items()}, dict(self.data), self.about()))
 
     def committed(self, store: Store) -> None:
         """A transaction ended; a connection that syncs has written the log and its name."""
@@ -61,7 +61,7 @@ class Disk:
 
     def left_at(self, moment: int, target: Path) -> None:
         """Write what is left of the root after a power failure at a moment."""
-        names, data = self.moments[moment]
+        names, data, _ = self.moments[moment]
 
         def build(ino: int, place: Path) -> None:
             place.mkdir(parents=True)
@@ -97,64 +97,77 @@ def recorded(disk: Disk) -> Iterator[None]:
         os.fsync, Store.transaction = true_fsync, true_transaction  # type: ignore[method-assign]
 
 
-def _bench(root: Path) -> Bench:
-    registry = FolderRegistry(root / "registry", "flights", ModelFiles(allow_pickle=True))
-    return Bench(root, registry=registry)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where a script stood at a moment; `waits` while one of its steps was being made."""
+
+    step: int
+    waits: bool
+    served: int
+    at: datetime
+    quality: Quality
 
 
-def _go_on(bench: Bench) -> None:
-    bench.step()
-    bench.close_windows(2, label=1.0)
-    bench.step()
-    bench.step()
+def _where(bench: Simulation) -> Where:
+    return Where(
+        step=bench.step_number,
+        waits=not bench.left,
+        served=len(bench.served),
+        at=bench.clock.now(),
+        quality=bench.quality,
+    )
 
 
-def cuts(folder: Path) -> tuple[int, Counter[str]]:
-    """Let a rollback run, cut the power at every sync, go on from what is left; give the cuts, and what was wrong."""
-    bench = _bench(folder / "world").with_versions()
-    bench.close_windows(2, label=1.0)
-    disk = Disk(folder / "world")
+def _simulation(folder: Path) -> Simulation:
+    return Simulation(folder, files=True, disk=True, settings=WORLD)
+
+
+def cuts(folder: Path, name: str = "rollback helps") -> tuple[int, Counter[str]]:
+    """Play a script, cut the power at every sync, go on from what is left; give the cuts, and what was wrong."""
+    bench = _simulation(folder / "world")
+    disk = Disk(folder / "world", about=lambda: _where(bench))
     disk.settle()
     with recorded(disk):
-        bench.propose("rollback")
-        bench.step()
-    wrong, last = Counter[str](), len(disk.moments)
-    promised = bench.store.find(Intent)[0]
-    assert promised.state in {IntentState.CONFIRMED, IntentState.VERIFYING}
+        bench.play(SCRIPTS[name])
+    wrong, last = wrongs(bench.ended(), name), len(disk.moments)
     bench.store.close()
     for moment in range(last):
         place = folder / f"cut-{moment}"
         disk.left_at(moment, place)
-        wrong.update(_after(place, bench, must_know=moment == last - 1))
+        wrong.update(_after(place, bench, disk.moments[moment][-1], name))
         shutil.rmtree(place)
     if not last:
         wrong["lost"] += 1  # the heal ran, and no moment of it would be there after a power failure
     return last, +wrong
 
 
-def _after(place: Path, before: Bench, *, must_know: bool) -> Counter[str]:
-    """Start on what a cut left, and let it heal."""
+def _after(place: Path, before: Simulation, where: Where, name: str) -> Counter[str]:
+    """Start on what a cut left, and let the script go on."""
     try:
-        bench = _bench(place)
+        bench = _simulation(place)
     except Exception:  # what cannot be opened is lost
         return Counter(lost=1)
-    bench.clock, bench.served = ManualClock(before.clock.now()), list(before.served)
-    bench.start_anew()
     try:
-        moves = Counter(move.key for move in bench.registry.alias().moves)
+        _go_on_from(bench, before, where)
+        moves = {move.key for move in bench.registry.alias().moves} - {"first", "k"}
         known = {intent.key for intent in bench.store.find(Intent) if intent.executed_at is not None}
-        wrong = Counter(doubled=len(set(moves) - known - {"first"}))  # an effect without a durable intent
-        if must_know and not known:
-            wrong["lost"] += 1
-        if bench.store.find(Intent):
-            _go_on(bench)
-            state = bench.store.find(Intent)[0].state
-            wrong["lost"] += int(state is not IntentState.VERIFIED or bench.registry.active != "one")
-            moves = Counter(move.key for move in bench.registry.alias().moves)
-            wrong["doubled"] += sum(count - 1 for count in moves.values())
+        bench.play(SCRIPTS[name])
+        wrong = wrongs(bench.ended(), name)
+        wrong["doubled"] += len(moves - known)  # an effect without a durable intent
         wrong["unverified"] += int(bench.store.verify().problem is not None)
         return wrong
     except Exception:  # a file that is half there
         return Counter(lost=1)
     finally:
         bench.store.close()
+
+
+def _go_on_from(bench: Simulation, before: Simulation, where: Where) -> None:
+    """Put a script where it stood: a step that was under way is made again, unless its heal is promised already."""
+    bench.clock, bench.served = ManualClock(where.at), before.served[: where.served]
+    bench.quality = where.quality
+    promised = where.waits and where.step == 0 and bench.store.find(Intent)
+    bench.step_number = where.step + bool(promised)
+    bench.left = 0 if where.waits and not promised else LIVES
+    bench.start_anew()
+    bench.executor.recover(["flights"])

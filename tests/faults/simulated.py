@@ -239,19 +239,22 @@ Script = tuple[Callable[["Simulation"], None], ...]
 
 
 class Simulation(Bench):
-    """A bench in memory that is started anew whenever the process ends."""
+    """A bench in memory, or on a `disk`, that is started anew whenever the process ends."""
 
-    def __init__(self, folder: Path, blow_at: frozenset[int], *, files: bool = False, **changes) -> None:
+    def __init__(
+        self, folder: Path, blow_at: frozenset[int] = frozenset(), *, files: bool = False, disk: bool = False, **changes
+    ) -> None:
         self.fuse = Fuse(blow_at=blow_at)
         self.called = Counter[str]()
-        store = MemoryStore(self.fuse)
+        store = None if disk else MemoryStore(self.fuse)
         kind = FolderWithPoints if files else CrashingRegistry
         registry = kind(folder / "registry", self.fuse)
         worker = CrashingWorker(self.fuse, self.called)
         super().__init__(folder, store=store, registry=registry, worker=worker, **changes)
         self.crashes = 0
         self.step_number, self.left = 0, LIVES
-        self.with_versions()
+        if not self.registry.names():
+            self.with_versions()
 
     def play(self, script: Script) -> None:
         """Go on with a script from where it stands, letting the executor live after each of its steps."""
@@ -267,7 +270,7 @@ class Simulation(Bench):
         while self.left:
             self.fuse.armed = True
             try:
-                self.executor.step(channel_open=True)
+                self.step()
                 self.left -= 1
             except Crash:
                 self.crashes += 1
