@@ -268,8 +268,9 @@ class MlflowShelf:
             if getattr(error, "error_code", None) in REFUSALS:
                 said = " ".join(str(error).split())[:300]
                 raise Refused(f"the MLflow server `{self.place}` refuses: {said}; mend that there") from error
+            said = _said(error)
             raise RegistryAway(
-                f"the MLflow server `{self.place}` did not answer as it should: {_said(error)}; see whether it runs there"
+                f"the MLflow server `{self.place}` did not answer as it should: {said}; see whether it runs there"
             ) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise RegistryAway(
