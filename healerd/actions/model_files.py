@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from healerd.actions.mlflow_pyfunc import PyfuncModel, pack_folder
+from healerd.actions.onnx_model import OnnxModel
 from healerd.actions.plain import from_plain, to_plain
 from healerd.actions.registry import Model
 from healerd.actions.safe_model import SafeModel
@@ -91,32 +92,6 @@ class MatrixModel:
         return matrix
 
 
-class OnnxModel:
-    """An ONNX graph: one input a column, of its name, or one input of all columns in order; the first output counts."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self._session = _onnx_session(content)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"content": self.content}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.content = state["content"]
-        self._session = _onnx_session(self.content)
-
-    def predict(self, features: Mapping[str, Column]) -> Column:
-        """Predict n outputs from columns of n values."""
-        inputs = self._session.get_inputs()
-        if len(inputs) == 1 and inputs[0].name not in features:
-            stacked = np.column_stack([column.astype(np.float32) for column in features.values()])
-            fed = {inputs[0].name: stacked}
-        else:
-            fed = {each.name: _onnx_column(features[each.name]) for each in inputs}
-        out = np.asarray(self._session.run(None, fed)[0])
-        return out.reshape(len(out)) if out.ndim == 2 and out.shape[1] == 1 else out
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
     """What a pipeline's configuration says about model files: may pickles be used, and which more types are trusted."""
@@ -169,7 +144,7 @@ class ModelFiles:
                 self._check_types(content, said=said)
                 return _skops().loads(content, trusted=[*TRUSTED, *self.trusted])
             case "model.onnx":
-                return OnnxModel(content)
+                return OnnxModel(content, said=said)
             case "model.joblib" | "model.pkl":
                 return self._unpickled(content, said=said)
             case "model.mlflow":
@@ -272,20 +247,3 @@ def _skops() -> Any:
     import skops.io  # heavy: only where a model is stored or loaded
 
     return skops.io
-
-
-def _onnx_session(content: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ActionError(
-            "an ONNX model needs onnxruntime, which is not installed; install it, or store the model with skops"
-        ) from None
-    try:
-        return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError, OSError, NotImplementedError) as error:
-        raise ActionError(f"the ONNX graph cannot be run: {error}") from error
-
-
-def _onnx_column(column: Column) -> Any:
-    return column.astype(np.float32 if kind_of(column) == "numeric" else np.str_).reshape(-1, 1)
