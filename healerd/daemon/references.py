@@ -41,8 +41,8 @@ from healerd.store import Reader, Transaction
 
 __all__ = ["OUTPUT", "Held", "References", "inputs_of"]
 
-KEPT_BYTES = 16 * 1024 * 1024
-"""Arrays of each kind that are kept: 11 features take 4 MB, and are made again in a fraction of a tick's time."""
+KEPT_BYTES, PARTED_BYTES = 8 * 1024 * 1024, 64 * 1024 * 1024
+"""Arrays that are kept of all pipelines, and of their segments: 11 features take 4 MB, and 4 ms to be made again."""
 JUDGE_WINDOWS = 7
 """Newest windows a version never saw, on which its reference error is measured: one weekly cycle."""
 
@@ -81,7 +81,7 @@ class References:
 
     store: Reader
     _made: Kept[Yardstick] = field(default_factory=lambda: Kept(KEPT_BYTES))
-    _parted: Kept[Segmented | None] = field(default_factory=lambda: Kept(KEPT_BYTES))
+    _parted: Kept[Segmented | None] = field(default_factory=lambda: Kept(PARTED_BYTES))
     _calibrated: Kept[Calibrated | None] = field(default_factory=lambda: Kept(KEPT_BYTES))
 
     def first(self, pipeline: Pipeline, version: Version, *, rows: Predictions, held_out: Predictions) -> Held:
