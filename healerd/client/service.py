@@ -3,6 +3,7 @@
 Must never leave half an installation, nor replace or remove a unit that is not its own.
 """
 
+import errno
 import grp
 import os
 import pwd
@@ -20,6 +21,8 @@ __all__ = ["Units", "check_account", "install", "places", "standing", "uninstall
 BOOTED = Path("/run/systemd/system")
 """Is there exactly when systemd runs this machine."""
 PATIENCE_S = 30.0
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says when there is no room: on the disk, for this account, for this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +87,14 @@ def install(units: Units, unit: str, *, strict: str | None, replace: bool) -> tu
         for path, text_before in before.items():
             _put_back(path, text_before)
         said = problem.strerror or str(problem)
-        mend = "run this as root, or install for yourself with --user" if not units.own else "check its rights"
-        raise ConfigError(f"the unit `{units.unit}` cannot be written: {said}; {mend}") from problem
+        raise ConfigError(f"the unit `{units.unit}` cannot be written: {said}; {_mend(problem, units)}") from problem
     return tuple(wanted)
+
+
+def _mend(problem: OSError, units: Units) -> str:
+    if problem.errno in FULL:
+        return "free some disk space; nothing of it was left"
+    return "check its rights" if units.own else "run this as root, or install for yourself with --user"
 
 
 def uninstall(units: Units) -> tuple[Path, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from healerd.actions.evidence import newest, window_starts
 from healerd.columns import Column, Predictions, take
 from healerd.daemon.estimating import Calibrated, calibrated_from_bytes, calibrated_to_bytes, fit_calibration
+from healerd.daemon.kept import Kept
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.segmenting import (
     OUTPUT,
@@ -40,6 +41,8 @@ from healerd.store import Reader, Transaction
 
 __all__ = ["OUTPUT", "Held", "References", "inputs_of"]
 
+KEPT_BYTES, PARTED_BYTES = 8 * 1024 * 1024, 64 * 1024 * 1024
+"""Arrays that are kept of all pipelines, and of their segments: 11 features take 4 MB, and 4 ms to be made again."""
 JUDGE_WINDOWS = 7
 """Newest windows a version never saw, on which its reference error is measured: one weekly cycle."""
 
@@ -74,12 +77,12 @@ class Held:
 
 @dataclass(slots=True)
 class References:
-    """The references of all pipelines, read once each."""
+    """The references of all pipelines; what they are measured with is kept while there is room, else made again."""
 
     store: Reader
-    _made: dict[str, Yardstick] = field(default_factory=dict)
-    _parted: dict[str, Segmented | None] = field(default_factory=dict)
-    _calibrated: dict[str, Calibrated | None] = field(default_factory=dict)
+    _made: Kept[Yardstick] = field(default_factory=lambda: Kept(KEPT_BYTES))
+    _parted: Kept[Segmented | None] = field(default_factory=lambda: Kept(PARTED_BYTES))
+    _calibrated: Kept[Calibrated | None] = field(default_factory=lambda: Kept(KEPT_BYTES))
 
     def first(self, pipeline: Pipeline, version: Version, *, rows: Predictions, held_out: Predictions) -> Held:
         """Make the reference of a version from the rows it is compared with, and its outputs on held-out rows."""
@@ -207,9 +210,9 @@ class References:
             start_at=aware(rows.at.min()),
             end_at=aware(rows.at.max()) + timedelta(microseconds=1),
         )
-        yardstick = self._made[reference.id] = make_yardstick(compared, pipeline.detection)
+        yardstick = self._made.put(reference.id, make_yardstick(compared, pipeline.detection))
         before = self._newest(pipeline)
-        parted = self._parted[reference.id] = fit_segments(
+        parted = fit_segments(
             pipeline,
             rows,
             whole=compared,
@@ -217,7 +220,8 @@ class References:
             held_out=held_out,
             before=None if before is None else self._segments(pipeline, before),
         )
-        calibrated = self._calibrated[reference.id] = fit_calibration(pipeline, held_out, reference)
+        self._parted.put(reference.id, parted)
+        calibrated = self._calibrated.put(reference.id, fit_calibration(pipeline, held_out, reference))
         return Held(
             reference=reference,
             yardstick=yardstick,
@@ -227,27 +231,31 @@ class References:
         )
 
     def _yardstick(self, pipeline: Pipeline, reference: Reference) -> Yardstick:
-        if reference.id not in self._made:
+        def make() -> Yardstick:
             content = self.store.state(pipeline.name, f"reference {reference.id}")
             assert content is not None, "a reference and its profile are written together"
-            self._made[reference.id] = make_yardstick(reference_from_bytes(content), pipeline.detection)
-        return self._made[reference.id]
+            return make_yardstick(reference_from_bytes(content), pipeline.detection)
+
+        return self._made.get(reference.id, make)
 
     def _segments(self, pipeline: Pipeline, reference: Reference) -> Segmented | None:
         if not pipeline.settings.segments:
             return None
-        if reference.id not in self._parted:
+
+        def make() -> Segmented | None:
             content = self.store.state(pipeline.name, f"segments {reference.id}")
             found = segments_from_bytes(content, pipeline) if content else None
             same = found is not None and {one.column for one in found.by} == set(pipeline.settings.segments)
-            self._parted[reference.id] = found if same else None
-        return self._parted[reference.id]
+            return found if same else None
+
+        return self._parted.get(reference.id, make)
 
     def _calibration(self, pipeline: Pipeline, reference: Reference) -> Calibrated | None:
-        if reference.id not in self._calibrated:
+        def make() -> Calibrated | None:
             content = self.store.state(pipeline.name, f"calibration {reference.id}")
-            self._calibrated[reference.id] = calibrated_from_bytes(content) if content else None
-        return self._calibrated[reference.id]
+            return calibrated_from_bytes(content) if content else None
+
+        return self._calibrated.get(reference.id, make)
 
 
 def _held_out(pipeline: Pipeline, rows: Predictions, output: Column) -> HeldOut:

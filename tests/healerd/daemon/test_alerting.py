@@ -19,6 +19,7 @@ from healerd.client.reproduce import reproduce
 from healerd.clock import ManualClock
 from healerd.config import parse_config
 from healerd.daemon.alerting import KEPT_MAX, outside
+from healerd.daemon.app import RunExit, run
 from healerd.daemon.metrics import Metrics
 from healerd.daemon.outlook import Outlook
 from healerd.daemon.recording import MemoryStore, RecordingCore
@@ -32,6 +33,8 @@ from healerd.model import Decision, Incident, Intent, IntentState
 from healerd.settings import Duration
 from healerd.sources.alertmanager import ALERTS_MAX, Message, read_message
 from tests.healerd.daemon.loop import NAME, RULES, Loop
+from tests.healerd.daemon.test_app import ScriptedCore, send
+from tests.healerd.daemon.test_metrics import free_port
 from tests.served import NOW, served
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -195,6 +198,27 @@ def test_at_the_control_socket_the_role_decides(
         if status == 200:
             assert daemon.core.calls[-1][2] == ME
             assert at_socket(daemon.socket, b"{").status_code == 400
+
+
+def test_a_running_daemon_opens_both_doors(tmp_path: Path, token: Path) -> None:
+    """With the table a daemon takes alerts at address and socket; a token that is gone ends the next start."""
+    port, told = free_port(), {}
+
+    def tell_twice(core: ScriptedCore) -> None:
+        shown = {"authorization": f"Bearer {TOKEN}"}
+        told["address"] = httpx.post(f"http://127.0.0.1:{port}/alerts", content=a_message(an_alert()), headers=shown)
+        told["socket"] = at_socket(tmp_path / "control.sock", a_message(an_alert()))
+
+    text = f'[daemon]\nstate = "."\ntick = "50ms"\n[listen]\naddress = "127.0.0.1:{port}"\n'
+    config = parse_config(f'{text}[listen.alerts]\ntoken_file = "token"\n', path=tmp_path / "healerd.toml")
+    clock = ManualClock(NOW)
+    core = ScriptedCore(clock, [tell_twice, send(15), lambda core: None])
+    assert run(config, open_core=lambda config, clock: core, clock=clock) is RunExit.OK
+    assert {name: answer.status_code for name, answer in told.items()} == {"address": 200, "socket": 200}
+    assert [call[2] for call in core.calls if call[0] == "hear_alerts"] == ["alertmanager", ME]
+    token.unlink()
+    core = ScriptedCore(clock, [])
+    assert run(config, open_core=lambda config, clock: core, clock=clock) is RunExit.CONFIGURATION
 
 
 @pytest.mark.parametrize(
