@@ -22,7 +22,7 @@ def watch(client: Client, show: Show, after: int | None, everything: bool) -> No
         if not everything and not is_news(event):
             continue
         if show.as_json:
-            click.echo(json.dumps(event, ensure_ascii=False))
+            click.echo(json.dumps({"schema": 1, **event}, ensure_ascii=False))
         else:
             show.text(f"{brief(event['at'])}  {say_event(event)}")
     show.note("the daemon has stopped")

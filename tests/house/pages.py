@@ -21,7 +21,8 @@ OUTSIDE = {".venv", "node_modules"}
 READMES = sorted(path for path in ROOT.rglob("README.md") if not OUTSIDE & set(path.relative_to(ROOT).parts))
 GUIDES = sorted(set((ROOT / "docs").glob("*.md")) - set(READMES))
 PAGES = (*READMES, *GUIDES)
-BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+"""A fence, also within a list."""
 INNER = re.compile(r"\$\(([^()]*)\)")
 """A command whose output is put in its place."""
 SHELL = ("sh", "bash", "console")

@@ -29,9 +29,9 @@ NEEDS = {"daemon", "record", "gateway", "mlflow", "systemd", "cloud", "terminal"
 """What a block may need that a test does not have at hand."""
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 KNOWN = {
-    "aws", "cat", "cd", "cp", "curl", "cut", "echo", "eval", "export", "git", "grep", "head", "journalctl", "jq",
-    "kill", "kubectl", "ls", "mkdir", "mlflow", "pip", "pipx", "printf", "rm", "sleep", "ssh", "sudo", "systemctl",
-    "tail", "test", "true", "uv", "wait",
+    ".", "aws", "cat", "cd", "cp", "curl", "cut", "echo", "eval", "export", "git", "grep", "head", "journalctl",
+    "jq", "kill", "kubectl", "ls", "mkdir", "mlflow", "pip", "pipx", "printf", "rm", "sleep", "ssh", "sudo",
+    "systemctl", "tail", "test", "true", "uv", "wait",
 }  # fmt: skip
 """Commands that a reader has from elsewhere."""
 

@@ -60,6 +60,6 @@ def _print(store: "ReadStore", after: int, **wanted: str | None) -> int:
     newest = store.head()[0]
     while page := store.leaves(after=after, before=newest + 1, limit=PAGE, **wanted):  # type: ignore[arg-type]
         for entry in page:
-            click.echo(msgspec.json.encode(entry))
+            click.echo(b'{"schema":1,' + msgspec.json.encode(entry)[1:])
         after = page[-1].seq
     return newest

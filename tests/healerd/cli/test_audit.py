@@ -123,7 +123,7 @@ def test_bad_input_is_an_error_that_helps(
 def test_entries_are_printed_for_programs(call: Call, state: Path) -> None:
     """`audit log` prints JSON lines, oldest first, that fit what was asked."""
     lines = [json.loads(line) for line in call("audit", "log", "--state", state).out.splitlines()]
-    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert [(line["schema"], line["seq"]) for line in lines] == [(1, seq) for seq in range(1, len(lines) + 1)]
     since = call("audit", "log", "--since", "2026-01-05", "--kind", "watermark", "--state", state).out.splitlines()
     assert [json.loads(line)["at"][:10] for line in since] == ["2026-01-05", "2026-01-06"]
 

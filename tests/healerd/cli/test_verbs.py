@@ -372,7 +372,7 @@ def test_watch_prints_json_lines(ask: Call, daemon: Served) -> None:
     """With --json each event is one JSON object on a line of its own."""
     _stop_soon(daemon)
     events = [json.loads(line) for line in ask("watch", "--after", "0", "--all", "--json").out.splitlines()]
-    assert [event["seq"] for event in events] == [1, 2]
+    assert [(event["schema"], event["seq"]) for event in events] == [(1, 1), (1, 2)]
 
 
 def test_a_terminal_gets_a_table(ask: Call, monkeypatch: pytest.MonkeyPatch) -> None:
