@@ -9,7 +9,6 @@ nothing. Prints one JSON object; exit 1 on any fault, with the seed of each.
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
 from collections import Counter
@@ -19,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from healerd.config import WorkersSettings
 from healerd.decision import SCHEMA
+from healerd.workers import carry_out, crew_of
 from healerd_rules import CODES, Diagnostic, load_text
 from healerd_rules.formatting import format_text
 from healerd_rules.source import Source
@@ -124,11 +125,7 @@ def run(*, inputs: int, seed: int, workers: int = 1, slowest_s: float = 5.0) -> 
     starts = range(0, inputs, BATCH)
     work = partial(_batch, seed=seed, inputs=inputs, slowest_s=slowest_s)
     began = time.monotonic()
-    if workers > 1:
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
-            batches = list(pool.imap_unordered(work, starts))
-    else:
-        batches = [work(start) for start in starts]
+    batches = list(carry_out(work, starts, crew_of(WorkersSettings(processes=workers))))
     codes: Counter[str] = sum((batch[0] for batch in batches), Counter())
     faults = [fault for batch in batches for fault in batch[1]]
     return {

@@ -1,6 +1,7 @@
 """The ablation: rules, policy and the gate between them, each left out in turn, in a closed loop of the product's code.
 
-    python -m experiments.ablation [--quick] [--seed N] [--jobs N] [--sites N] [--kept FILE] [--results DIR]
+    python -m experiments.ablation [--quick] [--seed N] [--jobs N] [--scheduler ADDRESS] [--sites N] [--kept FILE]
+        [--results DIR]
 
 Declared before any run:
 
@@ -31,6 +32,8 @@ from pathlib import Path
 from experiments.ablation.figures import draw
 from experiments.ablation.report import as_json, as_text, verdicts
 from experiments.ablation.running import FULL, QUICK, run
+from healerd.config import WorkersSettings
+from healerd.workers import crew_of
 
 SEED = 2
 """Sites of seed 1 were looked at while a lesson's definition was mended; the declared run is on others."""
@@ -43,6 +46,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two sites in seconds; writes nothing unless told where")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--jobs", type=int, default=1, help="processes; each plays whole sites")
+    parser.add_argument("--scheduler", help="a Dask cluster to play them on, such as tcp://10.0.0.5:8786")
     parser.add_argument("--sites", type=int, help="only the first so many sites: a preview, and marked so")
     parser.add_argument("--kept", type=Path, help="file of finished sites, a line each: a run broken off goes on there")
     parser.add_argument("--results", type=Path, help="folder to write tables and figures to")
@@ -51,7 +55,8 @@ def main() -> int:
     if asked.sites is not None:
         size = replace(size, sites=asked.sites)
     results = asked.results or (None if asked.quick else RESULTS)
-    runs = run(size, seed=asked.seed, jobs=asked.jobs, kept=asked.kept, tell=_tell)
+    crew = crew_of(WorkersSettings(processes=asked.jobs, scheduler=asked.scheduler))
+    runs = run(size, seed=asked.seed, kept=asked.kept, tell=_tell, crew=crew)
     text = as_text(runs, size, seed=asked.seed, declared=declared())
     print(text)
     if results is not None:

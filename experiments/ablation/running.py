@@ -5,12 +5,10 @@ not run again.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import healerd_rules
 from experiments.ablation.playing import NOTHING, Memory, holding, meet, play
 from experiments.ablation.systems import FIXED, SYSTEMS, System
 from experiments.ablation.world import make_scenario, make_site
+from healerd.workers import ALONE, Crew, carry_out
 
 __all__ = ["FULL", "QUICK", "Run", "Size", "run", "run_site"]
 
@@ -51,12 +50,12 @@ class Run:
     played: dict[str, list[dict[str, Any]]]
 
 
-def run(size: Size, *, seed: int, jobs: int, kept: Path | None, tell: Callable[[str], None]) -> list[Run]:
+def run(size: Size, *, seed: int, kept: Path | None, tell: Callable[[str], None], crew: Crew = ALONE) -> list[Run]:
     """Run what is not kept yet; give all sites in order."""
     key = [_fingerprint(), seed, size.scenarios, size.slice, size.logged]
     found = {each.site: each for each in _kept(kept, key)} if kept else {}
     missing = [site for site in range(size.sites) if site not in found]
-    for each in _runs(missing, partial(run_site, size=size, seed=seed), jobs=jobs):
+    for each in carry_out(partial(run_site, size=size, seed=seed), missing, crew):
         found[each.site] = each
         if kept:
             with kept.open("a", encoding="utf-8") as file:
@@ -99,15 +98,6 @@ def _playing(place: int, size: Size) -> Iterator[System]:
             yield system
     if place < size.slice:
         yield from FIXED.values()
-
-
-def _runs(sites: Sequence[int], one: Callable[[int], Run], *, jobs: int) -> Iterator[Run]:
-    if jobs == 1:
-        yield from map(one, sites)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("forkserver")) as pool:
-        for done in as_completed([pool.submit(one, site) for site in sites]):
-            yield done.result()
 
 
 def _fingerprint() -> str:

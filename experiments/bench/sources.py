@@ -18,7 +18,8 @@ import duckdb
 
 from healerd.config import SourceSettings, WorkersSettings
 from healerd.segments.duck import connection
-from healerd.sources import fit_maps, open_workers, parts_of, profile_parts
+from healerd.sources import fit_maps, parts_of, profile_parts
+from healerd.workers import crew_of
 
 ROWS, FEATURES = 2_000_000, 20
 AT_LEAST = 1_000_000
@@ -103,16 +104,15 @@ def peak(folder: str, share: int) -> None:
 
 
 def _processes(folder: Path) -> dict[str, object]:
-    settings = WorkersSettings(processes=2)
-    return _wall(folder, "two processes of this machine", settings, 2)
+    return _wall(folder, "two processes of this machine", WorkersSettings(processes=2))
 
 
-def _wall(folder: Path, name: str, settings: WorkersSettings, workers: int) -> dict[str, object]:
+def _wall(folder: Path, name: str, settings: WorkersSettings) -> dict[str, object]:
     """Wall time, the workers' start included: an upper bound on a machine that others use too."""
     parts = parts_of(SETTINGS, folder, START, END)
     maps = fit_maps(parts)
     began = time.perf_counter()
-    profile_parts(parts, maps, lambda: open_workers(settings), workers=workers)
+    profile_parts(parts, maps, crew_of(settings))
     spent = time.perf_counter() - began
     return {"bench": f"source to profile, {name}, wall time", "rows_a_second": round(ROWS / spent), "held": None}
 
@@ -127,6 +127,6 @@ def _cluster(folder: Path) -> list[dict[str, object]]:
     for count in (1, 2):
         with LocalCluster(count, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
             settings = WorkersSettings(scheduler=cluster.scheduler_address, processes=count)
-            _wall(folder, "warm", settings, count)
-            found.append(_wall(folder, f"a Dask cluster of {count}, warm", settings, count))
+            _wall(folder, "warm", settings)
+            found.append(_wall(folder, f"a Dask cluster of {count}, warm", settings))
     return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from healerd.cli.crew import crew_options, crew_wanted
 from healerd.cli.exits import Exit
 from healerd.cli.options import Moment, json_option, locate, place_options
 from healerd.cli.show import Show
@@ -35,6 +36,7 @@ WIDTH = 110
 @click.option("--until", type=Moment(), metavar="TIME", help="Only decisions before that.")
 @click.option("--pipeline", metavar="NAME", help="Only those about this pipeline.")
 @click.option("--exit-status", is_flag=True, help="End with 8 unless it is proven better.")
+@crew_options
 @place_options
 @json_option
 def backtest(
@@ -49,6 +51,7 @@ def backtest(
     state: Path | None,
     config: Path | None,
     as_json: bool,
+    **crew: Any,
 ) -> int:
     """Print what changes, what is known of it, and the verdict."""
     from healerd.client.backtest import Period, instead_of  # deciding, and the store, which no other look needs
@@ -61,8 +64,9 @@ def backtest(
     ruleset = _ruleset(files) if files else None
     instead = instead_of(name=", ".join(files), ruleset=ruleset, policy=policy, settings=settings)
     period, show = Period(since=since, until=until, pipeline=pipeline), Show(as_json=as_json)
-    with _opened(state, config) as reader, _progress() as say:
-        view = look_back(reader, instead, period, progress=say)
+    place = locate(state, config)[0]
+    with _opened(place) as reader, _progress() as say:
+        view = look_back(reader, instead, period, progress=say, place=place, crew=crew_wanted(crew))
     _print(show, view)
     if view["reproduced"]["problem"]:
         return Exit.CHECK_FAILED
@@ -83,17 +87,16 @@ def _ruleset(files: Sequence[str]) -> Any:
 
 
 @contextmanager
-def _opened(state: Path | None, config: Path | None) -> "Iterator[Reader]":
+def _opened(place: Path) -> "Iterator[Reader]":
     """Open a state folder, or a database file that was copied out of one."""
     from healerd.client.stored import open_state
     from healerd.store.replay import ReplayStore
 
-    folder = locate(state, config)[0]
-    if not folder.is_file():
-        with open_state(folder) as reader:
+    if not place.is_file():
+        with open_state(place) as reader:
             yield reader
         return
-    copied = ReplayStore(folder)
+    copied = ReplayStore(place)
     try:
         copied.move(copied.last())
         yield copied

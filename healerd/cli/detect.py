@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from healerd.cli.crew import crew_options, crew_wanted
 from healerd.cli.exits import Exit
 from healerd.cli.options import columns_of, columns_options, json_option
 from healerd.cli.show import Show
@@ -42,6 +43,7 @@ file_path = click.Path(path_type=Path)
     type=click.FloatRange(min=0, min_open=True),
     help="Mean number a year, for the whole report.",
 )
+@crew_options
 @click.option("--html", metavar="OUT", type=file_path, help="Also write the report as a page.")
 @click.option("--exit-status", is_flag=True, help="End with 8 when an alarm stands at the end of the file.")
 @click.option(
@@ -95,7 +97,8 @@ def _detect_in_table(show: Show, file: Path, given: dict[str, Any]) -> Exit:
             earlier=given["earlier"],
             segment=given["segment"],
             now=SystemClock().now(),
-        )
+        ),
+        crew_wanted(given),
     )
     if given["html"] is not None:
         from healerd.offline.inspection.page import inspection_page

@@ -87,15 +87,15 @@ def profile_(
     from healerd.config import load_config  # readers make it slow to start
     from healerd.errors import NotFound
     from healerd.profiles import to_bytes
-    from healerd.sources import fit_maps, open_workers, parts_of, profile_parts
+    from healerd.sources import fit_maps, parts_of, profile_parts
+    from healerd.workers import ALONE, crew_of
 
     settings = load_config(config or default_config())
     if pipeline not in settings.pipeline:
         raise NotFound(f"no pipeline `{pipeline}`; configured: {', '.join(settings.pipeline) or 'none'}")
-    began, workers = time.monotonic(), settings.workers
+    began = time.monotonic()
     parts = parts_of(settings.pipeline[pipeline].source, Path(settings.folder), from_at, to_at)
-    open_ = None if len(parts) == 1 else lambda: open_workers(workers)
-    found = profile_parts(parts, fit_maps(parts), open_, workers=workers.processes)
+    found = profile_parts(parts, fit_maps(parts), ALONE if len(parts) == 1 else crew_of(settings.workers))
     spent_s = time.monotonic() - began
     if out is not None:
         out.write_bytes(to_bytes(found))

@@ -16,7 +16,6 @@ from healerd.sources.prometheus import Point, PrometheusSource
 from healerd.sources.source import Lossy, Source
 from healerd.sources.survey import Flaw, Survey, survey
 from healerd.sources.table import TableSource
-from healerd.sources.workers import open_workers
 
 __all__ = [
     "SOURCES",
@@ -33,7 +32,6 @@ __all__ = [
     "TableFile",
     "TableSource",
     "fit_maps",
-    "open_workers",
     "parts_of",
     "probe",
     "profile_parts",

@@ -3,13 +3,10 @@
 Must never hold more rows than a part has, nor let the order or the place of the parts change a count.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,18 +14,13 @@ from healerd.config import SourceSettings
 from healerd.errors import SourceError
 from healerd.profiles import Maps, Profile, fit, from_bytes, merge, profile, to_bytes
 from healerd.sources.table import TableSource
+from healerd.workers import ALONE, Crew, carry_out
 
 __all__ = ["PART_ROWS", "Part", "fit_maps", "parts_of", "profile_part", "profile_parts"]
 
 PART_ROWS = 250_000
 """Rows of a part: 20 numeric columns of them are 40 MB, and reading costs more than beginning to read."""
 PARTS_MAX = 100_000
-AHEAD = 2
-"""Parts in the hands of each worker: while one is counted, the next is there."""
-TRIES = 3
-"""Times that a pool is opened anew when its workers die, before their death counts as the parts' own fault."""
-
-Open = Callable[[], AbstractContextManager[Executor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,38 +69,14 @@ def profile_part(part: Part, maps: Maps) -> bytes:
     return to_bytes(profile(columns, maps))
 
 
-def profile_parts(parts: Sequence[Part], maps: Maps, open_workers: Open | None = None, *, workers: int = 1) -> Profile:
+def profile_parts(parts: Sequence[Part], maps: Maps, crew: Crew = ALONE) -> Profile:
     """Count every part and add the counts up: the same profile however many workers, and whoever of them dies.
 
     Raises:
         SourceError: a part cannot be read, or workers die again and again.
     """
     assert parts, "there is something to count"
-    if open_workers is None:
-        return reduce(merge, (from_bytes(profile_part(part, maps)) for part in parts))
-    done: list[bytes] = []
-    for _ in range(TRIES):
-        try:
-            with open_workers() as executor:
-                for counted in _in_turn(executor, parts[len(done) :], maps, ahead=AHEAD * workers):
-                    done.append(counted)  # noqa: PERF402 - what is done survives the pool
-            return reduce(merge, map(from_bytes, done))
-        except BrokenExecutor:
-            continue  # a worker died, and the pool with it: the rest is done by a fresh one
-    raise SourceError(
-        f"workers died {TRIES} times while `{parts[len(done)].folder}` was counted: is there memory for them?"
-    )
-
-
-def _in_turn(executor: Executor, parts: Sequence[Part], maps: Maps, *, ahead: int) -> Iterator[bytes]:
-    """Give the counts in the order of the parts, with at most so many of them under way."""
-    waiting: deque[Future[bytes]] = deque()
-    for part in parts:
-        waiting.append(executor.submit(profile_part, part, maps))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    return reduce(merge, map(from_bytes, carry_out(partial(profile_part, maps=maps), parts, crew)))
 
 
 def _table(settings: SourceSettings, folder: Path) -> TableSource:

@@ -21,7 +21,7 @@ SEED = 1
 
 @pytest.fixture(scope="module")
 def runs():
-    return run(QUICK, seed=SEED, jobs=1, kept=None, tell=lambda line: None)
+    return run(QUICK, seed=SEED, kept=None, tell=lambda line: None)
 
 
 def a_run(site, cost, failed, *, other_cost=10.0, gated=None):

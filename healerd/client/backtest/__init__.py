@@ -5,22 +5,24 @@ Must never write, nor conclude anything from a record that does not reproduce.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
 from healerd.client.access import EVERYTHING
 from healerd.client.backtest.evidence import Evidence
-from healerd.client.backtest.figures import AUTOMATIC, FORBIDDEN, Figures
+from healerd.client.backtest.figures import AUTOMATIC, FORBIDDEN, Figures, counted_of
 from healerd.client.backtest.instead import KEYS, Instead, instead_of
 from healerd.client.backtest.lanes import Lanes
-from healerd.client.backtest.recorded import Brief, brief_of
+from healerd.client.backtest.recorded import brief_of
+from healerd.client.backtest.shares import Period, walk_in_shares
 from healerd.client.reproduce import kept_rules, reproduce
 from healerd.client.views import Json, plain
 from healerd.decision.erasure import is_erased
 from healerd.errors import NotFound
 from healerd.model import Decision
 from healerd.store import Range, Reader, Saved, Watermark
+from healerd.workers import ALONE, Crew
 
 __all__ = ["AUTOMATIC", "CHECKED", "FORBIDDEN", "KEYS", "Instead", "Period", "backtest", "instead_of"]
 
@@ -30,28 +32,6 @@ Progress = Callable[[int, int], None]
 """Told how many decisions are done, of how many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
-    """Which decisions: of [since, until), of one pipeline, under one rule set; None leaves a side open."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    pipeline: str | None = None
-    rules_id: str | None = None
-
-    @property
-    def filters(self) -> dict[str, object]:
-        """The same for the store."""
-        found: dict[str, object] = {"pipeline": self.pipeline} if self.pipeline is not None else {}
-        bounded = self.since is not None or self.until is not None
-        return {**found, "at": Range(self.since, self.until)} if bounded else found
-
-    def holds(self, brief: Brief) -> bool:
-        """Tell whether a decision belongs to it."""
-        in_time = (self.since is None or brief.at >= self.since) and (self.until is None or brief.at < self.until)
-        return in_time and self.pipeline in (None, brief.pipeline) and self.rules_id in (None, brief.rules_id)
-
-
 def backtest(
     reader: Reader,
     instead: Instead,
@@ -59,10 +39,13 @@ def backtest(
     *,
     checked: int = CHECKED,
     progress: Progress | None = None,
+    place: Path | None = None,
+    crew: Crew = ALONE,
 ) -> Json:
     """Try something on the record, and give everything that came of it as plain JSON values.
 
-    With `reproduced.problem`, nothing is concluded.
+    With `reproduced.problem`, nothing is concluded. A `crew` opens the record at `place` by itself, and shares the
+    pipelines out; the view is the same.
     Raises NotFound when there is no such decision, StoreError when one cannot be read.
     """
     count, first, last = reader.tally(Decision, **period.filters)
@@ -74,11 +57,16 @@ def backtest(
         return view
     lanes = Lanes(reader, instead)
     figures, reads = Figures(evidence=Evidence(reader)), _reads(reader, lanes, period, (first, last))
-    for done, met in enumerate(lanes.walk(reads.bodies, period.holds), 1):
-        figures.add(met)
+    shared = None
+    if place is not None and crew.open is not None:
+        shared = walk_in_shares(reader, place, instead, period, last=last, quiet=reads.all, crew=crew)
+    alone = (counted_of(met, figures.evidence) for met in lanes.walk(reads.bodies, period.holds))
+    for done, one in enumerate(alone if shared is None else shared[0], 1):
+        figures.add(one)
         if progress is not None:
             progress(done, reads.count or count)
-    return {**view, **figures.view(lanes.books), "decisions": count, "read": figures.met, "quiet_read": reads.all}
+    books = list(lanes.books.values()) if shared is None else shared[1]
+    return {**view, **figures.view(books), "decisions": count, "read": figures.met, "quiet_read": reads.all}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from healerd.client.backtest.ledgers import Books, ledgers_told
 from healerd.client.views import Json, plain
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Option
 
-__all__ = ["AUTOMATIC", "FORBIDDEN", "LISTED_MAX", "Figures"]
+__all__ = ["AUTOMATIC", "FORBIDDEN", "LISTED_MAX", "Counted", "Figures", "counted_of"]
 
 FORBIDDEN, AUTOMATIC = "newly forbidden", "newly automatic"
 KINDS = (FORBIDDEN, AUTOMATIC, "newly deferred", "no longer proposed", "newly asked", "another action")
@@ -32,7 +32,58 @@ KINDS = (FORBIDDEN, AUTOMATIC, "newly deferred", "no longer proposed", "newly as
 LISTED_MAX = 200
 """Changed decisions that are listed, the kinds in their order; all are counted."""
 BUILT_IN = "healerd."
+TRIED, OTHER = "tried", "other"
+"""The sides of what chance has compared."""
+RANDOMISED, OVERRIDDEN, NO_EVIDENCE = "randomised", "overridden by a person", "no evidence"
 Costs = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A decision that comes out otherwise: how, by which rule, what is known of it, and what it costs by estimate.
+
+    `cost` is the difference of the means and its variance, where both actions have an estimate.
+    """
+
+    kind: str
+    by: str
+    was: str
+    now: str
+    backing: str
+    assumed: bool
+    cost: tuple[float, float] | None
+    line: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What one decision adds to the figures; what nothing differs in, and was quiet, adds nothing but itself.
+
+    `starts` are the heals under each reading, `compared` says which side of a coin it was and whether that failed.
+    """
+
+    seq: int
+    again: bool = False
+    starts: tuple[tuple[str, str], ...] = ()
+    claim: tuple[str, tuple[float, float | None]] | None = None
+    compared: tuple[str, bool] | None = None
+    change: Change | None = None
+
+
+def counted_of(met: Met, evidence: Evidence) -> Counted:
+    """Tell what a decision adds, with what the record knows of it."""
+    brief, fresh = met.brief, met.fresh
+    if brief.quiet and fresh is None:
+        return Counted(seq=met.seq)
+    claim = claim_of(brief)
+    return Counted(
+        seq=met.seq,
+        again=fresh is not None,
+        starts=tuple(_starts(met)),
+        claim=None if claim is None else (brief.id, claim),
+        compared=_compared(met, evidence) if is_randomised(brief) else None,
+        change=_change(met, evidence) if met.changed else None,
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -56,67 +107,34 @@ class Figures:
     starts: Counter[tuple[str, str]] = field(default_factory=Counter)
     claims: dict[str, tuple[float, float | None]] = field(default_factory=dict)
 
-    def add(self, met: Met) -> None:
+    def add(self, one: Counted) -> None:
         """Count one decision."""
-        brief, fresh = met.brief, met.fresh
         self.met += 1
-        if brief.quiet and fresh is None:
-            return
-        self.again += fresh is not None
-        self._starts(met)
-        now = _costs(fresh.options if fresh is not None else brief.options)
-        claim = claim_of(brief)
-        if claim is not None:
-            self.claims[brief.id] = claim
-        if is_randomised(brief):
-            self._compare(met)
-        if met.changed:
-            self._changed(met, now)
+        self.again += one.again
+        self.starts.update(one.starts)
+        if one.claim is not None:
+            self.claims[one.claim[0]] = one.claim[1]
+        if one.compared is not None:
+            side, failure = one.compared
+            if side == TRIED:
+                self.tried = self.tried.plus(failure)
+            else:
+                self.other = self.other.plus(failure)
+        if one.change is not None:
+            self._add(one.change)
 
-    def _starts(self, met: Met) -> None:
-        """Count heals, as recorded, each on its own, and with the action log carried along."""
-        for name, said in (("recorded", met.was), ("alone", met.now), ("sequence", met.then)):
-            if said.action in ACTIONS_THAT_HEAL:
-                self.starts[name, "by itself" if said.alone else "asked"] += 1
-
-    def _compare(self, met: Met) -> None:
-        """Where a coin chose between two actions and the trial takes one of them for certain, chance has compared."""
-        brief = met.brief
-        failure = self.evidence.outcome(brief.id)
-        if failure is None or met.now.action not in (brief.rule_action, brief.candidate):
-            return
-        if brief.chosen == met.now.action:
-            self.tried = self.tried.plus(failure)
-        else:
-            self.other = self.other.plus(failure)
-
-    def _changed(self, met: Met, costs: Costs) -> None:
+    def _add(self, change: Change) -> None:
         self.changed += 1
-        self.assumed += met.assumed
-        kind, by = kind_of(met.was, met.now), rule_of(met)
-        self.pairs[kind, by, met.was.plain, met.now.plain] += 1
-        backing = self._backing(met)
-        if met.was.action in costs and met.now.action in costs:
-            (before, sd_before), (after, sd_after) = costs[met.was.action], costs[met.now.action]
+        self.assumed += change.assumed
+        self.pairs[change.kind, change.by, change.was, change.now] += 1
+        self.randomised += change.backing == RANDOMISED
+        self.overridden += change.backing == OVERRIDDEN
+        if change.cost is not None:
             self.costed += 1
-            if met.was.action != met.now.action:
-                self.cost_mean += after - before
-                self.cost_variance += sd_before**2 + sd_after**2
-        if len(self.listed[kind]) < LISTED_MAX:
-            self.listed[kind].append(_line(met, kind, by, backing))
-
-    def _backing(self, met: Met) -> str:
-        """Say what is known of a changed decision beyond what was believed of it."""
-        brief = met.brief
-        if brief.chosen == HOLD:
-            return "no evidence"
-        if is_randomised(brief) and self.evidence.outcome(brief.id) is not None:
-            self.randomised += 1
-            return "randomised"
-        if self.evidence.objected(brief.id):
-            self.overridden += 1
-            return "overridden by a person"
-        return "no evidence"
+            self.cost_mean += change.cost[0]
+            self.cost_variance += change.cost[1]
+        if len(self.listed[change.kind]) < LISTED_MAX:
+            self.listed[change.kind].append(change.line)
 
     def view(self, books: Sequence[Books] = ()) -> Json:
         """Put the figures together, all but where they come from; `books` hold what each pipeline's ledger counts."""
@@ -175,6 +193,50 @@ WARNING = (
     "other ones. Heals that only the trial starts are taken to end at once, and what only the trial asks to go "
     "unanswered"
 )
+
+
+def _starts(met: Met) -> Iterator[tuple[str, str]]:
+    """Name heals, as recorded, each on its own, and with the action log carried along."""
+    for name, said in (("recorded", met.was), ("alone", met.now), ("sequence", met.then)):
+        if said.action in ACTIONS_THAT_HEAL:
+            yield name, "by itself" if said.alone else "asked"
+
+
+def _compared(met: Met, evidence: Evidence) -> tuple[str, bool] | None:
+    """Where a coin chose between two actions and the trial takes one of them for certain, chance has compared."""
+    brief = met.brief
+    failure = evidence.outcome(brief.id)
+    if failure is None or met.now.action not in (brief.rule_action, brief.candidate):
+        return None
+    return TRIED if brief.chosen == met.now.action else OTHER, failure
+
+
+def _change(met: Met, evidence: Evidence) -> Change:
+    kind, by, backing = kind_of(met.was, met.now), rule_of(met), _backing(met, evidence)
+    costs, cost = _costs(met.fresh.options if met.fresh is not None else met.brief.options), None
+    if met.was.action in costs and met.now.action in costs:
+        (before, sd_before), (after, sd_after) = costs[met.was.action], costs[met.now.action]
+        cost = (0.0, 0.0) if met.was.action == met.now.action else (after - before, sd_before**2 + sd_after**2)
+    return Change(
+        kind=kind,
+        by=by,
+        was=met.was.plain,
+        now=met.now.plain,
+        backing=backing,
+        assumed=met.assumed,
+        cost=cost,
+        line=_line(met, kind, by, backing),
+    )
+
+
+def _backing(met: Met, evidence: Evidence) -> str:
+    """Say what is known of a changed decision beyond what was believed of it."""
+    brief = met.brief
+    if brief.chosen == HOLD:
+        return NO_EVIDENCE
+    if is_randomised(brief) and evidence.outcome(brief.id) is not None:
+        return RANDOMISED
+    return OVERRIDDEN if evidence.objected(brief.id) else NO_EVIDENCE
 
 
 def kind_of(was: Said, now: Said) -> str:

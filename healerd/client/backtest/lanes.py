@@ -5,7 +5,7 @@ else it is decided anew by the same `decide` as in service. Memory, incidents an
 pipeline as far as the trial moves them; what a later window would have measured after another action, nobody knows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -38,6 +38,10 @@ BY_ITSELF = frozenset({"allowed", "announced"})
 """Levels at which an action runs without a person's word."""
 
 
+_Row = tuple[int, Brief, bytes]
+"""A decision's number, what is read of it at first, and its stored bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """One answer: the action, `hold` when none, and the level of its verdict; where it holds, of what was barred."""
@@ -68,6 +72,7 @@ class Met:
     not recorded, since nothing seemed wrong, and all are taken to be possible.
     """
 
+    seq: int
     brief: Brief
     was: Said
     now: Said
@@ -110,9 +115,9 @@ class Lanes:
         self._histories: dict[str, History] = {}
 
     @property
-    def books(self) -> Sequence[Books]:
-        """What the ledgers of each pipeline come to, as recorded and as tried."""
-        return [lane.books for lane in self._lanes.values()]
+    def books(self) -> Mapping[str, Books]:
+        """What the ledgers of each pipeline come to, as recorded and as tried, in the order in which they were met."""
+        return {name: lane.books for name, lane in self._lanes.items()}
 
     def contrast_of(self, rules_id: str) -> Contrast:
         """Compare a rule set of the record with the one that is tried."""
@@ -131,22 +136,22 @@ class Lanes:
 
         One whose trace was erased is left out: nothing is known of what it stood on.
         """
-        page: list[tuple[Brief, bytes]] = []
-        for _, body in bodies:
+        page: list[_Row] = []
+        for seq, body in bodies:
             if ERASED in body:
                 continue
-            page.append((brief_of(body), body))
+            page.append((seq, brief_of(body), body))
             if len(page) == PAGE:
                 yield from self._page(page, keep)
                 page = []
         yield from self._page(page, keep)
 
-    def _page(self, page: list[tuple[Brief, bytes]], keep: Callable[[Brief], bool]) -> Iterator[Met]:
-        wanted = [(brief, body) for brief, body in page if keep(brief)]
-        states = [self._remember(brief, body) for brief, body in wanted]
-        touched = self._touched([brief for brief, _ in wanted], states)
-        for (brief, body), state, is_touched in zip(wanted, states, touched, strict=True):
-            yield self._meet(brief, body, state, is_touched)
+    def _page(self, page: list[_Row], keep: Callable[[Brief], bool]) -> Iterator[Met]:
+        wanted = [row for row in page if keep(row[1])]
+        states = [self._remember(brief, body) for _, brief, body in wanted]
+        touched = self._touched([brief for _, brief, _ in wanted], states)
+        for row, state, is_touched in zip(wanted, states, touched, strict=True):
+            yield self._meet(row, state, is_touched)
 
     def _touched(self, rows: Sequence[Brief], states: Sequence[SignalState]) -> list[bool]:
         """Ask the columns, once for each rule set of the page, which rows a difference can reach."""
@@ -180,7 +185,8 @@ class Lanes:
 
     # one decision
 
-    def _meet(self, brief: Brief, body: bytes, state: SignalState, touched: bool) -> Met:  # noqa: FBT001 - one of four
+    def _meet(self, row: _Row, state: SignalState, touched: bool) -> Met:  # noqa: FBT001 - one of three
+        seq, brief, body = row
         lane, compared = self._lane(brief.pipeline), self.contrast_of(brief.rules_id)
         was = Said(action=brief.chosen, level=brief.level)
         own = lane.incident is not None or _is_absent(brief, lane)
@@ -192,7 +198,7 @@ class Lanes:
                 told = whole_of(body)
                 charge, model = _recorded_charge(told), told.trace.situation
                 lane.books.add(model.account, model.costs, recorded=charge, tried=charge)
-            return Met(brief=brief, was=was, now=was, then=was)
+            return Met(seq=seq, brief=brief, was=was, now=was, then=was)
         whole = whole_of(body)
         situation, assumed = self._situation(whole, state, lane, compared)
         fresh = self._decide(whole, situation, compared.new)
@@ -205,6 +211,7 @@ class Lanes:
         self._charge(lane, whole, sequel, later)
         self._carry(lane, whole, was, then)
         return Met(
+            seq=seq,
             brief=brief,
             was=replace(was, rule=whole.rule),
             now=now,

@@ -10,15 +10,17 @@ from healerd.offline.inspection.options import Columns, FitOptions, InspectOptio
 if TYPE_CHECKING:
     from healerd.offline.inspection.findings import Inspection
     from healerd.offline.inspection.reference import Fitted
+    from healerd.workers import Crew
 
 __all__ = ["Columns", "FitOptions", "InspectOptions", "fit_reference", "inspect_file"]
 
 
-def inspect_file(options: InspectOptions) -> "Inspection":
-    """Look through a file, window by window. Raises HealerdError with the mend."""
+def inspect_file(options: InspectOptions, crew: "Crew | None" = None) -> "Inspection":
+    """Look through a file, window by window; a crew shares the counting. Raises HealerdError with the mend."""
     from healerd.offline.inspection.findings import inspect  # readers and detectors: only when asked
+    from healerd.workers import ALONE
 
-    return inspect(options)
+    return inspect(options, crew or ALONE)
 
 
 def fit_reference(options: FitOptions) -> "Fitted":

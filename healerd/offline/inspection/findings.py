@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from healerd.profiles.maps import is_absent
 from healerd.profiles.seasons import season_said
 from healerd.segments.times import aware
 from healerd.sources import Flaw, survey
+from healerd.workers import ALONE, Crew, carry_out
 
 __all__ = ["Earlier", "Focus", "Inspection", "Segment", "inspect"]
 
@@ -121,8 +123,8 @@ class Inspection:
         )
 
 
-def inspect(options: InspectOptions) -> Inspection:
-    """Read, walk, and diagnose what alarmed. Raises HealerdError with the mend."""
+def inspect(options: InspectOptions, crew: Crew = ALONE) -> Inspection:
+    """Read, walk, and diagnose what alarmed; a crew counts windows and walks segments. Raises HealerdError."""
     names = options.columns
     fitted, usual = _reference(options)
     found = survey(
@@ -149,12 +151,12 @@ def inspect(options: InspectOptions) -> Inspection:
     settings = _settings(options, cut.seconds, share)
     windows = stretches(table.at, table.rows, cut)
     by = judged(table, fitted, settings, options.rivals)
-    walked = walk(table, windows, by)
+    walked = walk(table, windows, by, crew)
     focus = _focus(walked, windows)
     rows = _rows(windows, focus)
     counted = profile(taken(table.inputs, rows), fitted.profile.maps)
     features = diagnose(walked.yardstick, counted, walked.newest)
-    segments, skipped = _segments(options, table, usual, cut)
+    segments, skipped = _segments(options, table, usual, cut, crew=crew)
     whole = settings if options.segment is None else _settings(options, cut.seconds, 1.0)
     return Inspection(
         options=options,
@@ -308,7 +310,7 @@ def _distance(fitted: Fitted, columns: Mapping[str, Column], names: Sequence[str
 
 
 def _segments(
-    options: InspectOptions, table: Table, usual: Table | None, cut: Cut
+    options: InspectOptions, table: Table, usual: Table | None, cut: Cut, *, crew: Crew
 ) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
     """Look at each common value of the segment column alone, the worst first; and what could not be looked at."""
     name = options.segment
@@ -323,10 +325,8 @@ def _segments(
     common = Counter(value for value in usual.inputs[name].tolist() if not is_absent(value)).most_common(SEGMENTS_MAX)
     values = [value for value, rows in common if rows >= SEGMENT_ROWS_MIN]
     settings = _settings(options, cut.seconds, (1 - WHOLE_SHARE) / max(len(values), 1))
-    told = [
-        _segment(value, part_of(table, name, value), part_of(usual, name, value), cut, options=options, by=settings)
-        for value in values
-    ]
+    tasks = ((value, part_of(table, name, value), part_of(usual, name, value)) for value in values)
+    told = list(carry_out(partial(_segment, cut=cut, options=options, by=settings), tasks, crew))
     rest = table.rows - sum(one.rows for one in told)
     note = f"segments: {rest:,} rows have a value of `{name}` with fewer than {SEGMENT_ROWS_MIN} reference rows"
     return tuple(sorted(told, key=_badness)), ((note,) if rest else ())
@@ -340,9 +340,8 @@ def _badness(one: Segment) -> tuple[bool, int, float, float, str]:
     return not standing, gravest, -more, -(0.0 if one.feature is None else one.feature.ks or 0.0), one.value
 
 
-def _segment(
-    value: object, table: Table, usual: Table, cut: Cut, *, options: InspectOptions, by: DetectionSettings
-) -> Segment:
+def _segment(task: tuple[object, Table, Table], *, cut: Cut, options: InspectOptions, by: DetectionSettings) -> Segment:
+    value, table, usual = task
     fitted = fit_table(usual, cut, loss=options.loss, label=options.columns.label, source=options.reference.name)
     if not table.rows:
         return Segment(value=str(value), rows=0, alarms=(), feature=None, error=None, error_usual=_error_of(fitted))

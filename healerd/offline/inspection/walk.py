@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,17 @@ from healerd.errors import ConfigError
 from healerd.model import Cohort, Layer, Measurement, Quality, Reference, Rival, Window
 from healerd.offline.inspection.reference import Fitted
 from healerd.offline.inspection.rows import Stretch, Table, taken
-from healerd.profiles import profile, sd_max
+from healerd.profiles import Maps, Profile, profile, sd_max
 from healerd.profiles.losses import Losses
+from healerd.workers import ALONE, Crew, carry_out
 
 __all__ = ["FILE", "Alarm", "Judged", "Looked", "Sign", "Walk", "estimate_of", "judged", "reference_of", "walk"]
 
 FILE = "file"
 """The name under which a file is a pipeline, and its model a version."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TASK_ROWS = 50_000
+"""Rows that a worker is sent at once: of 20 numbers 8 MB, which take longer to count than to send."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +138,17 @@ def judged(table: Table, fitted: Fitted, settings: DetectionSettings, rivals: Se
     return Judged(fitted=fitted, losses=losses, rivals=known, limit=limit, settings=settings)
 
 
-def walk(table: Table, windows: Sequence[Stretch], by: Judged) -> Walk:
-    """Run every detector on every window, in order."""
+def walk(table: Table, windows: Sequence[Stretch], by: Judged, crew: Crew = ALONE) -> Walk:
+    """Run every detector on every window, in order; a crew counts the windows beforehand."""
     yardstick, reference = make_yardstick(by.fitted.profile, by.settings), reference_of(by.fitted)
     state: State = {}
     looked: list[Looked] = []
     told: tuple[Measurement, ...] = ()
-    for stretch in windows:
+    for stretch, counted in zip(windows, _profiles(table, windows, by.fitted.profile.maps, crew), strict=True):
         rows = stretch.rows
         measured = measure(
             window=Window(pipeline=FILE, start_at=stretch.start_at, end_at=stretch.end_at),
-            profile=profile(taken(table.inputs, rows), by.fitted.profile.maps),
+            profile=counted,
             yardstick=yardstick,
             reference=reference,
             cohorts=() if by.losses is None else (_cohort(stretch, by.losses[rows]),),
@@ -161,6 +165,20 @@ def walk(table: Table, windows: Sequence[Stretch], by: Judged) -> Walk:
     gains = {name: paired_gain(each, by.losses) for name, each in by.rivals.items() if by.losses is not None}
     alarms = tuple(alarm for layer in Layer for alarm in _alarms(layer, looked))
     return Walk(windows=tuple(looked), alarms=alarms, newest=told, gains=gains, yardstick=yardstick)
+
+
+def _profiles(table: Table, windows: Sequence[Stretch], maps: Maps, crew: Crew) -> Iterator[Profile]:
+    """Count the rows of each window; some windows together are one worker's task."""
+    per_task = max(1, TASK_ROWS * len(windows) // max(1, table.rows))
+    tasks = (
+        [taken(table.inputs, stretch.rows) for stretch in windows[first : first + per_task]]
+        for first in range(0, len(windows), per_task)
+    )
+    return chain.from_iterable(carry_out(partial(_counted, maps=maps), tasks, crew))
+
+
+def _counted(windows: Sequence[Mapping[str, Column]], *, maps: Maps) -> list[Profile]:
+    return [profile(columns, maps) for columns in windows]
 
 
 def _forgiven(measured: Measured, settings: DetectionSettings) -> Measured:

@@ -13,7 +13,7 @@ from healerd.client import Client
 from healerd.client.access import EVERYTHING
 from healerd.client.backtest import Period, backtest, instead_of
 from healerd.client.backtest.evidence import Arm, Evidence, difference, wilson
-from healerd.client.backtest.figures import Figures
+from healerd.client.backtest.figures import Figures, counted_of
 from healerd.client.backtest.lanes import Lanes, Met
 from healerd.clock import ManualClock
 from healerd.daemon.recording import MemoryStore
@@ -263,7 +263,7 @@ def test_only_coins_prove(retrain_fails: int, fallback_fails: int, verdict: str)
     lanes = Lanes(log.store, instead_of(policy="rules only"))
     figures = Figures(evidence=Evidence(log.store))
     for met in lanes.walk(log.store.bodies(Decision, log.store.numbers(Decision)), lambda _: True):
-        figures.add(met)
+        figures.add(counted_of(met, figures.evidence))
     view = figures.view()
     assert view["verdict"] == verdict
     assert view["failure"]["tried"] == {"n": 40, "failed": retrain_fails}

@@ -14,7 +14,8 @@ import pytest
 from healerd.config import SourceSettings, WorkersSettings
 from healerd.errors import ConfigError, SourceError
 from healerd.profiles import Maps, profile, to_bytes
-from healerd.sources import Part, TableSource, fit_maps, open_workers, parts_of, profile_parts
+from healerd.sources import Part, TableSource, fit_maps, parts_of, profile_parts
+from healerd.workers import Crew, crew_of, open_workers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -50,8 +51,7 @@ def test_parts_add_up_to_the_whole(folder: Path, rows: int) -> None:
 def test_processes_count_as_one_would(folder: Path) -> None:
     """Two processes of this machine give the profile of one."""
     parts, maps = cut(folder)
-    settings = WorkersSettings(processes=2)
-    assert to_bytes(profile_parts(parts, maps, lambda: open_workers(settings), workers=2)) == whole(folder, maps)
+    assert to_bytes(profile_parts(parts, maps, crew_of(WorkersSettings(processes=2)))) == whole(folder, maps)
 
 
 class Killing(ThreadPoolExecutor):
@@ -81,7 +81,7 @@ def test_a_process_that_is_killed_changes_nothing(folder: Path) -> None:
         with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as found:
             yield Killing(found, 3 if len(opened) == 1 else 1000)
 
-    assert to_bytes(profile_parts(parts, maps, pool, workers=2)) == whole(folder, maps)
+    assert to_bytes(profile_parts(parts, maps, Crew(open=pool, size=2))) == whole(folder, maps)
     assert len(opened) == 2
 
 
@@ -106,7 +106,7 @@ def test_no_more_parts_are_under_way_than_workers_need(folder: Path) -> None:
             future.result = result  # type: ignore[method-assign]
             return future
 
-    profile_parts(parts, maps, lambda: Watching(2), workers=2)
+    profile_parts(parts, maps, Crew(open=lambda: Watching(2), size=2))
     assert len(parts) > 40
     assert max(under_way) <= 4
 
@@ -116,7 +116,7 @@ def test_a_part_that_cannot_be_read_is_told(folder: Path) -> None:
     parts, maps = cut(folder)
     (folder / "rows.parquet").unlink()
     with pytest.raises(SourceError, match=r"rows\.parquet"):
-        profile_parts(parts, maps, lambda: ThreadPoolExecutor(2), workers=2)
+        profile_parts(parts, maps, Crew(open=lambda: ThreadPoolExecutor(2), size=2))
 
 
 def test_a_stretch_without_rows_is_told(folder: Path) -> None:

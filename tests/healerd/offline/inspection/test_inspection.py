@@ -1,6 +1,8 @@
 """A report on a file: what it says of healthy, shifted, harmful and broken files."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -18,6 +20,7 @@ from healerd.offline.inspection.findings import Inspection
 from healerd.offline.inspection.page import inspection_page
 from healerd.offline.inspection.reference import fitted_from_bytes, fitted_to_bytes, read_fitted
 from healerd.offline.inspection.words import story
+from healerd.workers import Crew
 from tests.healerd.offline.inspection.files import changed, served, write
 
 NAMES = Columns(label="label", prediction="prediction", score="score", time="time")
@@ -195,6 +198,18 @@ def test_a_segment_alone_is_found(reference: Path, tmp_path: Path) -> None:
     assert Layer.HARM in {one.layer for one in worst.alarms}
     assert all(not any(one.layer is Layer.HARM for one in each.alarms) for each in found.segments[1:])
     assert found.stands
+
+
+def test_who_counts_and_walks_changes_nothing(reference: Path, tmp_path: Path) -> None:
+    """With workers that count windows and walk segments, the report is that of one who does it all."""
+    rows = served(20, start=30, seed=2, shift=4.0, flips=0.2)
+    path = write(tmp_path / "found.csv", rows)
+    options = InspectOptions(file=path, reference=reference, columns=NAMES, segment="lane", window_s=21_600.0)
+    alone = inspection_json(inspect_file(options))
+    with ThreadPoolExecutor(2) as pool:
+        shared = inspection_json(inspect_file(options, Crew(open=lambda: nullcontext(pool), size=2)))
+    assert json.dumps(shared) == json.dumps(alone)
+    assert len(alone["segments"]) == 3
 
 
 def test_a_reference_that_comes_back_is_recurring(reference: Path, tmp_path: Path) -> None:
