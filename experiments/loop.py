@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from healerd.columns import is_missing
+from healerd.config import parse_config
 from healerd.daemon.core import Core
 from healerd.model import Incident, Intent, Outcome, Result
 from healerd.offline.operators import SimulatedOperator
 from healerd.offline.player import Feed, as_it_is
 from healerd.offline.score import Done, audit_of, done_in, line_of
 from healerd.offline.session import open_session
-from healerd.offline.settings import COSTS, RETRAIN_COST, Settings, make_config
+from healerd.offline.settings import CONFIG, COSTS, RETRAIN_COST, Settings, make_config
 from healerd.offline.setup import Setup, prepare
 from healerd.offline.stream import Stream
 from healerd.offline.teller import Teller
@@ -40,6 +41,7 @@ class Played:
     outcomes: tuple[Outcome, ...]
     incidents: tuple[Incident, ...]
     verified: bool
+    corrections: tuple[Intent, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -67,9 +69,18 @@ class Played:
         return tuple(one for one in serving if one.effect_at is not None and start_at <= one.effect_at < end_at)
 
 
-def play(stream: Stream, *, truth: Stream | None = None, feed: Feed = as_it_is, estimator: str | None = None) -> Played:
+def play(
+    stream: Stream,
+    *,
+    truth: Stream | None = None,
+    feed: Feed = as_it_is,
+    estimator: str | None = None,
+    rules: Path | None = None,
+    more: str = "",
+) -> Played:
     """Play a whole stream; `truth` has the labels that losses are counted by where those of the stream are not true.
 
+    `rules` stands in place of the pack `default`, `more` is added to the configuration, such as another action.
     The operator is simulated, and recorded as such (SAFETY S19). Everything lies in a folder that is removed.
     """
     settings = Settings(
@@ -79,13 +90,17 @@ def play(stream: Stream, *, truth: Stream | None = None, feed: Feed = as_it_is, 
         loss="zero-one",
         rows_min=min(200, stream.first // 2),
         retrain_cost=None,
-        rules=None,
+        rules=rules,
         estimator=estimator,
         task=stream.task,
     )
     setup = prepare(stream, settings, silent())
     with TemporaryDirectory(prefix="healerd-") as folder:
         config = make_config(setup.settings, Path(folder))
+        if more:
+            path = Path(folder) / CONFIG
+            path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+            config = parse_config(path.read_text(encoding="utf-8"), path=path)
         with open_session(stream, config, setup.first, operator=SimulatedOperator(), feed=feed) as session:
             session.play(silent(), lambda event: None)
             return _read(session.core, setup, truth or stream)
@@ -117,6 +132,7 @@ def _read(core: Core, setup: Setup, truth: Stream) -> Played:
         outcomes=tuple(one for one in outcomes if one is not None),
         incidents=store.find(Incident, pipeline=name, order="opened_at"),
         verified=audit_of(store).verified,
+        corrections=store.find(Intent, pipeline=name, action="recalibrate"),
     )
 
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from healerd.clock import Clock
     from healerd.store import ReadStore
 
-__all__ = ["EVERYTHING", "REGISTRY", "STOP", "Client", "Json", "Looking"]
+__all__ = ["ACTIONS", "EVERYTHING", "REGISTRY", "STOP", "Client", "Json", "Looking"]
 
+ACTIONS = "actions"
+"""The name under which it is saved which actions are configured for a pipeline."""
 REGISTRY = "registry"
 """The name under which it is saved whether a pipeline's registry is away: its place, since when, and why."""
 EVERYTHING = "*"

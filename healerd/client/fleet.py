@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from healerd.client.access import EVERYTHING, REGISTRY
+from healerd.client.access import ACTIONS, EVERYTHING, REGISTRY
 from healerd.client.asked import Asked
 from healerd.client.briefs import DecisionBrief, MeasurementBrief
 from healerd.client.views import (
@@ -190,7 +190,7 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
     pauses = reader.newest_each(Pause, names, as_type=Pause, order="-since_at", ended_at=None)
     stages = reader.newest_each(StageChange, names, as_type=StageChange)
     series = _series(reader, decisions)
-    registries = reader.states_each(names, REGISTRY)
+    registries, actions = reader.states_each(names, REGISTRY), reader.states_each(names, ACTIONS)
     return {
         name: _known(
             name,
@@ -205,6 +205,7 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
             stage=stages[name].stage if name in stages else Stage.SUGGEST,
             series=series.get(name),
             registry=_away(registries.get(name)),
+            actions=json.loads(actions[name])["actions"] if name in actions else [],
         )
         for name in names
     }
@@ -224,6 +225,7 @@ def _known(
     stage: Stage,
     series: Json | None,
     registry: Json | None,
+    actions: Sequence[str],
 ) -> Known:
     said = answer if answer is not None and newest is not None and answer.intent_id == newest.id else None
     vetoed = newest is not None and newest.state is IntentState.VETOED
@@ -248,6 +250,7 @@ def _known(
         "vetoed_by": said.author if vetoed and said is not None and said.kind in STOPPING else None,
         "series": series,
         "registry": registry,
+        "actions": actions,
     }
     states = tuple(intent.state for intent in open_)
     return Known(

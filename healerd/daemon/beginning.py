@@ -3,6 +3,7 @@
 Must never begin twice: whatever is there already stays as it is.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from healerd.actions import Draft, model_files
+from healerd.actions import Draft, heals_of, model_files
+from healerd.client.access import ACTIONS
 from healerd.clock import Clock
 from healerd.columns import Predictions, is_missing, take
 from healerd.config import Config, utc
@@ -54,6 +56,7 @@ def begin_pipeline(beginning: Beginning, pipeline: Pipeline) -> None:
     Raises ConfigError when the model or the reference cannot be used, SourceError when a table cannot be read,
     RegistryAway when the registry does not answer.
     """
+    _keep_actions(beginning, pipeline)
     beginning.recover([pipeline.name])
     if pipeline.settings.model and pipeline.active is None:
         _add_first(beginning, pipeline, beginning.config.path(pipeline.settings.model))
@@ -67,12 +70,22 @@ def begin_without_registry(beginning: Beginning, pipeline: Pipeline) -> None:
 
     So no window is lost, and a mistake in the configuration is told now. Raises what `begin_pipeline` raises.
     """
+    _keep_actions(beginning, pipeline)
     begun = beginning.store.find(Reference, pipeline=pipeline.name, limit=1)
     if pipeline.settings.model and pipeline.sight.alias is None:
         _load(beginning.config.path(pipeline.settings.model), pipeline)
     if pipeline.settings.reference and not begun:
         _reference_rows(beginning, pipeline)
     _set_watermark(beginning, pipeline)
+
+
+def _keep_actions(beginning: Beginning, pipeline: Pipeline) -> None:
+    """Write down which actions are configured, when that has changed: who looks can offer them."""
+    told = {"actions": list(heals_of(pipeline.settings))}
+    saved = beginning.store.state(pipeline.name, ACTIONS)
+    if saved is None or json.loads(saved) != told:
+        with beginning.store.transaction() as tx:
+            tx.save_state(pipeline.name, ACTIONS, told)
 
 
 def _set_watermark(beginning: Beginning, pipeline: Pipeline) -> None:

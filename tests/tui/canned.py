@@ -271,6 +271,13 @@ class Canned(Client):
     def health(self) -> Json:
         return self.look("/v1/health")
 
+    def rehearse(self, name: str, action: str, *, to: str | None = None) -> Json:
+        self.asked.append(f"rehearse {action}")
+        plan = {"target": None, "current": "v14", "note": "train on 5120 rows from 2026-05-05 to 2026-05-07"}
+        told = {"action": action, "verdict": "approval needed", "would": action, "why": "it was asked for"}
+        told |= {"veto_within_s": 600.0, "approvals": ["ml-oncall"], "plan": plan, "refusal": ""}
+        return {**told, **self.views.get(f"rehearse {action}", {})}
+
     def what_if(self, name: str, *, rules_id: str, path: str, text: str, days: int = 7) -> Json:
         self.asked.append(f"what if {path}")
         self.texts.append(text)

@@ -1,8 +1,8 @@
 """Asks before anything is changed outside the prompt: pause, resume, propose, stop-all. Must never close before the
-daemon acknowledged, and never act without a reason.
+daemon acknowledged, never act without a reason, and never propose what was not shown with its plan.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import events
@@ -14,14 +14,17 @@ from textual.widgets import Button, Input
 
 from healerd.client import Client
 from healerd.errors import HealerdError
-from healerd.model import ACTIONS_THAT_HEAL
 from healerd_tui.actions import by_id, command
 from healerd_tui.inert import show
 from healerd_tui.question import expected_lines, reason_problem
+from healerd_tui.rehearsal import actions_of, plan_lines, rows_of
 from healerd_tui.screens.frame import Screened
 from healerd_tui.screens.lines import Painted
+from healerd_tui.view import Line
 
 __all__ = ["ConfirmScreen"]
+
+CELLS = 70
 
 SAYS: Mapping[str, str] = {
     "pause": "Nothing heals {pipeline} until somebody resumes it; an undo asks. What runs now is not interrupted.",
@@ -33,7 +36,7 @@ SAYS: Mapping[str, str] = {
 
 
 class ConfirmScreen(Screened, ModalScreen[None]):
-    """A small question with a reason, and for a proposal which heal."""
+    """A small question with a reason; for a proposal which action, and what it would do."""
 
     PLACES: ClassVar[tuple[str, ...]] = ("confirm",)
     BINDINGS: ClassVar[list[Any]] = [
@@ -46,13 +49,14 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         super().__init__()
         self.action_id, self.given = action_id, dict(names)
         self.sending, self.choice = False, 0
-        self._opened_s = 0.0
+        self._opened_s, self._planned = 0.0, ""
 
     def compose(self) -> ComposeResult:
         """Put the question, the field and the buttons together."""
         with Vertical(id="confirm", classes="panel"):
             yield Painted(id="asked")
             yield Painted(id="choices")
+            yield Painted(id="plan")
             yield Painted(id="expected")
             yield Input(id="why", placeholder="why, at least 8 characters; kept in the record", compact=True)
             yield Painted(id="trouble")
@@ -74,7 +78,9 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         self.query_one("#asked", Painted).put([((line, ""),) for line in (words, because) if line])
         self._show_choices()
         self.query_one("#expected", Painted).display = False
+        self.query_one("#plan", Painted).display = False
         self._expect()
+        self._rehearse()
         self.query_one("#why", Input).focus()
 
     def _expect(self) -> None:
@@ -94,7 +100,36 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         if self.ready and decision:
             expected = self.query_one("#expected", Painted)
             expected.display = True
-            expected.put(expected_lines(decision, actions=ACTIONS_THAT_HEAL, cells=70))
+            expected.put(expected_lines(decision, actions=self._actions(), cells=CELLS))
+
+    def _actions(self) -> tuple[str, ...]:
+        return actions_of(self.state.pipelines.get(self.given.get("pipeline", ""), {}))
+
+    def _rehearse(self) -> None:
+        """Ask for the plan of the action that is chosen: it may not be proposed before that was shown."""
+        name, hand = self.given.get("pipeline", ""), self.ui.hand
+        if self.action_id != "propose" or not name or hand is None:
+            return
+        action, self._planned = self._actions()[self.choice], ""
+        self._show_plan([(("asking what it would do", "quiet"),)])
+
+        def told(answer: Mapping[str, Any]) -> None:
+            self._show_rehearsal(action, plan_lines(answer, cells=CELLS))
+
+        def failed(error: HealerdError) -> None:
+            self._show_rehearsal(action, [(("plan  ", "label"), (show(str(error))[: CELLS - 6], "failed"))])
+
+        self.ui.fetch(lambda: hand.rehearse(name, action), told, failed=failed, group="plan")
+
+    def _show_rehearsal(self, action: str, lines: Sequence[Line]) -> None:
+        if self.ready and self._actions()[self.choice] == action:
+            self._planned = action
+            self._show_plan(lines)
+
+    def _show_plan(self, lines: Sequence[Line]) -> None:
+        plan = self.query_one("#plan", Painted)
+        plan.display = True
+        plan.put(lines)
 
     def _loosens(self) -> bool:
         return self.action_id in {"resume", "resume_all"}
@@ -102,15 +137,23 @@ class ConfirmScreen(Screened, ModalScreen[None]):
     def _show_choices(self) -> None:
         choices = self.query_one("#choices", Painted)
         choices.display = self.action_id == "propose"
-        parts: list[tuple[str, str]] = [("heal  ", "label")]
-        for number, action in enumerate(ACTIONS_THAT_HEAL):
-            parts += [(f" {action} ", "badge" if number == self.choice else "quiet"), ("  ", "")]
-        choices.put([(*parts, ("up and down choose", "quiet"))])
+        number = 0
+        lines: list[Line] = []
+        rows = rows_of(self._actions(), cells=CELLS - 6)
+        for place, row in enumerate(rows):
+            parts: list[tuple[str, str]] = [("heal  " if place == 0 else "      ", "label")]
+            for action in row:
+                parts += [(f" {show(action)} ", "badge" if number == self.choice else "quiet"), ("  ", "")]
+                number += 1
+            lines.append(tuple(parts))
+        told = ("up and down choose", "quiet")
+        choices.put([(*lines[0], told)] if len(lines) == 1 else [*lines, (("      ", ""), told)])
 
     def action_choose(self, step: int) -> None:
-        """Choose another heal."""
-        self.choice = (self.choice + step) % len(ACTIONS_THAT_HEAL)
+        """Choose another action."""
+        self.choice = (self.choice + step) % len(self._actions())
         self._show_choices()
+        self._rehearse()
 
     def on_key(self, event: events.Key) -> None:
         """Ignore an enter that nobody can have meant."""
@@ -150,10 +193,14 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         if problem or hand is None or self.sending:
             self._trouble(problem)
             return
+        action = self._actions()[self.choice]
+        if self.action_id == "propose" and self._planned != action:
+            self._trouble("wait for its plan", "watch")
+            return
         self.sending = True
         self._trouble("waiting for the daemon to acknowledge", "watch")
         call = _CALLS[self.action_id]
-        asked = {**self.given, "action": ACTIONS_THAT_HEAL[self.choice]}
+        asked = {**self.given, "action": action}
         self.ui.fetch(
             lambda: call(hand, asked, reason), self._done, failed=self._refused, group="confirm", exclusive=False
         )
