@@ -29,9 +29,9 @@ NEEDS = {"daemon", "record", "gateway", "mlflow", "systemd", "cloud", "terminal"
 """What a block may need that a test does not have at hand."""
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 KNOWN = {
-    ".", "aws", "cat", "cd", "cp", "curl", "cut", "echo", "eval", "export", "git", "grep", "head", "journalctl",
-    "jq", "kill", "kubectl", "ls", "mkdir", "mlflow", "pip", "pipx", "printf", "rm", "sleep", "ssh", "sudo",
-    "systemctl", "tail", "test", "true", "uv", "wait",
+    ".", "aws", "cat", "cd", "cp", "curl", "cut", "echo", "eval", "export", "git", "grep", "groupadd", "head",
+    "journalctl", "jq", "kill", "kubectl", "ls", "mkdir", "mlflow", "pip", "pipx", "printf", "python3", "rm", "sha256sum",
+    "sleep", "ssh", "sudo", "systemctl", "tail", "test", "true", "useradd", "uv", "wait",
 }  # fmt: skip
 """Commands that a reader has from elsewhere."""
 
@@ -80,6 +80,7 @@ def test_shown_commands_exist(block: Block) -> None:
     assert block.marks.get("needs", "daemon") in NEEDS, f"{block.place}: needs what?"
     for words in pages.commands(block):
         said = f"{block.place}: `{' '.join(words)}`"
+        words = [words[0].rpartition("/")[2], *words[1:]]
         if words[0] == "healerd":
             try:
                 pages.parse(words)

@@ -20,6 +20,7 @@ CODE = {
     "healerd.cli.lazy": "verbs, by a table in the code",
     "healerd.client.looks": "views, by a table in the code",
     "healerd.sources.workers": "processes that count, without a module of others",
+    "healerd.workers": "the client of a cluster, by its name in the code",
     "healerd_rules.compiling": "generated from rules that were checked",
 }
 """Modules that may run what is not written in them, and what that is."""
@@ -29,6 +30,7 @@ PROGRAMS = {
     "healerd.client.service": "systemctl",
     "healerd.store.anchors": "git, logger, and the command of the configuration",
     "healerd.offline.beside": "Python itself, for the plain schedules",
+    "healerd.offline.tied": "a server of an experiment or the demo, which ends with them",
     "healerd.offline.environments": "pip and Python, for an MLflow server that was asked for",
     "healerd.offline.mlflow_server": "that server",
 }
@@ -37,6 +39,7 @@ SPEAKS = {
     "healerd.actions.remote": "the job's address",
     "healerd.actions.mlflow_client": "the registry's address",
     "healerd.actions.mlflow_flavour": "nobody; MLflow calls it",
+    "healerd.actions.mlflow_pyfunc": "nobody; MLflow reads a folder on disk",
     "healerd.client.gateway": "the gateway",
     "healerd.client.model_server": "the address given to `init`",
     "healerd.client.channels": "the addresses of `[notify]`",

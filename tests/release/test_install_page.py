@@ -47,6 +47,6 @@ def test_what_a_release_consists_of_is_said() -> None:
     extras = re.findall(
         r"^(\w+) = \[", pyproject.partition("[project.optional-dependencies]")[2].partition("\n[")[0], re.MULTILINE
     )
-    assert len(extras) == 5
+    assert len(extras) == 6
     for name in ("SHA256SUMS", "healerd.cdx.json", "constraints.txt", *extras):
         assert f"`{name}`" in PAGE, name
