@@ -30,8 +30,8 @@ NEEDS = {"daemon", "record", "gateway", "mlflow", "systemd", "cloud", "terminal"
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 KNOWN = {
     ".", "aws", "cat", "cd", "cp", "curl", "cut", "echo", "eval", "export", "git", "grep", "groupadd", "head",
-    "journalctl", "jq", "kill", "kubectl", "ls", "mkdir", "mlflow", "pip", "pipx", "printf", "python3", "rm", "sha256sum",
-    "sleep", "ssh", "sudo", "systemctl", "tail", "test", "true", "useradd", "uv", "wait",
+    "journalctl", "jq", "kill", "kubectl", "ls", "mkdir", "mlflow", "pip", "pipx", "printf", "python3", "rm",
+    "sha256sum", "sleep", "ssh", "sudo", "systemctl", "tail", "test", "true", "useradd", "uv", "wait",
 }  # fmt: skip
 """Commands that a reader has from elsewhere."""
 
@@ -78,9 +78,9 @@ def test_shown_commands_exist(block: Block) -> None:
     """Each command that a page shows is known; the program itself parses its verb, options and arguments."""
     assert set(block.marks) <= {"needs"}, block.place
     assert block.marks.get("needs", "daemon") in NEEDS, f"{block.place}: needs what?"
-    for words in pages.commands(block):
+    for place, *rest in pages.commands(block):
+        words = [place.rpartition("/")[2], *rest]
         said = f"{block.place}: `{' '.join(words)}`"
-        words = [words[0].rpartition("/")[2], *words[1:]]
         if words[0] == "healerd":
             try:
                 pages.parse(words)
