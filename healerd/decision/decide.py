@@ -7,7 +7,6 @@ Must never act, wait, read a clock or draw a random number; and what comes after
 """
 
 from healerd.decision.choice import Choice, choose
-from healerd.decision.gate import SURE_ENOUGH
 from healerd.decision.record import record
 from healerd.decision.situation import Situation
 from healerd.decision.view import View, look, second_pass
@@ -16,6 +15,9 @@ from healerd.model import HOLD, Decision
 from healerd_rules import Level, RuleSet, Verdict
 
 __all__ = ["decide"]
+
+AUTONOMOUS_FROM = 0.80
+"""P(cheaper than holding) from which the base rules let an action run without a person's word."""
 
 
 def decide(situation: Situation, ruleset: RuleSet, *, gate: float | None = None, traced: bool = True) -> Decision:
@@ -35,7 +37,7 @@ def decide(situation: Situation, ruleset: RuleSet, *, gate: float | None = None,
     if verdict.level > Level.APPROVAL_NEEDED:
         return record(view, choice, verdict, f"{choice.chosen} is {_say(verdict)}", acts=False, traced=traced)
     # INVARIANT: nothing is autonomous without an incident, or with a confidence that is unknown or under 80% (S2, S6).
-    sure = choice.confidence is not None and choice.confidence >= SURE_ENOUGH
+    sure = choice.confidence is not None and choice.confidence >= AUTONOMOUS_FROM
     assert not verdict.autonomous or (sure and situation.open_incident is not None), "the base rules are in force"
     return record(view, choice, verdict, _why_act(view, choice), acts=True, traced=traced)
 

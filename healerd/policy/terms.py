@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 __all__ = ["ALPHA", "PENDING_MAX", "SURE_ENOUGH", "Terms"]
 
-SURE_ENOUGH = 0.80
+SURE_ENOUGH = 0.95
 """The deviation gate: below it the rule's action stands."""
 FAILURE_MARGIN = 0.05
 """How much more likely than the rule's action a deviation may be to fail, as a share; 1 is no bound."""
