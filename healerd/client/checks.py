@@ -185,10 +185,10 @@ def _registries(patient: Patient) -> Iterator[Finding]:
     for name, settings in patient.config.pipeline.items() if patient.config else ():
         registry = open_registry(settings, patient.state, name)
         folder = registry.folder if isinstance(registry, FolderRegistry) else None
-        yield from _registry(registry, folder, name)
+        yield from _registry(registry, folder, name, first=settings.model)
 
 
-def _registry(registry: Any, folder: Path | None, name: str) -> Iterator[Finding]:
+def _registry(registry: Any, folder: Path | None, name: str, *, first: str | None) -> Iterator[Finding]:
     if folder is not None and not folder.is_dir():
         said = f"`{name}`: no `{folder}` yet"
         yield Finding(check="registry", level="warn", said=said, mend="`healerd run` makes it, with the first `model`")
@@ -198,6 +198,10 @@ def _registry(registry: Any, folder: Path | None, name: str) -> Iterator[Finding
         yield Finding(check="registry", level="fail", said=f"`{folder}` is read-only", mend=mend)
         return
     try:
+        if first is not None and registry.alias().version is None:
+            said = f"`{name}`: no version is active yet"
+            yield Finding(check="registry", level="warn", said=said, mend=f"`healerd run` stores the first, `{first}`")
+            return
         active, faults = registry.active, registry.faults()
     except RegistryAway as error:
         mend = "bring it back: until then its pipeline is judged, and nothing that needs it is done"

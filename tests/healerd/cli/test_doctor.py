@@ -60,6 +60,14 @@ def test_a_sound_installation_is_healthy(call: Call, place: Path) -> None:
     assert all(row["mend"] for row in told.json["findings"] if row["level"] != "ok")
 
 
+def test_a_registry_without_a_version_waits_for_the_first_model(place: Path) -> None:
+    """Before the first start a registry that is there holds no version: a warning where one is configured, else not."""
+    (place / "state" / "registry" / "p").mkdir(parents=True)
+    assert set(found(place, "registries")) == {"fail"}
+    configure(place, pipeline='model = "model.skops"')
+    assert found(place, "registries") == {"warn": "`p`: no version is active yet"}
+
+
 def test_a_clock_behind_the_record_fails(place: Path) -> None:
     """A record in the future says that the clock was set back."""
     assert "ok" in found(place, "clock") or "warn" in found(place, "clock")
