@@ -44,7 +44,8 @@ class Loaded:
         if out.shape != (rows,):
             raise ServingError(f"version `{self.version}` gave {list(out.shape)} outputs for {rows} rows", status=500)
         text = out.dtype.kind in "OUS" if self.text is None else self.text
-        return _texts(out) if text else out.astype(np.float64, copy=False)
+        # A copy: the model may use its array again before the record is written.
+        return _texts(out) if text else out.astype(np.float64)
 
     @property
     def knows_chances(self) -> bool:
