@@ -77,16 +77,18 @@ def play(
     estimator: str | None = None,
     rules: Path | None = None,
     more: str = "",
+    horizon_s: float | None = None,
 ) -> Played:
     """Play a whole stream; `truth` has the labels that losses are counted by where those of the stream are not true.
 
-    `rules` stands in place of the pack `default`, `more` is added to the configuration, such as another action.
+    `rules` stands in place of the pack `default`, `more` is added to the configuration, such as another action;
+    `horizon_s` is how long labels may take, by default the longest that one does.
     The operator is simulated, and recorded as such (SAFETY S19). Everything lies in a folder that is removed.
     """
     settings = Settings(
         pipeline=stream.name,
         window_s=stream.window_s,
-        label_horizon_s=_horizon_s(stream),
+        label_horizon_s=_horizon_s(stream) if horizon_s is None else horizon_s,
         loss="zero-one",
         rows_min=min(200, stream.first // 2),
         retrain_cost=None,

@@ -60,6 +60,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(name="concept_shift", keeps="--out"),
     Experiment(name="noise_injection", keeps="--out"),
     Experiment(name="real_streams", full=("--demo",), keeps="--out"),
+    Experiment(name="recalibrating", prints="recalibrating.md"),
     Experiment(name="one_step", quick=("--studies", "2"), prints="one_step.md"),
     Experiment(name="ablation", keeps="--results"),
 )
