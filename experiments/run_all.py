@@ -56,6 +56,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(name="tamper", quick=("--edits", "60", "--clean", "20"), prints="tamper.json"),
     Experiment(name="faults", full=("--minutes", "10"), prints="faults.txt", seeded=False),
     Experiment(name="fleet_ticks", full=("100", "1000"), quick=("20",), prints="fleet_ticks.jsonl", seeded=False),
+    Experiment(
+        name="soak", full=("--windows", "100000"), quick=("--windows", "400"), prints="soak.jsonl", seeded=False
+    ),
     Experiment(name="synthetic_drift", keeps="--out"),
     Experiment(name="concept_shift", keeps="--out"),
     Experiment(name="noise_injection", keeps="--out"),

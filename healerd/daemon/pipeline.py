@@ -25,6 +25,10 @@ __all__ = ["Pipeline", "Sight", "closed_windows", "make_pipelines"]
 
 BACKLOG_MAX = 5_000
 """Closed windows that one run of the ticker works off; the rest wait for the next run."""
+QUALITIES_MAX = 500
+"""Verdicts on windows that a pipeline remembers; older ones are read again when they are asked for."""
+ROWS_MAX = 500_000
+"""Rows kept in memory, of all pipelines together: some tens of megabytes at twenty features."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -132,8 +136,14 @@ class Pipeline:
             end = window_start_at + timedelta(seconds=self.settings.window)
             told = [m for m in self.store.measurements(self.name, end) if m.name == "data_quality"]
             verdict = {None: Quality.UNKNOWN, True: Quality.BAD, False: Quality.GOOD}
-            self.qualities[window_start_at] = verdict[told[0].alarm] if told else Quality.UNKNOWN
+            self.remember(window_start_at, verdict[told[0].alarm] if told else Quality.UNKNOWN)
         return self.qualities[window_start_at]
+
+    def remember(self, window_start_at: datetime, quality: Quality) -> None:
+        """Keep the verdict on a window's data, in the place of the oldest one when there are too many."""
+        self.qualities[window_start_at] = quality
+        if len(self.qualities) > QUALITIES_MAX:
+            del self.qualities[next(iter(self.qualities))]
 
 
 def make_pipelines(
@@ -176,7 +186,7 @@ def _make(
         source=source or SOURCES[settings.source.kind](settings.source, config.path("."), active),
         worker=worker,
         store=store,
-        cache=RowCache(settings.window),
+        cache=RowCache(settings.window, rows_max=ROWS_MAX // len(config.pipeline)),
         metrics=None if settings.operations is None else PrometheusSource(settings.operations, config.path(".")),
         alerts_expire=None if config.listen.alerts is None else timedelta(seconds=config.listen.alerts.expire),
     )

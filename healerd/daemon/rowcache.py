@@ -14,14 +14,15 @@ from healerd.segments.times import naive
 __all__ = ["RowCache"]
 
 Read = Callable[[datetime, datetime], Predictions]
-ROWS_MAX = 500_000
-"""Rows kept in memory, of all windows together: some tens of megabytes at twenty features."""
+WINDOW_ROWS = 50
+"""What a window costs besides its rows, in rows: its columns, however short."""
 
 
 class RowCache:
-    """Answers for stretches of time; what is not kept is read, whole windows at a time."""
+    """Answers for stretches of time; keeps at most `rows_max` rows, and reads the others whole windows at a time."""
 
-    def __init__(self, window_s: float) -> None:
+    def __init__(self, window_s: float, *, rows_max: int) -> None:
+        self._rows_max = rows_max
         self._window_s, self._length = window_s, timedelta(seconds=window_s)
         self._settled: OrderedDict[datetime, Predictions] = OrderedDict()
         self._passing: dict[datetime, Predictions] = {}
@@ -90,7 +91,7 @@ class RowCache:
             self._passing[start] = rows
             return
         self._settled[start] = rows
-        self._rows += len(rows)
-        while self._rows > ROWS_MAX:
+        self._rows += len(rows) + WINDOW_ROWS
+        while self._rows > self._rows_max:
             _, gone = self._settled.popitem(last=False)
-            self._rows -= len(gone)
+            self._rows -= len(gone) + WINDOW_ROWS

@@ -88,7 +88,7 @@ class Ticker:
             raise
         except Exception as error:  # around a tick: a bug holds, and says so in the trace
             log.exception("a bug ended the tick of `%s`; it holds", pipeline.name)
-            pipeline.qualities[window.start_at] = Quality.UNKNOWN
+            pipeline.remember(window.start_at, Quality.UNKNOWN)
             with self.store.transaction() as tx:
                 said = {"window_end_at": window.end_at, "error": f"{type(error).__name__}: {error}"[:500]}
                 tx.note("tick failed", said, pipeline=pipeline.name)
@@ -168,7 +168,7 @@ class Ticker:
     def _judge(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision:
         held = self.references.of(pipeline, pipeline.active or UNKNOWN_VERSION, window.end_at)
         watched = watch(pipeline, window, held)
-        pipeline.qualities[window.start_at] = watched.quality
+        pipeline.remember(window.start_at, watched.quality)
         seen = self._situation(pipeline, watched, moment, carried_on(self.store, pipeline.name))
         demotion = withdraw_trust(seen)
         seen = demoted(seen, demotion)

@@ -35,6 +35,8 @@ def connection() -> duckdb.DuckDBPyConnection:
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
                 "temp_directory": "",
+                # It would keep a note of every file that was ever read; each is read once or twice.
+                "enable_external_file_cache": "false",
             },
         )
         # A time without a zone is UTC here, whatever the machine's zone.

@@ -144,6 +144,7 @@ class Store(ReadStore):
         """Give back the room of what was taken out, so that nothing of it stays in the file."""
         with self._turn, guarded(self.folder / DATABASE):
             self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the whole database went through the log
 
     def keep_rows(self, pipeline: str, rows: "Predictions") -> Segment:
         """Write predictions (at least one) where they last; they exist once the manifest has the segment."""

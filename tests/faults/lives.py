@@ -14,7 +14,18 @@ from tests.faults.healing_loop import Loop, live_on
 
 PATIENCE_S = 120.0
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.healing_loop", "sklearn.ensemble", "joblib", "skops.io"])
+CONTEXT.set_forkserver_preload(
+    [
+        "tests.faults.healing_loop",
+        "healerd.cli.run",
+        "healerd.daemon.app",
+        "healerd.daemon.core",
+        "duckdb",
+        "sklearn.ensemble",
+        "joblib",
+        "skops.io",
+    ]
+)
 
 
 class Life:

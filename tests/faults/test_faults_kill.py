@@ -1,4 +1,7 @@
-"""A real process that heals is killed with SIGKILL again and again in the middle of its heals."""
+"""A real process that heals, and the daemon itself, are killed with SIGKILL again and again in the middle of heals.
+
+Long form: `python -m experiments.faults kills`.
+"""
 
 import time
 from collections import Counter
@@ -6,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.faults import daemons
 from tests.faults.lives import Life, wrongs_of
 
 KILLS = 25
+DAEMONS = 6
+"""Daemons that are killed: each is a whole start, which takes half a second of CPU."""
 
 
 def test_s14_kill_9_doubles_nothing_and_loses_nothing(tmp_path: Path) -> None:
@@ -22,3 +28,10 @@ def test_s14_kill_9_doubles_nothing_and_loses_nothing(tmp_path: Path) -> None:
     wrong, effects = wrongs_of(tmp_path)
     assert wrong == Counter()
     assert effects >= 5
+
+
+def test_s14_kill_9_of_the_daemon_doubles_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    """`healerd run` is killed at random moments and run again: each heal that was due happened once, and is told."""
+    wrong, effects = daemons.play(tmp_path, DAEMONS, np.random.Generator(np.random.Philox(3)))
+    assert wrong == Counter()
+    assert effects == DAEMONS

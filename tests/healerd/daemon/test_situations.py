@@ -1,0 +1,59 @@
+"""What a window hands on to the next one, and how it is found."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from healerd.daemon.rowcache import WINDOW_ROWS, RowCache
+from healerd.daemon.situations import carried_on, newest_decision, situation_of
+from healerd.model import Decision
+from tests.healerd.daemon.loop import NAME, START, Loop
+
+
+def test_a_window_hands_on_what_its_whole_decision_says(tmp_path: Path) -> None:
+    """The rules' memory, the diagnosis and the rules that proposed are those of the newest judged window."""
+    loop = Loop(tmp_path)
+    loop.play(2)
+    loop.play(4, turned=True)
+    handed, newest = carried_on(loop.core.store, NAME), newest_decision(loop.core.store, NAME)
+    assert newest == max(loop.core.store.find(Decision), key=lambda each: each.window_end_at)
+    seen = situation_of(newest)
+    assert (handed.signals, handed.diagnosis) == (seen.signals, seen.diagnosis)
+    assert handed.standing == tuple(each["rule"] for each in newest.trace["proposals"])
+    assert handed.standing
+    loop.core.close()
+
+
+def test_the_newest_decision_is_found_after_a_tick_that_a_bug_ended(tmp_path: Path) -> None:
+    """A window that was passed over without a decision leaves the one before it as the newest."""
+    loop = Loop(tmp_path)
+    loop.play(2)
+    newest = newest_decision(loop.core.store, NAME)
+    with loop.core.store.transaction() as tx:
+        tx.set_watermark(NAME, loop.clock.now() + timedelta(hours=1))
+    assert newest_decision(loop.core.store, NAME) == newest
+    assert carried_on(loop.core.store, NAME).signals == situation_of(newest).signals
+    loop.core.close()
+
+
+def test_rows_that_are_kept_have_a_bound(tmp_path: Path) -> None:
+    """A cache keeps no more rows than it may, the newest ones, and answers for the others all the same."""
+    loop = Loop(tmp_path)
+    loop.play(4)
+    pipeline, store = loop.core.pipelines[NAME], loop.core.store
+    one = len(pipeline.rows(START, START + timedelta(hours=1), as_of=loop.clock.now()))
+    cache, asked = RowCache(3600, rows_max=2 * (one + WINDOW_ROWS)), []
+
+    def read(start, end):
+        asked.append(start)
+        return store.rows(NAME, start, end, as_of=loop.clock.now())
+
+    def rows(hour: int):
+        start = START + timedelta(hours=hour)
+        return cache.rows(start, start + timedelta(hours=1), as_of=loop.clock.now(), read=read)
+
+    assert [len(rows(hour)) for hour in (0, 1, 2)] == [one] * 3
+    rows(2)
+    assert len(asked) == 3
+    rows(0)
+    assert len(asked) == 4
+    loop.core.close()
