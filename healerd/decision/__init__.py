@@ -6,7 +6,7 @@ Pure: a frozen situation and a rule set in, a decision out. Must never act, read
 from healerd.decision.aftermath import Deed, Move, Trace
 from healerd.decision.chain import Link, chain, diagram
 from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
-from healerd.decision.decide import decide
+from healerd.decision.decide import AUTONOMOUS_FROM, decide
 from healerd.decision.diagnosis import Apart, Diagnosis, Moved, diagnosis_said
 from healerd.decision.erasure import is_erased
 from healerd.decision.explain import Prompt, as_json, page, prompt, sentences
@@ -27,6 +27,7 @@ from healerd.decision.words import answer_of
 
 __all__ = [
     "ALARMS",
+    "AUTONOMOUS_FROM",
     "FACTS",
     "FEATURES",
     "HOLD_PRIOR",

@@ -14,7 +14,7 @@ from healerd.decision.words import LEVELS, main_reason
 from healerd.model import HOLD, Decision
 from healerd_rules import Level, RuleSet, Verdict
 
-__all__ = ["decide"]
+__all__ = ["AUTONOMOUS_FROM", "decide"]
 
 AUTONOMOUS_FROM = 0.80
 """P(cheaper than holding) from which the base rules let an action run without a person's word."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from healerd.decision import SURE_ENOUGH, Target, decide, sentences
+from healerd.decision import AUTONOMOUS_FROM, SURE_ENOUGH, Target, decide, sentences
 from healerd.model import HOLD, IntentState, Layer, Quality, Stage
 from healerd.policy import Event, learn_all
 from tests.healerd.decision.situations import (
@@ -40,7 +40,7 @@ def test_harm_on_good_data_is_answered_by_a_retraining_that_is_announced():
     assert decision.rule == "default.learn_anew"
     assert decision.veto_within_s == 600.0
     assert decision.confidence is not None
-    assert decision.confidence >= SURE_ENOUGH
+    assert decision.confidence >= AUTONOMOUS_FROM
 
 
 def test_every_action_is_listed_with_why_not():

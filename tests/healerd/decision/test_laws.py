@@ -7,7 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healerd.audit import canonical
-from healerd.decision import SURE_ENOUGH, Situation, Wish, decide, from_json, inputs_of, replay, sentences, to_json
+from healerd.decision import (
+    AUTONOMOUS_FROM,
+    SURE_ENOUGH,
+    Situation,
+    Wish,
+    decide,
+    from_json,
+    inputs_of,
+    replay,
+    sentences,
+    to_json,
+)
 from healerd.decision.choice import choose
 from healerd.decision.guards import HEAL_GUARDS, Asked, guard
 from healerd.decision.view import look
@@ -59,13 +70,13 @@ def test_s2_no_autonomous_action_below_80_percent_or_unknown(situation: Situatio
     decision = decide(situation, ruleset)
     if autonomous(decision):
         assert decision.confidence is not None
-        assert decision.confidence >= SURE_ENOUGH
+        assert decision.confidence >= AUTONOMOUS_FROM
 
 
 @given(situation=situations(wish=None), text=rule_texts())
 @many
-def test_the_candidate_replaces_the_rules_action_only_from_80_percent_on(situation: Situation, text: str):
-    """The choice is the rule's action, or the candidate with P(cheaper than the rule's action) >= 0.80."""
+def test_the_candidate_replaces_the_rules_action_only_from_95_percent_on(situation: Situation, text: str):
+    """The choice is the rule's action, or the candidate with P(cheaper than the rule's action) >= 0.95."""
     ruleset = rules(text)
     choice = choose(look(situation, ruleset))
     if choice.chosen != choice.rule_action:
@@ -253,4 +264,4 @@ def test_s17_a_person_is_under_the_same_guards(situation: Situation, text: str, 
         assert decision.chosen == HOLD
     if decision.chosen != HOLD:
         assert decision.author == "ada"
-        assert not autonomous(decision) or (decision.confidence or 0.0) >= SURE_ENOUGH
+        assert not autonomous(decision) or (decision.confidence or 0.0) >= AUTONOMOUS_FROM
