@@ -65,7 +65,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(name="real_streams", full=("--demo",), keeps="--out"),
     Experiment(name="recalibrating", prints="recalibrating.md"),
     Experiment(name="one_step", quick=("--studies", "2"), prints="one_step.md"),
-    Experiment(name="ablation", keeps="--results"),
+    Experiment(name="gate", keeps="--results", seeded=False),
+    Experiment(name="ablation", keeps="--results", seeded=False),
 )
 """Every experiment, the shorter ones first; one whose module is not there is left out, and said to be."""
 

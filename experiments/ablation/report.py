@@ -26,7 +26,7 @@ from experiments.ablation.statistics import (
 )
 from experiments.ablation.systems import FIXED, HYBRID, LAX, SYSTEMS
 
-__all__ = ["as_json", "as_text"]
+__all__ = ["as_json", "as_text", "calibration_rows", "cost_of", "points_of", "table"]
 
 MAIN = tuple(name for name, system in SYSTEMS.items() if system.everywhere)
 SWAPPED = "hybrid (two costs swapped)"
@@ -53,18 +53,18 @@ def as_text(runs: Sequence[Run], size: Size, *, seed: int, declared: str) -> str
         f"## Every system, on the first {size.slice} scenarios of each site",
         _systems(summary(runs, first=size.slice), [*SYSTEMS, *FIXED, "hold", FLOOR]),
         "The floor takes, in hindsight, the cheapest that any system, any one answer or holding came to.",
-        _table(_rest(runs)),
+        table(_rest(runs)),
         f"## The brief's 200 scenarios a system: the first {BRIEF_FIRST} of each site",
         _differences(differences(runs, first=BRIEF_FIRST)),
         "## By fault: mean cost, failures",
-        _table(_by_fault(runs)),
+        table(_by_fault(runs)),
         "## What let the policy deviate, and what barred it",
-        _table(let_through(runs, name) for name, system in SYSTEMS.items() if system.rules == "tuned"),
+        table(let_through(runs, name) for name, system in SYSTEMS.items() if system.rules == "tuned"),
         "## The gate: claimed and observed P(cheaper than the rule's action)",
-        _table(_calibration(runs)),
+        table(calibration_rows(runs)),
         *_gate_note(runs),
         "## Sites whose cumulative cost ever exceeds 1.1 times the tuned rules'",
-        _table(_above(runs, size)),
+        table(_above(runs, size)),
         *_above_note(runs),
         "## Reached, and not",
         "\n".join(f"- {line}" for line in verdicts(runs)),
@@ -105,7 +105,7 @@ def verdicts(runs: Sequence[Run]) -> list[str]:
     for bar, found in zip(BARS, differences(runs), strict=True):
         missed = found.misses(bar)
         word = f"NOT reached ({'; '.join(missed)})" if missed else "reached"
-        said.append(f"minus {bar.other}, {bar.says}: {word}: cost {_cost(found)}, failures {_points(found)}")
+        said.append(f"minus {bar.other}, {bar.says}: {word}: cost {cost_of(found)}, failures {points_of(found)}")
     return said
 
 
@@ -116,7 +116,7 @@ def _claims(runs: Sequence[Run]) -> list[list[Any]]:
 
 
 def _systems(means: Mapping[str, Mapping[str, float]], names: Iterable[str]) -> str:
-    return _table(
+    return table(
         {
             "system": name,
             "n": int(means[name]["n"]),
@@ -136,13 +136,13 @@ def _systems(means: Mapping[str, Mapping[str, float]], names: Iterable[str]) -> 
 
 
 def _differences(found: Sequence[Difference]) -> str:
-    return _table(
+    return table(
         {
             "minus": each.other,
             "n": each.n,
             "sites": each.sites,
-            "cost": _cost(each),
-            "failures, points": _points(each),
+            "cost": cost_of(each),
+            "failures, points": points_of(each),
             "bar": bar.says,
             "met": "yes" if each.reaches(bar) else "no",
         }
@@ -156,7 +156,7 @@ def _rest(runs: Sequence[Run]) -> list[dict[str, Any]]:
     others = [name for name in SYSTEMS if name not in barred and name != HYBRID]
     found = [compared(runs, HYBRID, name) for name in others]
     return [
-        {"minus": each.other, "n": each.n, "cost": _cost(each), "failures, points": _points(each)} for each in found
+        {"minus": each.other, "n": each.n, "cost": cost_of(each), "failures, points": points_of(each)} for each in found
     ]
 
 
@@ -172,7 +172,8 @@ def _by_fault(runs: Sequence[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def _calibration(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def calibration_rows(runs: Sequence[Run], name: str = LAX) -> list[dict[str, Any]]:
+    """Give the gate's claims by bin, of a system's first deviations."""
     return [
         {
             "claimed from": each["from"],
@@ -183,7 +184,7 @@ def _calibration(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "observed": each["observed"],
             "95%": f"[{each['low']:.2f}, {each['high']:.2f}]" if each["judged"] else "",
         }
-        for each in calibration(runs)
+        for each in calibration(runs, name)
     ]
 
 
@@ -235,15 +236,17 @@ def _above_note(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _cost(each: Difference) -> str:
+def cost_of(each: Difference) -> str:
+    """Say a difference of cost with its interval."""
     return f"{each.cost:+.1f} [{each.cost_low:+.1f}, {each.cost_high:+.1f}]"
 
 
-def _points(each: Difference) -> str:
+def points_of(each: Difference) -> str:
+    """Say a difference of failures with its interval, in points."""
     return f"{100 * each.failure:+.1f} [{100 * each.failure_low:+.1f}, {100 * each.failure_high:+.1f}]"
 
 
-def _table(rows: Iterable[Mapping[str, Any]]) -> str:
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
     """Write a line a row; the columns are the keys of the first."""
     rows = list(rows)
     heads = list(rows[0])

@@ -5,7 +5,7 @@ not run again.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
@@ -50,12 +50,20 @@ class Run:
     played: dict[str, list[dict[str, Any]]]
 
 
-def run(size: Size, *, seed: int, kept: Path | None, tell: Callable[[str], None], crew: Crew = ALONE) -> list[Run]:
-    """Run what is not kept yet; give all sites in order."""
-    key = [_fingerprint(), seed, size.scenarios, size.slice, size.logged]
+def run(
+    size: Size,
+    *,
+    seed: int,
+    kept: Path | None,
+    tell: Callable[[str], None],
+    crew: Crew = ALONE,
+    only: Sequence[str] = (),
+) -> list[Run]:
+    """Run what is not kept yet; give all sites in order. `only` names the systems that play; by default all do."""
+    key = [_fingerprint(), seed, size.scenarios, size.slice, size.logged, *only]
     found = {each.site: each for each in _kept(kept, key)} if kept else {}
     missing = [site for site in range(size.sites) if site not in found]
-    for each in carry_out(partial(run_site, size=size, seed=seed), missing, crew):
+    for each in carry_out(partial(run_site, size=size, seed=seed, only=tuple(only)), missing, crew):
         found[each.site] = each
         if kept:
             with kept.open("a", encoding="utf-8") as file:
@@ -64,18 +72,18 @@ def run(size: Size, *, seed: int, kept: Path | None, tell: Callable[[str], None]
     return [found[site] for site in range(size.sites)]
 
 
-def run_site(number: int, *, size: Size, seed: int) -> Run:
+def run_site(number: int, *, size: Size, seed: int, only: Sequence[str] = ()) -> Run:
     """Play one site: first the shadow logs, then each scenario under each system, which learns as it goes."""
     site = make_site(seed, number)
     logs = _shadow_logs(seed, number, size.logged)
     learned = {name: logs if system.lessons == "logs" else NOTHING for name, system in SYSTEMS.items()}
-    played: dict[str, list[dict[str, Any]]] = {name: [] for name in (*SYSTEMS, *FIXED, "hold")}
+    played: dict[str, list[dict[str, Any]]] = {name: [] for name in (*(only or (*SYSTEMS, *FIXED)), "hold")}
     usual = []
     for place in range(size.scenarios):
         met = meet(make_scenario(site, place))
         usual.append(met.usual)
         played["hold"].append(holding(met).plain())
-        for system in _playing(place, size):
+        for system in [SYSTEMS[name] for name in only] or _playing(place, size):
             done, memory = play(met, system, learned.get(system.name, NOTHING))
             played[system.name].append(done.plain())
             if system.lessons != "none":

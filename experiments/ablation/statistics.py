@@ -214,15 +214,16 @@ def _mean_of(runs: Sequence[Run], name: str, fault: str, key: str) -> float:
 # The gate.
 
 
-def _claims(runs: Sequence[Run]) -> Iterator[tuple[float, bool | None]]:
+def _claims(runs: Sequence[Run], name: str) -> Iterator[tuple[float, bool | None]]:
     """Pair the first deviation of each scenario with the run in which the rule's action was taken instead.
 
-    It is the hybrid's with a lax ledger, which hardly anything bars but the gate. Until then both runs are the same,
-    so the tuned rules' run is its counterfactual. A scenario without a deviation gives its first disagreement, for
-    which no counterfactual was run: it is counted without an answer.
+    Best the hybrid's with a lax ledger, which hardly anything bars but the gate. Until then both runs are nearly the
+    same (what was learned may let an action run unasked), so the tuned rules' run is its counterfactual. A scenario
+    without a deviation gives its first disagreement, for which no counterfactual was run: it is counted without an
+    answer.
     """
     for run in runs:
-        for mine, theirs in zip(run.played[LAX], run.played["tuned rules"], strict=True):
+        for mine, theirs in zip(run.played[name], run.played["tuned rules"], strict=True):
             gated = mine["gated"]
             if gated is None or gated["p"] is None:
                 continue
@@ -230,9 +231,9 @@ def _claims(runs: Sequence[Run]) -> Iterator[tuple[float, bool | None]]:
             yield float(gated["p"]), (mine["cost"] < theirs["cost"]) if known else None
 
 
-def calibration(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def calibration(runs: Sequence[Run], name: str = LAX) -> list[dict[str, Any]]:
     """Hold claimed P(cheaper than the rule's action) against how often it was, by bin."""
-    claims = list(_claims(runs))
+    claims = list(_claims(runs, name))
     table = []
     for low, high in pairwise(EDGES):
         inside = [(p, came) for p, came in claims if low <= p < high or (high == 1.0 and p == 1.0)]
