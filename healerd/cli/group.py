@@ -55,7 +55,10 @@ SECTIONS: Sections = {
         "demo": ("offline:demo", "Watch the whole loop on a year of real flights."),
     },
     "Run": {
-        "init": ("init:init", "Propose a configuration and rules that fit a table of predictions, and examine them."),
+        "init": (
+            "init:init",
+            "Propose configuration and rules that fit a table or a running model, and examine them.",
+        ),
         "run": ("run:run", "Run the daemon in the foreground."),
         "serve": ("serve:serve", "Serve the registries' models over HTTP, and record what they answer."),
         "labels": ("labels:labels", "Send late labels to the gateway."),

@@ -29,9 +29,7 @@ ASKED = ("time", "prediction", "label", "id")
 """The columns that are asked for at a terminal; the others are taken as they look."""
 
 
-@click.command(
-    help="Propose a configuration and rules that fit a table of predictions, or a running model, and examine them."
-)
+@click.command(help="Propose configuration and rules that fit a table or a running model, and examine them.")
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the pipeline [default: the file's, or the model's].")
 @click.option(

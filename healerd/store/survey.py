@@ -58,10 +58,11 @@ class Survey:
         return found
 
     def states_each(self, names: Sequence[str], name: str) -> dict[str, bytes]:
-        """Read what each pipeline last saved under a name; one that never has is left out."""
+        """Read what each pipeline last saved under a name; one that never has is left out, and what an export lost."""
         table = table_of(Saved)
         keys = [key_of(table, (pipeline, name)) for pipeline in names]
-        sql = f'SELECT pipeline, value FROM "{table.name}" WHERE row_key IN (SELECT value FROM json_each(?))'
+        keyed = "row_key IN (SELECT value FROM json_each(?))"
+        sql = f'SELECT pipeline, value FROM "{table.name}" WHERE value IS NOT NULL AND {keyed}'
         return {pipeline: bytes(value) for pipeline, value in self._query(sql, [_json(keys)])}
 
     def get_each(self, record: type[T], keys: Collection[str]) -> dict[str, T]:

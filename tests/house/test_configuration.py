@@ -26,7 +26,7 @@ def test_every_record_of_settings_is_shown() -> None:
     found = {Settings}
     while more := {sub for each in found for sub in each.__subclasses__()} - found:
         found |= more
-    assert found - {Settings} == set(RECORDS.values())
+    assert {each for each in found - {Settings} if each.__module__.startswith("healerd.")} == set(RECORDS.values())
 
 
 def test_bounds_are_the_words_of_the_refusal() -> None:

@@ -12,7 +12,7 @@ from tests.release.building import ROOT
 PAGE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 SHOWN = [
     line.strip()
-    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    for block in re.findall(r"^```sh[^\n]*\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
 VERBS = [line for line in SHOWN if re.match(r"(\S*/)?healerd ", line)]

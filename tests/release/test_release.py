@@ -82,7 +82,7 @@ def test_the_metadata_is_valid(built: Built) -> None:
     assert found.requires_python == SpecifierSet(">=3.11")
     assert (found.license_expression, found.license_files) == ("MIT", ["LICENSE"])
     assert found.description_content_type == "text/markdown"
-    assert set(found.provides_extra or ()) == {"verify", "notify", "lsp", "mlflow", "dask"}
+    assert set(found.provides_extra or ()) == {"verify", "notify", "lsp", "mlflow", "dask", "onnx"}
     tried = {line.rsplit(" ", 1)[1] for line in found.classifiers or () if "Python :: 3." in line}
     assert tried == {"3.11", "3.12", "3.13"}
 

@@ -105,6 +105,7 @@ def test_every_path_of_the_socket_is_declared(tmp_path: Path) -> None:
 def routes() -> Sequence[Any]:
     """The routes of the control API, as it serves them."""
     control = object.__new__(Control)
+    control._webhook = None
     return list(Control.app(control).routes)
 
 

@@ -3,6 +3,7 @@
 import shutil
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,14 +97,20 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_export_replays_as_the_folder_it_came_from(past: Past, replay: Replay, name: str, tmp_path: Path) -> None:
-    """At every moment an exported log shows what the database shows, but for profiles, which are in no export."""
+    """At every moment an exported log shows what the database shows, but for profiles and what a pipeline keeps aside
+    (its actions, its registry), which are in no export."""
+
+    def without(status: dict[str, Any]) -> dict[str, Any]:
+        rows = [{key: row[key] for key in row if key not in ("actions", "registry")} for row in status["pipelines"]]
+        return status | {"daemon": None, "pipelines": rows}
+
     with past.client.open_store() as reader:
         reader.export(tmp_path / "out.db")
     exported = Replay(tmp_path / "out.db")
     for seq in range(1, replay.last_seq + 1, 61):
         replay.go(seq)
         exported.go(seq)
-        assert exported.status() | {"daemon": None} == replay.status() | {"daemon": None}
+        assert without(exported.status()) == without(replay.status())
         assert exported.traces() == replay.traces()
         assert exported.audit() == replay.audit()
     end = replay.go(replay.last_seq), exported.go(exported.last_seq)
