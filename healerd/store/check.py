@@ -220,8 +220,16 @@ def _replaced(connection: sqlite.Connection, *, newest: int = 0) -> Iterator[tup
     for name in sorted(table.name for table in TABLES.values() if table.with_value):
         sql = f'SELECT leaf, row_key, body, value FROM "{name}" WHERE leaf > ? ORDER BY leaf'
         for leaf, key, body, value in connection.execute(sql, [newest if name in _MANY else -1]):
-            if sha256(value).hexdigest() != msgspec.json.decode(body, type=_Hashed).sha256:
+            if sha256(value).hexdigest() != _hash_in(body):
                 yield leaf, f"the value of the {name} `{key}` was changed: it does not have the hash in leaf {leaf}"
+
+
+def _hash_in(body: str) -> str | None:
+    """Read the hash that a row says of its value; None where the row itself cannot be read."""
+    try:
+        return msgspec.json.decode(body, type=_Hashed).sha256
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
 
 
 class _Hashed(msgspec.Struct):

@@ -36,3 +36,14 @@ def test_s14_an_old_row_that_may_still_act_is_compared_with_its_leaf(long: Path)
         opened.execute("UPDATE intent SET body = replace(body, 'seven', 'eight') WHERE row_key = 'act-0'")
     with pytest.raises(StoreError, match="the intent `act-0` is not as leaf"):
         Store.open(long, clock=ManualClock(START))
+
+
+def test_a_row_that_only_sqlite_can_read_is_reported(tmp_path: Path) -> None:
+    """A number such as `+0` is JSON to SQLite alone: a saved value's row with one keeps the daemon from starting."""
+    with Store.open(tmp_path, clock=ManualClock(START)) as store, store.transaction() as tx:
+        tx.save_state("flights", "memory", {"kept": 1})
+    with sqlite.connect(tmp_path / DATABASE) as opened:
+        changed = opened.execute("""UPDATE saved SET body = replace(body, '"size":10', '"size":+0')""").rowcount
+    assert changed == 1
+    with pytest.raises(StoreError, match="saved"):
+        Store.open(tmp_path, clock=ManualClock(START))
