@@ -161,7 +161,7 @@ def test_s4_hiding_data_never_loosens(situation: Situation, text: str, what: set
         assert wished is not None
         sure = wished.confidence(decision.chosen)
         assert sure is not None
-        assert sure >= SURE_ENOUGH
+        assert sure >= AUTONOMOUS_FROM
 
 
 @given(situation=situations(), text=rule_texts())
