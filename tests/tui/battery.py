@@ -55,7 +55,9 @@ class Hand:
             return getattr(self._client, name)
 
         def change(*given: Any, **named: Any) -> Any:
-            open_ = [each for each in self._played.app.screen_stack if isinstance(each, PromptScreen | ConfirmScreen)]
+            # Of every mode: a question may be confirmed while the program is on its way to another place.
+            stacks = list(self._played.app._screen_stacks.values())
+            open_ = [each for stack in stacks for each in stack if isinstance(each, PromptScreen | ConfirmScreen)]
             asked = any(bool(each.sending) for each in open_)
             (self.done if asked else self.unasked).append(name)
             return getattr(self._client, name)(*given, **named)
