@@ -187,6 +187,8 @@ class ConfirmScreen(Screened, ModalScreen[None]):
             self.dismiss()
 
     def _confirm(self) -> None:
+        if not self.is_current:  # an enter that was on its way when the question was left
+            return
         reason = self.query_one("#why", Input).value.strip()
         problem = self.why_not(self.action_id) or reason_problem(reason)
         hand = self.ui.hand
