@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from healerd.client.words import GATE
+
 __all__ = ["STEPS", "diff_traces", "trace_steps"]
 
 Json = dict[str, Any]
@@ -142,9 +144,8 @@ def _policy(trace: Mapping[str, Any]) -> tuple[str, list[Row]]:
 def _gate(trace: Mapping[str, Any]) -> tuple[str, list[Row]]:
     decision = trace["decision"]
     gate = decision["trace"].get("gate", {})
-    sure = gate.get("sure_enough", 0.8)
     confidence = decision["confidence"]
-    passed = "unknown" if confidence is None else ("passes" if confidence >= sure else "fails")
+    passed = "unknown" if confidence is None else ("passes" if confidence >= GATE else "fails")
     rows: list[Row] = [
         ("rule's action", decision["rule_action"], decision["rule"] or ""),
         ("candidate", decision["candidate"], ""),
@@ -154,9 +155,10 @@ def _gate(trace: Mapping[str, Any]) -> tuple[str, list[Row]]:
             "deviates" if gate.get("deviates") else "",
         ),
         ("confidence", confidence, passed),
-        ("gate", sure, ""),
+        ("needed to deviate", gate.get("sure_enough"), ""),
+        ("needed to act alone", GATE, ""),
     ]
-    return f"{'-' if confidence is None else f'{confidence:.2f}'} against {sure:.2f}: {passed}", rows
+    return f"{'-' if confidence is None else f'{confidence:.2f}'} against {GATE:.2f}: {passed}", rows
 
 
 def _people(trace: Mapping[str, Any]) -> tuple[str, list[Row]]:

@@ -11,16 +11,14 @@ from typing import Any
 from healerd.client.asked import Asked
 from healerd.client.firing import sources_of
 from healerd.client.views import Json, Reader, intent_view, plain
-from healerd.client.words import Z_80
+from healerd.client.words import GATE, Z_80
 from healerd.decision.explain import diagnosis_of
 from healerd.decision.segments import measurements_of, segment_said, segments_told
 from healerd.model import HOLD, STEPS, Answer, Decision, Intent, IntentState, Outcome, Result
 
-__all__ = ["GATE", "intent", "review_view"]
+__all__ = ["intent", "review_view"]
 
 AGREED = "it runs, for everybody who was asked has said yes"
-GATE = 0.8
-"""Below this confidence nothing runs without a person's word (SAFETY S2)."""
 PAST_MAX = 500
 """Newest intents that count as past experience."""
 WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 __all__ = [
+    "GATE",
     "GLYPHS",
     "STAGES",
     "Z_80",
@@ -19,6 +20,8 @@ __all__ = [
 
 Json = Mapping[str, Any]
 
+GATE = 0.8
+"""Below this confidence nothing runs without a person's word (SAFETY S2); a deviation needs more."""
 GLYPHS: Mapping[str, tuple[str, str]] = {
     "pending": ("▲", "[? ]"),
     "failed": ("■", "[F ]"),
@@ -123,9 +126,9 @@ def _when(intent: Json) -> str:
 def _confidence(confidence: float | None) -> str:
     if confidence is None:
         return "unknown: it cannot run without a person"
-    if confidence < 0.8:
-        return f"{confidence:.2f}, below 0.80: it cannot run without a person"
-    return f"{confidence:.2f} that it costs less than doing nothing (0.80 is needed to act alone)"
+    if confidence < GATE:
+        return f"{confidence:.2f}, below {GATE:.2f}: it cannot run without a person"
+    return f"{confidence:.2f} that it costs less than doing nothing ({GATE:.2f} is needed to act alone)"
 
 
 def _options(decision: Json) -> Iterator[str]:

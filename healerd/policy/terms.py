@@ -21,7 +21,7 @@ class Terms:
 
     `gate` is the least P(cheaper than the rule's action); `alpha` the ledger's share, None for no ledger; `budget` the
     realised excess up to which deviations go on, None for no cap; `check` whether a tripped prior check bars.
-    A gate under 0.80, no ledger and no check are for experiments: the configuration knows no key for them.
+    A lower gate, no ledger and no check are for experiments: the configuration knows no key for them.
     """
 
     gate: float = SURE_ENOUGH

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import healerd_rules
+from experiments import gate
 from experiments.ablation.__main__ import declared
 from experiments.ablation.faults import FAULTS
 from experiments.ablation.playing import holding, meet, play
@@ -157,6 +158,17 @@ def test_the_report_says_what_was_declared_and_what_was_not_reached(runs):
     assert sum(line.startswith("- minus") and "reached" in line for line in text.splitlines()) == len(BARS)
     assert set(as_json(runs, QUICK, seed=SEED)["reached"]) == {bar.other for bar in BARS}
     assert as_json(runs, QUICK, seed=SEED)["claims"] == [], "a preview claims nothing"
+
+
+def test_two_systems_by_themselves_come_to_what_they_come_to_among_all(runs):
+    """`experiments.gate` plays two systems alone: scenario by scenario they do the same as beside the others."""
+    alone = run(QUICK, seed=SEED, kept=None, tell=lambda line: None, only=(gate.TUNED, HYBRID))
+    for one, among in zip(alone, runs, strict=True):
+        assert set(one.played) == {gate.TUNED, HYBRID, "hold"}
+        assert all(one.played[name] == among.played[name] for name in one.played)
+    text = gate.as_text(alone, seed=SEED)
+    assert f"minus {gate.TUNED}: cost" in text
+    assert "The bar (cost lower, failures at most 1 point more)" in text
 
 
 def test_the_tuned_rules_are_the_shipped_ones_with_other_times():

@@ -53,6 +53,20 @@ def test_the_first_difference_that_counts_is_named(traces: list[dict]) -> None:
     assert (first["step"], first["name"], first["a"]) == ("gate", "confidence", 0.52)
 
 
+@pytest.mark.parametrize(("confidence", "word"), [(0.79, "fails"), (0.81, "passes"), (None, "unknown")])
+def test_a_confidence_is_held_against_what_acting_alone_needs(
+    traces: list[dict], confidence: float | None, word: str
+) -> None:
+    """80%, whatever the gate of a deviation asked for."""
+    acted = copy.deepcopy(next(trace for trace in traces if trace["decision"]["chosen"] == "retrain"))
+    acted["decision"]["confidence"] = confidence
+    acted["decision"]["trace"]["gate"] = {"sure_enough": 0.95, "p": None, "deviates": False}
+    (gate,) = (step for step in trace_steps(acted) if step["step"] == "gate")
+    assert gate["title"].endswith(f"against 0.80: {word}")
+    rows = {row["name"]: row["value"] for row in gate["rows"]}
+    assert (rows["needed to deviate"], rows["needed to act alone"]) == (0.95, 0.8)
+
+
 def test_numbers_that_move_a_little_decide_nothing(traces: list[dict]) -> None:
     """A measured value that crossed no line is a difference, with its ratio, and not the cause."""
     acted = next(trace for trace in traces if trace["decision"]["chosen"] == "retrain")
