@@ -3,14 +3,18 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from healerd.errors import ActionError
+from healerd.errors import ActionError, RegistryAway
 
 __all__ = ["exclusive", "fsync_folder", "move_folder", "read_json", "write_json"]
+
+TRIES, BETWEEN_S = 250, 0.02
+"""How often a lock is tried, and how long after each; who holds it does so for some fsyncs, or one HTTP request."""
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -64,16 +68,34 @@ def move_folder(source: Path, target: Path) -> bool:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, so that reading, comparing and replacing are one step. Raises ActionError."""
+    """Hold the lock file `path`, so that reading, comparing and replacing are one step.
+
+    Raises ActionError where there can be no such file, RegistryAway when another process does not let go of it: one
+    that was stopped, or hangs on a disk that is gone, must not take this one with it.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ActionError(f"`{path}` cannot be locked: {error.strerror}; {_mend(path.parent)}") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle, path)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(BETWEEN_S)
+        else:
+            return
+    raise RegistryAway(
+        f"`{path}` has been held by another process for {TRIES * BETWEEN_S:g} s; "
+        f"find it with `fuser {path}`: it is stopped or hangs, end it"
+    )
 
 
 def fsync_folder(folder: Path) -> None:

@@ -58,6 +58,10 @@ def _write(value: object, place: _Place, out: list[str]) -> None:
         out.append("null")
     elif kind is dict:
         _object(value, place, out)  # type: ignore[arg-type]
+    elif kind is list or kind is tuple:
+        _array(value, place, out)  # type: ignore[arg-type]
+    elif kind is bool or kind is datetime:
+        out.append(_rare(value, place))
     elif isinstance(value, list | tuple):
         _array(value, place, out)
     elif isinstance(value, Mapping):

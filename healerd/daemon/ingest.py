@@ -31,7 +31,8 @@ class Arrived:
     and may be labelled and trained on, but no window is judged twice. `repeated` rows of the window have an id that is
     known already, and are left out; those of earlier windows are only looked at again. `early` are the ids of the
     window's rows whose label was known before they were predicted: that is no truth about a prediction, and left out.
-    `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered.
+    `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered. `alone`
+    says that `rows`, with the labels that they brought, are all that is stored of the window.
     """
 
     rows: Predictions
@@ -42,6 +43,7 @@ class Arrived:
     early: tuple[str, ...] = ()
     lost: int = 0
     substituted: int = 0
+    alone: bool = False
 
     @property
     def irregular(self) -> bool:
@@ -57,6 +59,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     store, source, settings = pipeline.store, pipeline.source, pipeline.settings
     fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late_s), window.end_at)
     fetched = aligned(pipeline, fetched)
+    before = store.segments(window.pipeline, start_at=window.start_at, end_at=window.end_at)
     fresh = _unknown(store, window, fetched)
     own = fresh.at >= naive(window.start_at)
     segments = [store.keep_rows(window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]
@@ -75,6 +78,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         early=early,
         lost=source.lost(window.start_at, window.end_at) if isinstance(source, Lossy) else 0,
         substituted=int(np.count_nonzero(fresh.version[own] == SUBSTITUTE)),
+        alone=bool(own.any()) and not before and not set(labels.ids) & set(fresh.ids[own]),
     )
 
 

@@ -6,6 +6,7 @@ Must never keep the only copy of anything: whatever is let go of can be made aga
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -54,10 +55,16 @@ def bytes_of(value: object) -> int:
         one = waiting.pop()
         if isinstance(one, np.ndarray):
             found[id(one)] = one.nbytes
-        elif isinstance(one, Mapping):
-            waiting += one.values()
         elif isinstance(one, tuple | list):
             waiting += one
-        elif is_dataclass(one) and not isinstance(one, type):
-            waiting += [getattr(one, each.name) for each in fields(one)]
+        elif names := _fields_of(one.__class__):
+            waiting += [getattr(one, name) for name in names]
+        elif isinstance(one, Mapping):
+            waiting += one.values()
     return sum(found.values())
+
+
+@cache
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    """Name the fields of a record; none for what is no record."""
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()

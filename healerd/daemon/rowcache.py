@@ -36,10 +36,15 @@ class RowCache:
             self._settled.clear()
             self._rows = 0
 
+    def put(self, start: datetime, rows: Predictions, *, as_of: datetime) -> None:
+        """Keep what was just written as all that the window from `start` holds, rather than read it back."""
+        if self._starts(start, start + self._length) == [start]:
+            self._begin(as_of)
+            self._keep(start, rows)
+
     def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime, read: Read) -> Predictions:
         """Give the rows of [start_at, end_at) in the order of time, with the labels known at `as_of`."""
-        if as_of != self._as_of:
-            self._passing, self._as_of = {}, as_of
+        self._begin(as_of)
         starts = self._starts(start_at, end_at)
         if not starts:
             return read(start_at, end_at)
@@ -50,6 +55,10 @@ class RowCache:
         if starts[0] == start_at and starts[-1] + self._length == end_at:
             return whole
         return take(whole, (whole.at >= naive(start_at)) & (whole.at < naive(end_at)))
+
+    def _begin(self, as_of: datetime) -> None:
+        if as_of != self._as_of:
+            self._passing, self._as_of = {}, as_of
 
     def _kept(self, start: datetime) -> Predictions | None:
         settled = self._settled.get(start)

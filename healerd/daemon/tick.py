@@ -36,6 +36,7 @@ from healerd.errors import ActionError, ConfigError, HealerdError, RegistryAway,
 from healerd.model import HOLD, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
+from healerd.segments.read import as_read
 from healerd.store import Reader, Store, Transaction
 
 __all__ = ["ALIAS", "Rehearsal", "Ticker"]
@@ -164,6 +165,8 @@ class Ticker:
             if arrived.irregular:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         pipeline.cache.forget(settled=arrived.late > 0)
+        if arrived.alone:
+            pipeline.cache.put(window.start_at, as_read(arrived.rows), as_of=window.end_at)
 
     def _judge(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision:
         held = self.references.of(pipeline, pipeline.active or UNKNOWN_VERSION, window.end_at)

@@ -56,9 +56,11 @@ def spreads(cells: Tally) -> Shares:
         return np.full(len(cells), 0.5)
     right = 2 * upto - 1
     left = right - 2 * cells / cells.sum()
-    inside = (left < 0) & (right > 0)
-    width = np.where(inside, right - left, 1.0)
-    return np.asarray(np.where(inside, (left**2 + right**2) / (2 * width), np.abs(left + right) / 2))
+    found = np.abs(left + right) / 2
+    median = np.flatnonzero((left < 0) & (right > 0))
+    a, b = left[median], right[median]
+    found[median] = (a**2 + b**2) / (2 * (b - a))
+    return np.asarray(found)
 
 
 def quantiles(cells: Tally, number_map: NumberMap, at: tuple[float, ...]) -> tuple[float, ...]:

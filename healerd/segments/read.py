@@ -6,7 +6,7 @@ Must never read a file that it was not handed: the manifest decides which exist.
 # ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from healerd.columns import Column, Predictions, Times
+from healerd.columns import Column, Predictions, Times, take
 from healerd.errors import StoreError
 from healerd.segments.duck import SQL_TYPES, fetch, filled, quoted
 from healerd.segments.manifest import SCORE, ColumnSpec, Segment
 from healerd.segments.times import naive
 
-__all__ = ["Selection", "count_duplicates", "no_rows", "read", "read_known"]
+__all__ = ["Selection", "as_read", "count_duplicates", "no_rows", "read", "read_known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,12 @@ def _read(
         features=found,
         score=score,
     )
+
+
+def as_read(rows: Predictions) -> Predictions:
+    """Give rows as `read` gives them once they are written as one segment."""
+    in_time = take(rows, np.argsort(rows.at, kind="stable"))
+    return replace(in_time, at=in_time.at.astype("datetime64[us]"))
 
 
 def no_rows() -> Predictions:

@@ -120,7 +120,9 @@ def _copy(path: Path, fields: _Fields) -> None:
     duck = connection()
     duck.register("given", {f"c{index}": column for index, (_, _, column) in enumerate(fields)})
     try:
-        duck.execute(f"COPY (SELECT {sql} FROM given) TO $path (FORMAT parquet)", {"path": str(path)})
+        duck.execute(
+            f"COPY (SELECT {sql} FROM given) TO $path (FORMAT parquet, USE_TMP_FILE false)", {"path": str(path)}
+        )
     finally:
         duck.unregister("given")
 

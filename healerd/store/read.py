@@ -33,6 +33,8 @@ __all__ = ["Range", "ReadStore", "Reader"]
 
 R = TypeVar("R")
 LEAVES_MAX = 10_000
+_COLUMNS: dict[str, frozenset[str]] = {}
+"""The columns of tables that were searched: every database that is open has those of the newest schema."""
 
 
 class Reader(Bodies, Survey):
@@ -277,7 +279,7 @@ class Reader(Bodies, Survey):
 
     def _check_fields(self, table: Table, fields: set[str]) -> None:
         # SQLite takes a quoted name that is no column for a text, and would answer wrongly instead of failing.
-        known = self._columns(table)
+        known = _COLUMNS.get(table.name) or _COLUMNS.setdefault(table.name, self._columns(table))
         assert fields <= known, f"{table.name} cannot be searched by {sorted(fields - known)}"
 
     def _columns(self, table: Table) -> frozenset[str]:

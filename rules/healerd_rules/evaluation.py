@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from healerd_rules import core, tree
+from healerd_rules import tree
 from healerd_rules.actionlog import cooling, limited
 from healerd_rules.inputs import Inputs, Memory, SignalState, Truth
 from healerd_rules.program import (
@@ -93,13 +93,10 @@ class Moment:
     inputs: Inputs
     state: SignalState
     _weighed: dict[tuple[int, Sureness], Weighed] = field(default_factory=dict)
-    _asks: dict[int, bool] = field(default_factory=dict)
 
     def weigh(self, rule: CompiledRule, confidence: Sureness) -> Weighed:
         """The condition of a rule and whether the rule acts; with free confidence, the most lenient outcome."""
-        if id(rule) not in self._asks:
-            self._asks[id(rule)] = core.mentions(rule.condition, core.Confidence)
-        key = (id(rule), confidence if self._asks[id(rule)] else None)
+        key = (id(rule), confidence if rule.asks else None)
         if key not in self._weighed:
             self._weighed[key] = _weigh(rule, self.inputs, self.state, key[1])
         return self._weighed[key]
@@ -134,9 +131,8 @@ def advance(ruleset: RuleSet, inputs: Inputs, state: SignalState) -> SignalState
 def _renew(ruleset: RuleSet, inputs: Inputs, memories: Mapping[str, Memory], *, patient: bool) -> dict[str, Memory]:
     renewed: dict[str, Memory] = {}
     walk = Walk(inputs, memories, patient, renew=renewed)
-    for node in (*ruleset.signals.values(), *(rule.condition for rule in ruleset.compiled)):
-        if core.mentions(node, core.Remembered):
-            walk.value(node)
+    for node in ruleset.remembering:
+        walk.value(node)
     return renewed
 
 

@@ -6,7 +6,7 @@ It never parses and never evaluates.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from healerd_rules.core import TRUE, Core
+from healerd_rules.core import TRUE, Confidence, Core, Remembered, mentions
 from healerd_rules.schema import ActionDecl, FactDecl
 from healerd_rules.script import Script
 from healerd_rules.tree import Invariant, ScopeExpr
@@ -65,7 +65,10 @@ Terms = ApprovalTerms | VetoTerms | RestTerms | BoundTerms | NotifyTerms | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule with everything resolved; `actions` None means any action, `scope` None everywhere."""
+    """A rule with everything resolved; `actions` None means any action, `scope` None everywhere.
+
+    `asks` tells whether the condition is about confidence.
+    """
 
     id: str
     name: str
@@ -84,6 +87,10 @@ class CompiledRule:
     path: str = ""
     line: int = 0
     text: str = ""
+    asks: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asks", mentions(self.condition, Confidence))
 
     def covers(self, action: str) -> bool:
         """Whether the rule is about that action."""
@@ -112,6 +119,7 @@ class RuleSet:
 
     `actions` and `facts` are the host's declarations joined with those of the files. `lets` are the named formulas
     as they stand in conditions; the places are path and line of each signal, and of each invariant in its order.
+    `remembering` are the signals and conditions that look at windows before the newest.
     """
 
     id: str
@@ -124,6 +132,11 @@ class RuleSet:
     lets: Mapping[str, Core] = field(default_factory=dict, repr=False)
     signal_places: Mapping[str, tuple[str, int]] = field(default_factory=dict, repr=False)
     invariant_places: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    remembering: tuple[Core, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        formulas = (*self.signals.values(), *(rule.condition for rule in self.compiled))
+        object.__setattr__(self, "remembering", tuple(each for each in formulas if mentions(each, Remembered)))
 
     @property
     def rules(self) -> tuple[RuleInfo, ...]:

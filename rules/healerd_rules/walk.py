@@ -79,7 +79,7 @@ class Walk:
         raw = self.inputs.facts.get(node.name)
         if node.dimension is None:
             return known(raw, node.type)
-        if not isinstance(raw, Mapping):
+        if type(raw) is not dict and not isinstance(raw, Mapping):
             return None
         return known(raw.get(self.bound[node.dimension]), node.type)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from healerd.actions import mlflow_alias
+from healerd.actions import durable, mlflow_alias
 from healerd.actions.alias import BY_HAND, MOVES_KEPT, AliasMoved
 from healerd.actions.folder import FolderRegistry
 from healerd.actions.mlflow_registry import MlflowRegistry
 from healerd.actions.model_files import ModelFiles
 from healerd.actions.registry import Draft, Registry, version_name
-from healerd.errors import ActionError, StaleEpoch
+from healerd.errors import ActionError, RegistryAway, StaleEpoch
 from healerd.model import VersionKind
 from tests.healerd.actions.models import START, constant, features, filled
 from tests.healerd.actions.shelf import MemoryShelf
@@ -100,6 +100,20 @@ def test_s14_an_older_daemon_is_fenced_off(registry: Registry) -> None:
     with pytest.raises(StaleEpoch):
         registry.raise_fence(2)
     assert registry.active == "a"
+
+
+def test_who_holds_the_lock_for_good_holds_up_nobody(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a process that was stopped with the lock, asking ends: the registry is away, and nothing was changed."""
+    monkeypatch.setattr(durable, "TRIES", 2)
+    held = registry.folder / ".lock" if isinstance(registry, FolderRegistry) else registry._lock
+    before, move = registry.alias(), {"if_current": "a", "key": "k", "epoch": 1, "by": "healerd", "at": START}
+    with durable.exclusive(held):
+        for ask in (lambda: registry.set_alias("b", **move), lambda: registry.raise_fence(7)):
+            with pytest.raises(RegistryAway, match=r"held by another process.*fuser"):
+                ask()
+    assert registry.alias() == before
+    registry.set_alias("b", **move)
+    assert registry.active == "b"
 
 
 def test_an_edit_by_hand_is_a_move_by_another_actor(registry: Registry) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from healerd.actions import InlineWorker
+from healerd.actions import InlineWorker, durable
 from healerd.actions.mlflow_registry import MlflowRegistry
 from healerd.actions.model_files import ModelFiles
 from healerd.client.fleet import status_view
@@ -93,6 +93,17 @@ class Away(Loop):
 
     def leaves(self, kind: str) -> int:
         return len(self.core.store.leaves(kind=kind))
+
+
+class Served(Loop):
+    """A loop over a folder; what serves goes on with what it has loaded, whatever the daemon sees."""
+
+    @property
+    def active(self) -> str:
+        return self.core.pipelines[NAME].listed.active
+
+    def load(self, version: str) -> object:
+        return self.core.pipelines[NAME].listed.load(version)
 
 
 @pytest.fixture
@@ -287,6 +298,24 @@ def test_what_is_wrong_with_the_configuration_is_told_at_the_start_all_the_same(
         config = parse_config(text, path=tmp_path / "healerd.toml")
         with pytest.raises(ConfigError, match=said):
             Core.open(config, ManualClock(START), worker=InlineWorker())
+
+
+def test_a_leader_that_was_stopped_inside_the_registry_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who takes over starts and judges beside a process that keeps the registry's lock, and heals when it is gone."""
+    monkeypatch.setattr(durable, "TRIES", 1)
+    loop = Served(tmp_path)
+    loop.play(2)
+    lock = loop.core.pipelines[NAME].registry.folder / ".lock"
+    with durable.exclusive(lock):
+        loop.reopen()
+        loop.play(2)
+        assert "held by another process" in loop.core.pipelines[NAME].sight.away
+        assert len(loop.core.store.find(Decision)) == 4
+    loop.play(2)
+    assert loop.core.pipelines[NAME].sight.away == ""
+    loop.core.close()
 
 
 def test_a_silent_server_is_waited_for_a_tenth_of_the_time_at_most(make: Callable[..., Away]) -> None:

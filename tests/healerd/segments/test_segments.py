@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from healerd.columns import Labels, Predictions
 from healerd.errors import StoreError
 from healerd.segments import Content, Segment
-from healerd.segments.read import Selection, count_duplicates, read, read_known
+from healerd.segments.read import Selection, as_read, count_duplicates, read, read_known
 from healerd.segments.sweep import sweep
 from healerd.segments.times import aware, naive
 from healerd.segments.write import write, write_labels
@@ -22,6 +22,10 @@ from healerd.segments.write import write, write_labels
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = Selection(start_at=START, end_at=START + 24 * HOUR)
+
+
+floats = st.floats(width=64) | st.just(float("nan"))
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.none()
 
 
 def some_rows(*ids: str, minute: int = 0, **changes: Any) -> Predictions:
@@ -54,8 +58,40 @@ def check_equal(one: Predictions, other: Predictions) -> None:
         np.testing.assert_array_equal(column, other.features[name])
 
 
-floats = st.floats(width=64) | st.just(float("nan"))
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.none()
+@settings(max_examples=25, deadline=None)
+@given(
+    minutes=st.lists(st.integers(0, 3), min_size=1, max_size=12),
+    unit=st.sampled_from(["s", "ms", "us", "ns"]),
+    scored=st.booleans(),
+    named=st.booleans(),
+    data=st.data(),
+)
+def test_what_is_read_is_known_when_it_is_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    minutes: list[int],
+    unit: str,
+    scored: bool,
+    named: bool,
+    data: st.DataObject,
+) -> None:
+    """Rows need not be read back: `as_read` gives them as `read` does, in its order, whatever theirs was."""
+    n = len(minutes)
+    told = data.draw(st.lists(texts if named else floats, min_size=n, max_size=n))
+    label = np.array(told, object) if named else np.array(told, float)
+    rows = some_rows(
+        *data.draw(st.lists(st.text("abc", min_size=1), min_size=n, max_size=n, unique=True)),
+        at=(np.datetime64("2026-01-01", "m") + np.array(minutes)).astype(f"datetime64[{unit}]"),
+        output=np.array(["x"] * n, object) if named else np.arange(n, dtype=float),
+        label=label,
+        score=np.array(data.draw(st.lists(floats, min_size=n, max_size=n)), float) if scored else None,
+    )
+    folder = tmp_path_factory.mktemp("segments")
+    found, known = read(folder, [write(folder, "p", rows)], DAY), as_read(rows)
+    check_equal(found, known)
+    assert (found.score is None) == (known.score is None) == (not scored)
+    if scored:
+        np.testing.assert_array_equal(found.score, known.score)
+    assert found.at.dtype == known.at.dtype
 
 
 @settings(max_examples=25, deadline=None)
