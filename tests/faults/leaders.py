@@ -1,7 +1,8 @@
 """Two real processes on one folder: the leader is stopped, its lock is lost, another takes over, and it is continued.
 
 Without the loss of the lock nobody takes over from a stopped process at all. A leader that is stopped inside a
-transaction holds the database's own lock, which keeps the other out as well.
+transaction holds the database's own lock, which keeps the other out as well; one that is stopped while it moves the
+alias holds the registry's, beside which the other (unlike the whole daemon, which waits and judges on) ends.
 """
 
 import os
@@ -38,11 +39,11 @@ def _overtaken(folder: Path, older: Life, draw: np.random.Generator, wrong: Coun
     newer = Life(folder)
     try:
         newer.windows(int(draw.integers(1, 4)))
-    except EOFError:  # the older one was stopped inside a transaction
+    except EOFError:  # the older one was stopped with the lock of the database, or of the registry
         newer.end()
         went["kept out"] += 1
         os.kill(older.process.pid, signal.SIGCONT)
-        return older
+        return older if _goes_on(older) else Life(folder)
     os.kill(older.process.pid, signal.SIGCONT)
     code = older.end()
     if code is None:
@@ -50,3 +51,13 @@ def _overtaken(folder: Path, older: Life, draw: np.random.Generator, wrong: Coun
         older.kill()
     went["overtaken"] += 1
     return newer
+
+
+def _goes_on(life: Life) -> bool:
+    """Tell whether it leads still; one that was overtaken in the database has to end."""
+    try:
+        life.windows(1)
+    except EOFError:
+        life.end()
+        return False
+    return True
