@@ -273,7 +273,7 @@ def _log(reader: Reader, moment: Moment) -> tuple[Logged, ...]:
     """List what began or stands open, of all pipelines, oldest first; with times as if no clock had been set."""
     longest_s = max([0.0, *(settings.window for settings in moment.pipelines.values())])
     since = moment.now - max(timedelta(days=LOG_DAYS), timedelta(seconds=LOG_WINDOWS * longest_s))
-    found = (*reader.find(Intent, created_at=Range(since)), *reader.find(Intent, state=OPEN_STATES))
+    found = (*reader.find(Intent, created_at=Range(since), order="created_at"), *reader.find(Intent, state=OPEN_STATES))
     told = {intent.id: intent for intent in found}
     parents = {intent.id: intent.parent_id or intent.id for intent in found}
     sets = _clock_sets(reader, since)

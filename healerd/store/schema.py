@@ -212,6 +212,12 @@ def _m0005_tree(db: "Database") -> None:
     _record_table(db, "signing_key", "id, at, how")
 
 
+def _m0006_intents(db: "Database") -> None:
+    """Find open, newest and recent intents of a whole fleet by an index: every step of the executor asks for them."""
+    for columns in ("state", "action, created_at", "created_at"):
+        _index(db, "intent", columns)
+
+
 def _record_table(db: "Database", table: str, columns: str, *indexes: str, with_value: bool = False) -> None:
     """Make a table of records: `seq` is the leaf that made the row, `leaf` the one that last wrote it.
 
@@ -229,8 +235,12 @@ def _record_table(db: "Database", table: str, columns: str, *indexes: str, with_
         lines.append(f"\"{name}\" {kind or 'TEXT'} GENERATED ALWAYS AS (body ->> '$.{name}') VIRTUAL")
     db.execute(f'CREATE TABLE "{table}" ({", ".join(lines)}) STRICT')
     for index in indexes:
-        quoted = ", ".join(f'"{column}"' for column in index.split(", "))
-        db.execute(f'CREATE INDEX "{table}_{index.replace(", ", "_")}" ON "{table}" ({quoted})')
+        _index(db, table, index)
+
+
+def _index(db: "Database", table: str, columns: str) -> None:
+    quoted = ", ".join(f'"{column}"' for column in columns.split(", "))
+    db.execute(f'CREATE INDEX "{table}_{columns.replace(", ", "_")}" ON "{table}" ({quoted})')
 
 
 MIGRATIONS: tuple[Callable[["Database"], None], ...] = (
@@ -239,4 +249,5 @@ MIGRATIONS: tuple[Callable[["Database"], None], ...] = (
     _m0003_values,
     _m0004_measurements,
     _m0005_tree,
+    _m0006_intents,
 )

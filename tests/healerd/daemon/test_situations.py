@@ -3,9 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from healerd.daemon.rowcache import WINDOW_ROWS, RowCache
 from healerd.daemon.situations import carried_on, newest_decision, situation_of
 from healerd.model import Decision
+from healerd.store import Reader
 from tests.healerd.daemon.loop import NAME, START, Loop
 
 
@@ -57,3 +60,22 @@ def test_rows_that_are_kept_have_a_bound(tmp_path: Path) -> None:
     rows(0)
     assert len(asked) == 4
     loop.core.close()
+
+
+def test_no_step_reads_through_all_intents_there_ever_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a window and the executor ask of intents is found by an index, however long the record is."""
+    asked: dict[str, str] = {}
+
+    def query(self: Reader, sql: str, values: list[object]) -> list[object]:
+        connection = self._connection()
+        if 'FROM "intent"' in sql and sql not in asked:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+            asked[sql] = "; ".join(step[-1] for step in plan)
+        return connection.execute(sql, values).fetchall()
+
+    loop = Loop(tmp_path)
+    monkeypatch.setattr(Reader, "_query", query)
+    loop.play(2)
+    loop.core.close()
+    assert len(asked) >= 4
+    assert [sql for sql, plan in asked.items() if "SCAN" in plan] == []
