@@ -47,12 +47,21 @@ def review(client: Client, show: Show, intent_id: str, plain: bool) -> None:
         return
     for line in say_plainly(view) if plain else say_intent(view):
         show.text(line)
-    answers = [answer for answer in view["answers"] if answer in ANSWERS]
+    has_agreed = bool(view["intent"]["approved_by"]) and _me(client) in view["intent"]["approved_by"]
+    answers = [answer for answer in view["answers"] if answer in ANSWERS and not (has_agreed and answer == "approve")]
+    if has_agreed and "approve" in view["answers"]:
+        show.note("you have approved it; it waits for somebody else's word")
     if answers and is_interactive():
         _ask(client, show, view["intent"], answers)
     else:
         for answer in answers:
             show.text(_command(view["intent"], answer))
+
+
+def _me(client: Client) -> str | None:
+    """Ask the daemon by which name it knows whoever runs this; None where none answers."""
+    you = client.status().get("you")
+    return you["name"] if you else None
 
 
 def _command(intent: dict[str, Any], answer: str) -> str:

@@ -122,6 +122,8 @@ def stop_all(client: Client, show: Show, dry_run: bool, reason: str | None) -> N
         show.json(done)
         return
     told = "the daemon has stopped everything" if done["daemon"] else "no daemon answered; it will obey the file"
+    if done["refused"]:
+        told = f"it obeys the file, and did not write down who stopped it: {done['refused']}"
     show.pairs({"file": done["file"], "daemon": told, "to go on": "healerd resume --all"})
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from healerd.client.follow import Follow
 from healerd.client.link import Link, segment
-from healerd.errors import ControlError
+from healerd.errors import ControlError, NotAllowed
 
 if TYPE_CHECKING:
     from healerd.clock import Clock
@@ -278,16 +278,20 @@ class Client(Looking):
     def stop_all(self, *, reason: str) -> Json:
         """Stop everything: by a file that is read before each effect, and by telling the daemon.
 
+        The daemon asks for a role, the file for the right to write it; `refused` says why a daemon did not take it.
         Raises ControlError when neither could be done.
         """
         written = self._write_stop_file(reason)
+        told: Json | None = None
+        refused = ""
         try:
-            told: Json | None = Link(self.link.path, timeout_s=STOP_PATIENCE_S).post("/v1/stop-all", reason=reason)
-        except ControlError:
+            told = Link(self.link.path, timeout_s=STOP_PATIENCE_S).post("/v1/stop-all", reason=reason)
+        except ControlError as error:
             if not written:
                 raise
-            told = None
-        return {"schema": 1, "file": str(self.state / STOP) if written else None, "daemon": told}
+            refused = str(error) if isinstance(error, NotAllowed) else ""
+        file = str(self.state / STOP) if written else None
+        return {"schema": 1, "file": file, "daemon": told, "refused": refused}
 
     def accept(self, name: str, *, reason: str, if_rev: str, since: str | None = None, dry_run: bool = False) -> Json:
         """Take a change of a pipeline's inputs as expected, and give the reference it is held against from now on.

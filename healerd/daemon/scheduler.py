@@ -62,8 +62,8 @@ class Ticker:
         return job.next_run_time if job else None
 
     def stop(self) -> None:
-        """Stop ticking; a tick under way goes on."""
-        self._scheduler.shutdown(wait=False)
+        """Stop ticking; a tick under way goes on: to shut the scheduler down would cancel it, with a traceback."""
+        self._scheduler.pause()
 
     def _trigger(self) -> IntervalTrigger:
         return IntervalTrigger(seconds=self._every_s, start_date=EPOCH, timezone=UTC)

@@ -17,7 +17,7 @@ from healerd.client.looks import view_of
 from healerd.daemon.control import Control
 from healerd.daemon.mutations import MUTATIONS
 from healerd.daemon.people import ROLES
-from healerd.model import AnswerKind
+from healerd.model import AnswerKind, ApprovalNeed
 from tests.healerd.cli.test_group import COMMANDS
 from tests.healerd.daemon.test_control import ASKS
 from tests.served import Served, a_decision, an_intent, served
@@ -156,3 +156,30 @@ def test_the_page_says_who_may() -> None:
         r"^\| `([a-z-]+(?: [a-z-]+)*(?: --[a-z]+)?)` \| (\w+) \|", SECURITY.read_text("utf-8"), re.MULTILINE
     )
     assert {verb: role for verb, role in rows if role in ROLES} == {verb: role for verb, (role, _) in CHANGES.items()}
+
+
+def test_s15_without_the_role_the_file_stops_all_the_same(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write the file stops everything; that the daemon took no word of theirs is said, with the role."""
+    monkeypatch.setattr("healerd.daemon.people.ROOT", NOBODY)
+    with served(tmp_path, roles={"viewer": [ours()[0]]}, owner_uid=NOBODY) as running:
+        told = call("stop-all", *WHY, "--state", running.state)
+        assert told.code == Exit.OK
+        assert (running.state / "STOP").exists()
+        assert "it obeys the file" in told.out
+        assert "is not an operator" in told.out
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_s9_review_asks_nobody_twice_to_approve(tmp_path: Path, call: Call, agreed: bool) -> None:
+    """Whoever has approved is offered the veto alone, and told that it waits for somebody else."""
+    me = pwd.getpwuid(os.getuid()).pw_name
+    with served(tmp_path, roles={"admin": [ours()[0]]}) as running:
+        running.store.put(a_decision())
+        asked = ApprovalNeed(role="approvers", deadline_at=None, otherwise="hold", rule="base.ask")
+        running.store.put(an_intent(approvals=(asked,), approved_by=(me if agreed else "somebody",)))
+        told = call("review", "act-1", "--state", running.state)
+        assert "healerd veto act-1" in told.out
+        assert ("healerd approve act-1" in told.out) == (not agreed)
+        assert ("somebody else's word" in told.err) == agreed
