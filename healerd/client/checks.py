@@ -259,6 +259,7 @@ CHECKS: Mapping[str, Callable[[Patient], Iterator[Finding]]] = {
     "models": soundness.models,
     "references": soundness.references,
     "windows": _windows,
+    "alerts": soundness.alerts,
     "audit": _audit,
     "notifications": soundness.channels,
 }

@@ -1,4 +1,4 @@
-"""What makes an installation safe, beside what makes it run: clock, roles, references, models, keys, proofs.
+"""What makes an installation safe, beside what makes it run: clock, roles, references, models, keys, proofs, alerts.
 
 Must never change anything, nor load a model: loading one may run its code.
 """
@@ -9,19 +9,22 @@ import importlib.util
 import pwd
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healerd.client.channels import Send, apprise_sender
 from healerd.client.findings import Finding, Fix, Patient
+from healerd.client.heard import heard_at
+from healerd.client.words import duration
 from healerd.errors import ConfigError, HealerdError
 from healerd.model import Reference
 
 if TYPE_CHECKING:
     from healerd.config import Config
 
-__all__ = ["channels", "clock", "keys", "models", "proofs", "references", "roles", "try_channels"]
+__all__ = ["alerts", "channels", "clock", "keys", "models", "proofs", "references", "roles", "try_channels"]
 
 AHEAD_S = 2.0
 """By so much a record may lie in the future before the clock must have been set back."""
@@ -198,6 +201,26 @@ def proofs(patient: Patient) -> Iterator[Finding]:
         else:
             said = f"`{name}`: nothing acts below the gate or within the cooldown, proved for all facts"
             yield Finding(check="proofs", level="ok", said=said)
+
+
+def alerts(patient: Patient) -> Iterator[Finding]:
+    """Hold the last word of Alertmanager against the time for which it counts, where its alerts are taken."""
+    settings = patient.config.listen.alerts if patient.config else None
+    if settings is None or not patient.state.is_dir():
+        return
+    heard = None
+    with suppress(HealerdError), patient.client.open_store() as store:
+        heard = heard_at(store)
+    mend = "send it an alert that always fires, and see whether the token is right"
+    if heard is None:
+        yield Finding(check="alerts", level="warn", said="nothing was ever heard from Alertmanager", mend=mend)
+        return
+    age_s = max(0.0, (patient.now - heard).total_seconds())
+    said = f"heard from Alertmanager {duration(age_s)} ago"
+    if age_s > settings.expire:
+        yield Finding(check="alerts", level="warn", said=f"{said}: to rules its alerts are unknown", mend=mend)
+    else:
+        yield Finding(check="alerts", level="ok", said=said)
 
 
 def channels(patient: Patient) -> Iterator[Finding]:

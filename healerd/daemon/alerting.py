@@ -13,16 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from healerd.client.access import EVERYTHING
+from healerd.client.heard import HEARD
 from healerd.model import Layer, Measurement
 from healerd.sources.alertmanager import Alert, Message
 from healerd.store import Reader, Store
 
-__all__ = ["ALERT", "ALERTS", "HEARD", "hear", "outside"]
+__all__ = ["ALERT", "ALERTS", "hear", "outside"]
 
 log = logging.getLogger("healerd")
 
-HEARD = "alerts heard"
-"""The name under which it is saved, for the fleet as a whole, what was heard."""
 ALERTS, ALERT = "alerts", "alert"
 """The measurements: how many fire in all, and how many of one name."""
 KEPT_MAX = 2000

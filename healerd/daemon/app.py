@@ -194,6 +194,7 @@ class Daemon:
     async def _open_outlook(self, stack: AsyncExitStack, control: Control, webhook: Webhook | None) -> None:
         """Show metrics and health, and take alerts, where the configuration says so."""
         address, names = self._config.listen.address, tuple(self._config.pipeline)
+        alerts = self._config.listen.alerts
         if address is None:
             return
         stop = self._config.state / STOP
@@ -203,6 +204,7 @@ class Daemon:
             queues=control.waiting,
             budget=self._config.daemon.false_alarms_per_year,
             stop_file=stop.exists,
+            alerts_expire_s=alerts.expire if alerts else None,
         )
         outlook = Outlook(
             metrics=metrics,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from healerd import __version__
 from healerd.client.fleet import Fleet, PipelineState, status_view
+from healerd.client.heard import heard_at
 from healerd.client.views import Json, Reader
 from healerd.model import ACTIONS_THAT_HEAL, OPEN_STATES, Incident, Intent, IntentState
 from healerd.store.filters import Range
@@ -58,6 +59,10 @@ METRICS: Mapping[str, Kind] = {
     "healerd_store_free_bytes": Kind(meaning="free room where the state lies"),
     "healerd_audit_leaves": Kind(meaning="entries of the audit log"),
     "healerd_audit_sound": Kind(meaning="1 when the newest whole reading of the log found it sound"),
+    "healerd_alerts_heard_age_seconds": Kind(
+        meaning="since Alertmanager was last heard, or since the start; absent where none is to be"
+    ),
+    "healerd_alerts_expire_seconds": Kind(meaning="how long what Alertmanager said counts"),
     "healerd_pipelines": Kind(meaning="pipelines that are watched"),
     "healerd_pipeline_state": Kind(labels=("pipeline", "state"), meaning="1 for the state that it is in, 0 for others"),
     "healerd_paused": Kind(labels=("pipeline",), meaning="1 while a person has paused it"),
@@ -92,7 +97,8 @@ METRICS: Mapping[str, Kind] = {
 class Metrics:
     """The metrics of one daemon. What only a new leaf can change is read again only after one. One thread at a time.
 
-    `describe` says how the process does, `queues` how many calls wait on each thread, `budget` is that of false alarms.
+    `describe` says how the process does, `queues` how many calls wait on each thread, `budget` is that of false alarms;
+    `alerts_expire_s` is how long an alert counts where Alertmanager's are taken.
     """
 
     pipelines: Sequence[str]
@@ -100,6 +106,7 @@ class Metrics:
     queues: Callable[[], Mapping[str, int]]
     budget: float
     stop_file: Callable[[], bool] = bool
+    alerts_expire_s: float | None = None
     _fleet: Fleet = field(default_factory=Fleet)
     _head: int = -1
     _kept: tuple[Sample, ...] = ()
@@ -115,6 +122,7 @@ class Metrics:
         yield Sample("healerd_stopped", float(bool(view["stopped"]) or self.stop_file()))
         yield Sample("healerd_audit_leaves", head)
         yield from _of_store(reader)
+        yield from self._of_alerts(reader, at)
         for row in view["pipelines"]:
             yield from _of_pipeline(row, at)
         yield from self._kept
@@ -145,6 +153,16 @@ class Metrics:
         yield Sample("healerd_unattended", float(bool(told.get("unattended"))))
         if told.get("verified"):
             yield Sample("healerd_audit_sound", float(told["verified"]["sound"]))
+
+    def _of_alerts(self, reader: Reader, at: datetime) -> Iterator[Sample]:
+        if self.alerts_expire_s is None:
+            return
+        yield Sample("healerd_alerts_expire_seconds", self.alerts_expire_s)
+        heard, since = heard_at(reader), self.describe().get("since")
+        if heard is not None:
+            yield Sample("healerd_alerts_heard_age_seconds", (at - heard).total_seconds())
+        elif since:
+            yield Sample("healerd_alerts_heard_age_seconds", _since(since, at))
 
     def _recorded(self, reader: Reader, at: datetime) -> Iterator[Sample]:
         """Count what only the record can change."""

@@ -15,7 +15,9 @@ from healerd.client.findings import FIXES
 from healerd.client.soundness import try_channels
 from healerd.clock import ManualClock, SystemClock
 from healerd.config import load_config
+from healerd.daemon.alerting import hear
 from healerd.model import Reference
+from healerd.sources.alertmanager import Message
 from healerd.store import Store
 from tests.healerd.cli.conftest import Called
 from tests.healerd.store.records import EACH
@@ -170,3 +172,17 @@ def test_channels_are_looked_at_and_tried_when_asked(call: Call, place: Path) ->
     config = load_config(place / "healerd.toml")
     for taken, level in ((True, "ok"), (False, "fail")):
         assert try_channels(config, lambda title, body, taken=taken: taken).level == level
+
+
+def test_the_silence_of_alertmanager_is_found(place: Path) -> None:
+    """Where alerts are taken, the report says when one was heard last, and what a silence means to rules."""
+    assert found(place, "alerts") == {}
+    text = (place / "healerd.toml").read_text()
+    (place / "healerd.toml").write_text(f'{text}\n[listen.alerts]\nexpire = "2h"\n')
+    assert found(place, "alerts") == {"warn": "nothing was ever heard from Alertmanager"}
+    at = SystemClock().now()
+    with Store.open(place / "state", clock=SystemClock()) as store:
+        hear(store, Message(alerts=(), complete=True), pipelines=(), expire=timedelta(hours=2), now=at, author="am")
+    assert found(place, "alerts", ManualClock(at + timedelta(hours=1))) == {"ok": "heard from Alertmanager 1h ago"}
+    late = found(place, "alerts", ManualClock(at + timedelta(hours=3)))
+    assert late == {"warn": "heard from Alertmanager 3h ago: to rules its alerts are unknown"}

@@ -18,12 +18,14 @@ import healerd.client
 import healerd.daemon
 from healerd.clock import ManualClock
 from healerd.config import parse_config
+from healerd.daemon.alerting import hear
 from healerd.daemon.app import run
 from healerd.daemon.metrics import METRICS, Metrics
 from healerd.daemon.outlook import bind_loopback
 from healerd.daemon.recording import MemoryStore
 from healerd.errors import ConfigError
 from healerd.model import Incident, IntentState, Layer, Measurement, Window
+from healerd.sources.alertmanager import Message
 from tests.healerd.daemon.test_app import NOON, ScriptedCore, send
 from tests.served import a_decision, an_intent
 
@@ -124,9 +126,22 @@ def test_a_fresh_daemon_shows_what_it_can(tmp_path: Path) -> None:
     assert ("healerd_window_lag_seconds", "churn") not in found
 
 
+def test_the_silence_of_alertmanager_is_a_number(store: MemoryStore) -> None:
+    """Its age counts from the start until something was heard, then from that; where none is taken there is none."""
+    age, expire = ("healerd_alerts_heard_age_seconds",), ("healerd_alerts_expire_seconds",)
+    assert age not in scraped(metrics_of().text(store, NOON).decode())
+    metrics = metrics_of(alerts_expire_s=18000.0)
+    later = NOON + timedelta(hours=2)
+    before = scraped(metrics.text(store, later).decode())
+    assert (before[age], before[expire]) == (7200, 18000)
+    hear(store, Message(alerts=(), complete=True), pipelines=(), expire=timedelta(hours=5), now=later, author="am")
+    assert scraped(metrics.text(store, later + timedelta(seconds=5)).decode())[age] == 5
+
+
 def test_every_metric_is_named_documented_and_shown(store: MemoryStore) -> None:
     """The table is what is shown, and each name stands in the README of the daemon."""
-    shown = {family.name for family in text_string_to_metric_families(metrics_of().text(store, NOON).decode())}
+    told = metrics_of(alerts_expire_s=60.0).text(store, NOON).decode()
+    shown = {family.name for family in text_string_to_metric_families(told)}
     assert shown == set(METRICS)
     readme = (Path(healerd.daemon.__file__).parent / "README.md").read_text()
     assert [name for name in METRICS if f"`{name}`" not in readme] == []
