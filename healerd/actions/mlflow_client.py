@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -129,8 +130,8 @@ class MlflowShelf:
         self._client: Any = None
         self._experiment_id: str | None = None
 
-    def __reduce__(self) -> tuple[type["MlflowShelf"], tuple[str, str]]:
-        return MlflowShelf, (self.address, self.model)
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return partial(MlflowShelf, must_exist=self._must_exist), (self.address, self.model)
 
     @property
     def place(self) -> str:

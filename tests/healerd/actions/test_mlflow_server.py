@@ -12,7 +12,9 @@ from healerd.actions.alias import BY_HAND, AliasMoved
 from healerd.actions.mlflow_client import MlflowShelf
 from healerd.actions.mlflow_registry import MlflowRegistry
 from healerd.actions.model_files import ModelFiles
+from healerd.actions.registries import open_registry
 from healerd.actions.registry import Draft
+from healerd.config import PipelineSettings, SourceSettings
 from healerd.errors import ActionError, ConfigError, StaleEpoch
 from healerd.model import VersionKind
 from healerd.offline.estimator import fit
@@ -155,3 +157,14 @@ def client_of(registry: MlflowRegistry):
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=registry.shelf.address, registry_uri=registry.shelf.address)
+
+
+def test_a_model_that_is_named_has_to_be_there(address: str, tmp_path: Path) -> None:
+    """A name after the `#` that the server does not have is a mistake in the configuration, and makes no model."""
+    place = f"mlflow:{address}#nobodys@live"
+    settings = PipelineSettings(source=SourceSettings(kind="memory"), registry=place)
+    with pytest.raises(ConfigError, match=r"no registered model `.*#nobodys`; register it there"):
+        open_registry(settings, tmp_path, "flights").prepare()
+    begins = PipelineSettings(source=SourceSettings(kind="memory"), registry=place, model="first.skops")
+    open_registry(begins, tmp_path, "flights").prepare()
+    open_registry(settings, tmp_path, "flights").prepare()
