@@ -1,12 +1,15 @@
 """Let one daemon live through very many windows in accelerated time, and see whether anything grows that must not.
 
     python -m experiments.soak [--windows N] [--pipelines P] [--rows R] [--every N] [--keep-days D] [--state DIR]
+        [--minutes M]
 
 It is the daemon as `healerd run` starts it (its event loop, ticker, threads and control socket) under a manual clock:
 at each tick windows of rows are served and their time passes before the core does what is due. Prints a JSON line at
 intervals: windows, CPU, memory (RSS), open files, threads, the write-ahead log, the database and the whole folder; and
 one at the end with the growth of each per 1,000 windows over the second half, and whether the claims held: memory grows
 by less than 1 MB per 10,000 windows, open files and the write-ahead log do not grow at all. Exit 1 if not.
+
+With `--minutes` it ends when they are over, and the claims are about the windows that were reached.
 
 What an operator would do once a day is done as well: with `--keep-days` the bodies of older entries are let go of.
 """
@@ -73,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=0, help="windows between two lines [default: a fortieth of all]")
     parser.add_argument("--keep-days", type=float, default=7.0, help="days of entries that are kept; 0 keeps all")
     parser.add_argument("--state", type=Path, default=None, help="a folder to work in [default: a temporary one]")
+    parser.add_argument("--minutes", type=float, default=None, help="end after so long, however far it came")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=asked.state) as folder:
         samples = soak(
@@ -82,13 +86,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows=asked.rows,
             every=asked.every or max(1, asked.windows // 40),
             keep_days=asked.keep_days,
+            minutes=asked.minutes,
         )
     told = claims(samples)
     print(json.dumps(told))
     return 0 if told["held"] else 1
 
 
-def soak(folder: Path, *, windows: int, pipelines: int, rows: int, every: int, keep_days: float = 0.0) -> list[Sample]:
+def soak(
+    folder: Path,
+    *,
+    windows: int,
+    pipelines: int,
+    rows: int,
+    every: int,
+    keep_days: float = 0.0,
+    minutes: float | None = None,
+) -> list[Sample]:
     """Let a daemon live through so many windows of all pipelines together; give a sample each `every` windows."""
     text = CONFIG + "".join(ONE.format(number=number) for number in range(pipelines))
     config = parse_config(text, path=folder / "healerd.toml")
@@ -98,6 +112,7 @@ def soak(folder: Path, *, windows: int, pipelines: int, rows: int, every: int, k
         assert isinstance(clock, Accelerated), "time is made here"
         core = Served.made(config, clock, rows=rows)
         core.windows, core.every, core.keep_days, core.samples = windows, every, keep_days, samples
+        core.until_s = None if minutes is None else time.monotonic() + 60 * minutes
         return core
 
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # its clock is the wall's: ticks are always late here
@@ -133,6 +148,7 @@ class Served(Core):
     every: int
     keep_days: float
     samples: list[Sample]
+    until_s: float | None
 
     @classmethod
     def made(cls, config: Config, clock: Accelerated, *, rows: int) -> "Served":
@@ -170,7 +186,8 @@ class Served(Core):
         return tuple(told)
 
     def _is_over(self) -> bool:
-        return self._passed >= self.windows or shutil.disk_usage(self.config.state).free < ROOM
+        late = self.until_s is not None and time.monotonic() > self.until_s
+        return late or self._passed >= self.windows or shutil.disk_usage(self.config.state).free < ROOM
 
     def _look(self) -> None:
         sample = {"windows": self._passed, "cpu_s": round(time.process_time() - self._began_s, 1)}
