@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = [
     "ACTIONS_THAT_HEAL",
+    "AUTONOMOUS_FROM",
     "HOLD",
     "OPEN_STATES",
     "STEPS",
@@ -47,6 +48,8 @@ __all__ = [
 HOLD = "hold"
 ACTIONS_THAT_HEAL = ("retrain", "rollback", "fallback")
 STEPS = ("promote", "undo", "return")
+AUTONOMOUS_FROM = 0.80
+"""P(cheaper than holding) from which the base rules let an action run without a person's word (SAFETY S2)."""
 
 
 class Stage(StrEnum):

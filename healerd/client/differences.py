@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from healerd.client.words import GATE
+from healerd.model import AUTONOMOUS_FROM
 
 __all__ = ["STEPS", "diff_traces", "trace_steps"]
 
@@ -145,7 +145,7 @@ def _gate(trace: Mapping[str, Any]) -> tuple[str, list[Row]]:
     decision = trace["decision"]
     gate = decision["trace"].get("gate", {})
     confidence = decision["confidence"]
-    passed = "unknown" if confidence is None else ("passes" if confidence >= GATE else "fails")
+    passed = "unknown" if confidence is None else ("passes" if confidence >= AUTONOMOUS_FROM else "fails")
     rows: list[Row] = [
         ("rule's action", decision["rule_action"], decision["rule"] or ""),
         ("candidate", decision["candidate"], ""),
@@ -156,9 +156,9 @@ def _gate(trace: Mapping[str, Any]) -> tuple[str, list[Row]]:
         ),
         ("confidence", confidence, passed),
         ("needed to deviate", gate.get("sure_enough"), ""),
-        ("needed to act alone", GATE, ""),
+        ("needed to act alone", AUTONOMOUS_FROM, ""),
     ]
-    return f"{'-' if confidence is None else f'{confidence:.2f}'} against {GATE:.2f}: {passed}", rows
+    return f"{'-' if confidence is None else f'{confidence:.2f}'} against {AUTONOMOUS_FROM:.2f}: {passed}", rows
 
 
 def _people(trace: Mapping[str, Any]) -> tuple[str, list[Row]]:

@@ -11,10 +11,10 @@ from typing import Any
 from healerd.client.asked import Asked
 from healerd.client.firing import sources_of
 from healerd.client.views import Json, Reader, intent_view, plain
-from healerd.client.words import GATE, Z_80
+from healerd.client.words import Z_80
 from healerd.decision.explain import diagnosis_of
 from healerd.decision.segments import measurements_of, segment_said, segments_told
-from healerd.model import HOLD, STEPS, Answer, Decision, Intent, IntentState, Outcome, Result
+from healerd.model import AUTONOMOUS_FROM, HOLD, STEPS, Answer, Decision, Intent, IntentState, Outcome, Result
 
 __all__ = ["intent", "review_view"]
 
@@ -55,7 +55,7 @@ def review_view(reader: Reader, found: Intent, decision: Decision, *, at: dateti
         "evidence_hash": _hash(found, decision),
         **_clock(found, decision, givers, at),
         "confidence": found.confidence,
-        "gate": GATE,
+        "gate": AUTONOMOUS_FROM,
         "stage": decision.stage.value,
         "consulted": bool(trace.get("policy")) and not (trace.get("policy") or {}).get("failure"),
         "decided_by": _decided_by(found, decision),

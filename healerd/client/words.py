@@ -5,8 +5,9 @@ of a sentence that depends on it, and never say that something worked before it 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from healerd.model import AUTONOMOUS_FROM
+
 __all__ = [
-    "GATE",
     "GLYPHS",
     "STAGES",
     "Z_80",
@@ -20,8 +21,6 @@ __all__ = [
 
 Json = Mapping[str, Any]
 
-GATE = 0.8
-"""Below this confidence nothing runs without a person's word (SAFETY S2); a deviation needs more."""
 GLYPHS: Mapping[str, tuple[str, str]] = {
     "pending": ("▲", "[? ]"),
     "failed": ("■", "[F ]"),
@@ -126,9 +125,9 @@ def _when(intent: Json) -> str:
 def _confidence(confidence: float | None) -> str:
     if confidence is None:
         return "unknown: it cannot run without a person"
-    if confidence < GATE:
-        return f"{confidence:.2f}, below {GATE:.2f}: it cannot run without a person"
-    return f"{confidence:.2f} that it costs less than doing nothing ({GATE:.2f} is needed to act alone)"
+    if confidence < AUTONOMOUS_FROM:
+        return f"{confidence:.2f}, below {AUTONOMOUS_FROM:.2f}: it cannot run without a person"
+    return f"{confidence:.2f} that it costs less than doing nothing ({AUTONOMOUS_FROM:.2f} is needed to act alone)"
 
 
 def _options(decision: Json) -> Iterator[str]:

@@ -6,10 +6,10 @@ Pure: a frozen situation and a rule set in, a decision out. Must never act, read
 from healerd.decision.aftermath import Deed, Move, Trace
 from healerd.decision.chain import Link, chain, diagram
 from healerd.decision.context import FEATURES, HOLD_PRIOR, cost_model, recorded_context
-from healerd.decision.decide import AUTONOMOUS_FROM, decide
+from healerd.decision.decide import decide
 from healerd.decision.diagnosis import Apart, Diagnosis, Moved, diagnosis_said
 from healerd.decision.erasure import is_erased
-from healerd.decision.explain import Prompt, as_json, page, prompt, sentences
+from healerd.decision.explain import Prompt, page, prompt, sentences
 from healerd.decision.facts import ALARMS, FACTS, SCHEMA, Fact, alarms, facts, schema
 from healerd.decision.gate import SURE_ENOUGH
 from healerd.decision.guards import bar_stands
@@ -27,7 +27,6 @@ from healerd.decision.words import answer_of
 
 __all__ = [
     "ALARMS",
-    "AUTONOMOUS_FROM",
     "FACTS",
     "FEATURES",
     "HOLD_PRIOR",
@@ -51,7 +50,6 @@ __all__ = [
     "Wish",
     "alarms",
     "answer_of",
-    "as_json",
     "bar_stands",
     "breaker",
     "chain",

@@ -11,13 +11,10 @@ from healerd.decision.record import record
 from healerd.decision.situation import Situation
 from healerd.decision.view import View, look, second_pass
 from healerd.decision.words import LEVELS, main_reason
-from healerd.model import HOLD, Decision
+from healerd.model import AUTONOMOUS_FROM, HOLD, Decision
 from healerd_rules import Level, RuleSet, Verdict
 
-__all__ = ["AUTONOMOUS_FROM", "decide"]
-
-AUTONOMOUS_FROM = 0.80
-"""P(cheaper than holding) from which the base rules let an action run without a person's word."""
+__all__ = ["decide"]
 
 
 def decide(situation: Situation, ruleset: RuleSet, *, gate: float | None = None, traced: bool = True) -> Decision:

@@ -12,11 +12,10 @@ import msgspec
 from healerd.decision.diagnosis import Diagnosis, diagnosis_said
 from healerd.decision.erasure import held, is_erased
 from healerd.decision.segments import measurements_of, segment_said, segments_told
-from healerd.decision.situation import to_json
 from healerd.model import HOLD, Decision, Intent, Option
 from healerd.policy import BARS
 
-__all__ = ["Prompt", "as_json", "diagnosis_of", "page", "prompt", "sentences"]
+__all__ = ["Prompt", "diagnosis_of", "page", "prompt", "sentences"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,6 @@ def sentences(decision: Decision) -> tuple[str, str, str]:
 def page(decision: Decision) -> str:
     """Write a decision as a page of text: the three sentences, every option, and the numbers behind them."""
     return "\n".join(_page(decision)) + "\n"
-
-
-def as_json(decision: Decision) -> dict[str, Any]:
-    """Give a decision as plain JSON values, with its three sentences."""
-    plain: dict[str, Any] = to_json(decision)
-    return {**plain, "said": list(sentences(decision))}
 
 
 def prompt(intent: Intent, decision: Decision, *, approved: bool = False) -> Prompt:

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from healerd.decision import AUTONOMOUS_FROM, SURE_ENOUGH, Target, decide, sentences
-from healerd.model import HOLD, IntentState, Layer, Quality, Stage
+from healerd.decision import SURE_ENOUGH, Target, decide, sentences
+from healerd.model import AUTONOMOUS_FROM, HOLD, IntentState, Layer, Quality, Stage
 from healerd.policy import Event, learn_all
 from tests.healerd.decision.situations import (
     HEALS,

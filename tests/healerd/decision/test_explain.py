@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from healerd.audit import canonical
-from healerd.decision import Situation, as_json, decide, judge_step, page, prompt, sentences
+from healerd.decision import Situation, decide, judge_step, page, prompt, sentences
 from healerd.model import HOLD, Decision, Stage
 from healerd.policy import begin
 from tests.healerd.decision.situations import (
@@ -70,7 +70,7 @@ def test_no_sentence_states_what_the_decision_does_not_hold(situation: Situation
     decision = decide(situation, rules(text))
     stored = replace(decision, trace=json.loads(canonical(decision.trace)))
     assert sentences(stored) == sentences(decision)
-    held = numbers_in(json.dumps(as_json(stored)["trace"])) | numbers_in(decision.reason)
+    held = numbers_in(json.dumps(stored.trace)) | numbers_in(decision.reason)
     held |= {f"{p:.2f}" for p in (decision.confidence, decision.p_cheaper_than_rule) if p is not None}
     assert numbers_in(" ".join(sentences(decision))) <= held
 
@@ -91,14 +91,6 @@ def test_the_page_shows_the_rules_that_act():
     assert "require default.announce_heavy (healerd_rules/packs/default.heal:" in written
     assert "> retrain" in written
     assert "policy bayesian, after 0 outcomes" in written
-
-
-def test_a_decision_is_plain_json():
-    """The JSON form goes through the log's own writer, and carries the sentences."""
-    decision = decide(a_situation(), rules())
-    plain = json.loads(canonical(as_json(decision)))
-    assert plain["said"] == list(sentences(decision))
-    assert plain["chosen"] == "retrain"
 
 
 @pytest.mark.parametrize("changes", [{}, {"stage": Stage.SUGGEST}])

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from healerd.audit import canonical
 from healerd.decision import (
-    AUTONOMOUS_FROM,
     SURE_ENOUGH,
     Situation,
     Wish,
@@ -22,7 +21,7 @@ from healerd.decision import (
 from healerd.decision.choice import choose
 from healerd.decision.guards import HEAL_GUARDS, Asked, guard
 from healerd.decision.view import look
-from healerd.model import HOLD, Quality, Stage
+from healerd.model import AUTONOMOUS_FROM, HOLD, Quality, Stage
 from healerd_rules import Level, at_least_as_strict, evaluate, join
 from tests.healerd.decision.situations import HEALS, a_pause, rules
 from tests.healerd.decision.strategies import GUARDS, PROPOSALS, guard_texts, rule_texts, situations, texts
