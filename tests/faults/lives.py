@@ -1,5 +1,6 @@
 """Real processes that live through some windows and are killed or stopped; a fork server starts them quickly."""
 
+import sys
 from collections import Counter
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -69,6 +70,9 @@ def wrongs_of(folder: Path) -> tuple[Counter[str], int]:
         served = {intent.key for intent in done if EFFECTS[intent.action].serves}
         whole = loop.registry.alias().generation <= 150  # afterwards the file has forgotten its oldest moves
         odd = {IntentState.EXECUTING, IntentState.FAILED, IntentState.NEEDS_PERSON}
+        for intent in intents:
+            if intent.state in odd:
+                print(f"stuck: {intent.id} is {intent.state}: {intent.reason}", file=sys.stderr)
         wrong = Counter(
             doubled=sum(count - 1 for count in moves.values()) + len(set(moves) - {intent.key for intent in intents}),
             lost=len(served - set(moves)) * whole + len(set(moves) - served),
