@@ -72,7 +72,7 @@ def wrongs_of(folder: Path) -> tuple[Counter[str], int]:
         odd = {IntentState.EXECUTING, IntentState.FAILED, IntentState.NEEDS_PERSON}
         for intent in intents:
             if intent.state in odd:
-                print(f"stuck: {intent.id} is {intent.state}: {intent.reason}", file=sys.stderr)
+                sys.stderr.write(f"stuck: {intent.id} is {intent.state}: {intent.reason}\n")
         wrong = Counter(
             doubled=sum(count - 1 for count in moves.values()) + len(set(moves) - {intent.key for intent in intents}),
             lost=len(served - set(moves)) * whole + len(set(moves) - served),
