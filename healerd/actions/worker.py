@@ -137,6 +137,7 @@ class ProcessWorker:
         self._folder, self._logs, self._score_deadline_s = folder, logs, score_deadline_s
         self._jobs: dict[str, ForkServerProcess] = {}
         self._watchers: dict[str, threading.Thread] = {}
+        self._closing = threading.Event()
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         for needed in (folder, logs):
@@ -183,7 +184,8 @@ class ProcessWorker:
         return scored
 
     def close(self) -> None:
-        """Kill every job; the daemon that comes next finds them absent."""
+        """Kill every job; the daemon that comes next finds them absent, and none of them failed for that."""
+        self._closing.set()
         for process in self._jobs.values():
             _kill(process)
         for watcher in self._watchers.values():
@@ -225,9 +227,11 @@ class ProcessWorker:
             left_s -= POLL_S
             _bound(self._log(key))
         reason = f"killed at its deadline of {job.deadline_s:g} s" if process.exitcode is None else "its process died"
+        ended_by_us = self._closing.is_set()
         _kill(process)
         process.join()
-        self._note_failure(key, reason, unknown=can_be_elsewhere(job))
+        if not ended_by_us:
+            self._note_failure(key, reason, unknown=can_be_elsewhere(job))
 
     def _note_failure(self, key: str, reason: str, *, unknown: bool) -> None:
         """Say why a job failed that could not say it itself."""

@@ -14,7 +14,7 @@ import pytest
 
 from healerd.actions.job import TrainingJob, started_at
 from healerd.actions.registry import Draft, Registry
-from healerd.actions.worker import InlineWorker, ProcessWorker, Run, Worker
+from healerd.actions.worker import InlineWorker, Look, ProcessWorker, Run, Worker
 from healerd.model import VersionKind
 from tests.healerd.actions.models import START, features
 
@@ -173,6 +173,21 @@ def test_s14_a_job_dies_with_its_daemon(
         assert process.look(KEY).run is Run.RUNNING
         daemon.kill()
     wait_until(lambda: process.look(KEY).run is Run.ABSENT)
+    wait_until(lambda: gone(int(note.read_text())))
+
+
+def test_a_job_that_its_daemon_ended_is_absent_and_not_failed(
+    registry: Registry, trainers: str, process: ProcessWorker, tmp_path: Path
+) -> None:
+    """A daemon that is stopped in a training leaves it to the next one: a restart is no failure of a heal."""
+    note = tmp_path / "child"
+    code = tmp_path / "code" / f"{trainers}.py"
+    code.write_text(code.read_text().replace('os.environ["HEALERD_TEST_CHILD"]', repr(str(note))))
+    process.start(a_job(registry, f"{trainers}:sleeping"))
+    wait_until(lambda: note.exists() and note.read_text())
+    process.close()
+    next_one = ProcessWorker(tmp_path / "jobs", tmp_path / "logs")
+    assert next_one.look(KEY) == Look(run=Run.ABSENT)
     wait_until(lambda: gone(int(note.read_text())))
 
 
