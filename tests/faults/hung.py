@@ -4,14 +4,16 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from healerd.action_settings import ActionSettings
 from healerd.actions import ProcessWorker
+from healerd.actions.safe_model import fit_safe_model
 from healerd.config import Duration
 from healerd.model import IntentState
 from tests.healerd.daemon.bench import SETTINGS, Bench
@@ -45,6 +47,12 @@ def is_stopped(features: Any, label: Any) -> Any:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def waits(features: Any, label: Any, until: str) -> Any:
+    while not Path(until).exists():
+        time.sleep(0.02)
+    return fit_safe_model({}, np.array([1.0]))
+
+
 KINDS = ("hangs", "crashes", "raises", "lies", "forks", "is_stopped")
 
 
@@ -70,6 +78,32 @@ def play(folder: Path, kind: str) -> tuple[float, Counter[str]]:
     worker.close()
     bench.store.close()
     return took, +wrong
+
+
+def play_a_restart(folder: Path) -> Sequence[IntentState]:
+    """Stop the daemon in a training, in order, and start the next one; give where the heal stood before and after."""
+    go = folder / "go"
+    settings = ActionSettings(entry="tests.faults.hung:waits", args={"until": str(go)}, deadline=Duration(60))
+    settings = msgspec.structs.replace(SETTINGS, actions={"retrain": settings})
+    preload = ("healerd.actions.job", "tests.faults.hung")
+    workers = [ProcessWorker(folder / "jobs", folder / "logs", preload=preload) for _ in range(2)]
+    bench = Bench(folder, worker=workers[0], settings=settings).with_versions()
+    bench.close_windows(6, label=1.0)
+    bench.propose("retrain")
+    bench.step()
+    before = bench.intent().state
+    workers[0].close()
+    go.touch()
+    bench.worker = workers[1]
+    bench.start_anew()
+    bench.executor.recover(["flights"])
+    bench.step()
+    workers[1].wait(bench.intent().key)
+    bench.step()
+    after = bench.intent().state
+    workers[1].close()
+    bench.store.close()
+    return before, after
 
 
 def every(folder: Path) -> Iterator[tuple[str, float, Counter[str]]]:

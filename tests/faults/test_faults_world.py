@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from healerd.model import IntentState
 from tests.faults import disks, hung
 
 
@@ -20,3 +21,10 @@ def test_s14_without_a_durable_intent_nothing_is_done_at_any_point(tmp_path: Pat
 def test_a_training_that_goes_wrong_is_ended_and_told(tmp_path: Path, kind: str) -> None:
     """A process that hangs, dies, leaves nothing or is stopped ends its retraining with a reason, and serves none."""
     assert hung.play(tmp_path, kind)[1] == Counter()
+
+
+def test_a_daemon_that_is_stopped_in_a_training_leaves_it_to_the_next(tmp_path: Path) -> None:
+    """An upgrade in the middle of a training is no failure of the heal: it is trained anew, and stands confirmed."""
+    before, after = hung.play_a_restart(tmp_path)
+    assert before is IntentState.EXECUTING
+    assert after in {IntentState.CONFIRMED, IntentState.VERIFYING}
