@@ -1,6 +1,7 @@
 """Real processes that live through some windows and are killed or stopped; a fork server starts them quickly."""
 
 import sys
+import time
 from collections import Counter
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -64,6 +65,11 @@ def wrongs_of(folder: Path) -> tuple[Counter[str], int]:
     loop = Loop(folder)
     try:
         loop.live()
+        for _ in range(100):  # a job of a process that has just ended may run on for a moment
+            if not loop.store.find(Intent, state=IntentState.EXECUTING):
+                break
+            time.sleep(0.1)
+            loop.executor.settle(channel_open=True)
         intents = loop.store.find(Intent)
         moves = Counter(move.key for move in loop.registry.alias().moves if move.key != "first")
         done = [intent for intent in intents if intent.effect_at is not None]
