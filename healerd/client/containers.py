@@ -84,6 +84,8 @@ COMPOSE = """\
 # `docker compose up --build`, or `podman-compose up --build`; then `docker compose exec healerd healerd status`.
 # Files that the configuration names beside itself (rules, training code, models) belong into `config` too,
 # readable for user 10001; add a volume for where predictions lie.
+# The name makes the volume `healerd_state` that of the next version too, in whichever folder that is rendered.
+name: healerd
 services:
   healerd:
     build:

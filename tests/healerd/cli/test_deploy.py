@@ -155,6 +155,11 @@ def test_a_container_comes_back_and_reaps() -> None:
     assert service["init"] is True
 
 
+def test_another_folder_keeps_the_volume() -> None:
+    """The next version, rendered elsewhere, does not begin with an empty state: the project has a name of its own."""
+    assert yaml.safe_load(render("compose", deployment())["compose.yaml"])["name"] == "healerd"
+
+
 def test_the_whole_folder_of_the_configuration_is_mounted() -> None:
     """Rules, training code and models beside the configuration are there too, and an edited file is seen."""
     rendered = render("compose", deployment())
