@@ -119,15 +119,16 @@ class Story:
         model = LogisticRegression().fit(np.column_stack(list(rows.values())), said)
         skops.io.dump(model, self.folder / "model.skops")
         start = now() - timedelta(days=1)
-        table = {
+        rows_of_yesterday = {
             "id": np.array([f"r{i}" for i in range(4000)]),
             "time": np.array([start + i * timedelta(seconds=0.025) for i in range(4000)], dtype="datetime64[us]"),
             **rows,
             "prediction": model.predict(np.column_stack(list(rows.values()))).astype(float),
             "label": said,
+            "version": np.full(4000, "first", dtype=object),
         }
-        assert table
-        duckdb.from_query("SELECT * FROM table").write_parquet(str(self.folder / "reference.parquet"))
+        assert rows_of_yesterday
+        duckdb.from_query("SELECT * FROM rows_of_yesterday").write_parquet(str(self.folder / "reference.parquet"))
         (self.folder / "training.py").write_text(TRAINING)
         (self.folder / "churn.heal").write_text(RULES)
         out = script(self.folder / "roll-out", block("sh", "/v2/repository/models/churn/load"))

@@ -1,4 +1,5 @@
-"""SageMaker's side of the page, against moto's server: a double of its API, which starts no machine and serves nothing.
+"""SageMaker's side of the page, against moto's server: a double of its API, which starts no machine and serves nothing,
+and has one call added (`moto_server.py`).
 
 Must never be called a trial of SageMaker.
 """
@@ -13,13 +14,14 @@ import httpx
 from experiments.alias.claims import background, block, claim, last, outside, run, script, wait_for
 from healerd.offline.mlflow_server import mlflow_server
 
+SERVER = Path(__file__).with_name("moto_server.py")
 ADDRESS = "http://127.0.0.1:5566"
 VERSIONS = """
 from mlflow import MlflowClient
 client = MlflowClient()
 client.create_registered_model("churn")
 for each in ("one", "two"):
-    client.create_model_version("churn", source=f"file:///nowhere/{each}")
+    client.create_model_version("churn", source=f"s3://models/churn/{each}")
 """
 ALIAS = "from mlflow import MlflowClient; MlflowClient().set_registered_model_alias('churn', 'active', '{version}')"
 KEYS = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_DEFAULT_REGION": "eu-central-1"}
@@ -109,7 +111,7 @@ class Story:
 @contextmanager
 def moto(python: Path, folder: Path) -> Iterator[None]:
     """Run the double on loopback until the block ends."""
-    words = (python.with_name("moto_server"), "--host", "127.0.0.1", "--port", ADDRESS.rpartition(":")[2])
+    words = (python, SERVER, "--host", "127.0.0.1", "--port", ADDRESS.rpartition(":")[2])
     with background(*words, env=outside(**KEYS), cwd=folder, log=folder / "moto.log"):
         wait_for(lambda: answers(ADDRESS))
         yield
