@@ -16,11 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from experiments.alias import kserve, sagemaker
+from experiments.alias import on_kserve, on_sagemaker
 from experiments.environments import KSERVE, MOTO, environment
 from healerd.offline.mlflow_server import server_python
 
-PARTS = {"kserve": ("kserve", KSERVE, kserve.tried), "sagemaker": ("moto", MOTO, sagemaker.tried)}
+PARTS = {"kserve": ("kserve", KSERVE, on_kserve.tried), "sagemaker": ("moto", MOTO, on_sagemaker.tried)}
 INSIDE = "HEALERD_ALIAS_INSIDE"
 
 

@@ -118,6 +118,8 @@ def rendered(folder: Path, data: Path, *, bump: bool) -> Path:
 
 
 def pulled(engine: Engine, base: str) -> str:
+    if engine.call("image", "exists", base).code == 0:
+        return f"was here already, {engine.must('image', 'inspect', base, '--format', '{{.Id}}')[:12]}"
     engine.must("pull", base, patience_s=BUILDING_S)
     return "pulled"
 

@@ -21,7 +21,7 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 
 from experiments.alias.claims import background, block, claim, last, outside, run, script, wait_for
-from experiments.alias.sagemaker import answers
+from experiments.alias.on_sagemaker import answers
 from healerd.offline.mlflow_server import mlflow_server
 from tests.house.pages import ROOT
 
