@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
-.PHONY: demo test check bench faults release format lock setup clean help
+.PHONY: demo test check bench faults release image format lock setup clean help
 
 help:  ## say what the targets do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ faults: $(DEV)  ## every fault of the design in its long form (hours; ARGS=--qui
 
 release: $(DEV)  ## wheel, sdist and bill of materials in dist/, tried on every Python that is here (ARGS=--bare: built alone)
 	@$(BIN)/python -m tests.release $(ARGS)
+
+image: $(DEV)  ## the container's image built with podman and tried, claim by claim (ARGS=--stand-in: without pulling its base)
+	@$(BIN)/python -m tests.image $(ARGS)
 
 format: $(DEV)  ## format and mend what ruff can mend
 	@$(BIN)/ruff format .

@@ -12,12 +12,14 @@ from typing import Any
 
 from healerd.offline.environments import environment, last_line
 
-__all__ = ["MLSERVER", "NANNYML", "RIVER", "SCHEMATHESIS", "TRITONCLIENT", "ask", "environment"]
+__all__ = ["KSERVE", "MLSERVER", "MOTO", "NANNYML", "RIVER", "SCHEMATHESIS", "TRITONCLIENT", "ask", "environment"]
 
 NANNYML = ("nannyml==0.13.1", "pandas<3", "statsmodels<0.15")
 """It leaves statsmodels out of what it says it needs, and does not know the pandas of today."""
 RIVER = ("river==0.26.1", "pandas<3")
 MLSERVER = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1")
+KSERVE = ("kserve==0.21.0", "mlflow-skinny==3.17.2", "scikit-learn==1.9.1", "skops==0.16.0")
+MOTO = ("moto[sagemaker,server]==5.2.5", "boto3==1.44.8", "awscli==1.46.3", "mlflow-skinny==3.17.2")
 SCHEMATHESIS = ("schemathesis==4.32.5",)
 TRITONCLIENT = ("tritonclient[http]==2.73.0",)
 

@@ -52,6 +52,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         name="agreement", full=("--decisions", "100000"), quick=("--decisions", "2000"), prints="agreement.json"
     ),
+    Experiment(name="alias", quick=None, prints="alias.md", seeded=False),
     Experiment(name="kills", full=("--kills", "20"), quick=None, prints="kills.json"),
     Experiment(name="tamper", quick=("--edits", "60", "--clean", "20"), prints="tamper.json"),
     Experiment(name="faults", full=("--minutes", "10"), prints="faults.txt", seeded=False),

@@ -234,7 +234,7 @@ class ReferenceSettings(Settings, frozen=True, kw_only=True):
     """`reference`: the healthy, labelled rows that did not train the first model: a table, or a range of the source."""
 
     path: str | None = None
-    """CSV or Parquet file with the columns of the source."""
+    """CSV or Parquet file with the columns of the source, and that of the label."""
     start: datetime | None = None
     """Rows of the source from this time on."""
     end: datetime | None = None

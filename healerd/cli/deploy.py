@@ -1,5 +1,6 @@
 """`healerd deploy`: the files of a deployment. Must never deploy, nor claim that anything was deployed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -27,12 +28,31 @@ def deploy() -> None:
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration [default: ./healerd.toml]."
 )
-@click.option("--package", default=f"healerd=={__version__}", show_default=True, help="What pip installs there.")
+@click.option(
+    "--package",
+    default=f"healerd=={__version__}",
+    show_default=True,
+    help="What pip installs there; for compose also a wheel that lies here.",
+)
+@click.option(
+    "--constraints",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Versions that pip keeps to there, such as a release's constraints.txt; for compose alone.",
+)
 @click.option("--volume-gb", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Room for the state.")
 @dry_run_option
 @json_option
 def render(
-    *, out: Path, provider: str, config: Path | None, package: str, volume_gb: int, dry_run: bool, as_json: bool
+    *,
+    out: Path,
+    provider: str,
+    config: Path | None,
+    package: str,
+    constraints: Path | None,
+    volume_gb: int,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Print the files that were written, and what to do with them."""
     from healerd.client.deploying import Deployment
@@ -41,7 +61,13 @@ def render(
 
     file = config or default_config()
     loaded = load_config(file)
-    deployment = Deployment(config=loaded, text=file.read_text(encoding="utf-8"), package=package, volume_gb=volume_gb)
+    deployment = Deployment(
+        config=loaded,
+        text=file.read_text(encoding="utf-8"),
+        package=package,
+        volume_gb=volume_gb,
+        constraints=constraints,
+    )
     _write(out, rendered(provider, deployment), dry_run=dry_run, as_json=as_json)
 
 
@@ -56,7 +82,7 @@ def monitoring(*, out: Path, dry_run: bool, as_json: bool) -> None:
     _write(out, shipped(), dry_run=dry_run, as_json=as_json)
 
 
-def _write(out: Path, rendered: dict[str, str], *, dry_run: bool, as_json: bool) -> None:
+def _write(out: Path, rendered: Mapping[str, str | bytes], *, dry_run: bool, as_json: bool) -> None:
     from healerd.client.deploying import write_all
 
     written = [str(out / name) for name in rendered]

@@ -18,10 +18,12 @@ TROUBLE = {"pending", "failed", "drift"}
 @click.command(help="Show every pipeline at a glance, or one in detail.")
 @pipeline_argument(required=False)
 @click.option("--exit-status", is_flag=True, help="End with 8 when something waits for a person or is wrong.")
+@click.option("--live", is_flag=True, help="End with 3 unless the daemon itself answers; for health checks.")
 @attached
-def status(client: Client, show: Show, pipeline: str | None, exit_status: bool) -> int:
+def status(client: Client, show: Show, pipeline: str | None, exit_status: bool, live: bool) -> int:
     """Print the status; see the table of exit codes for what it ends with."""
     view = client.pipeline(pipeline) if pipeline else client.status()
+    away = live and (client.status() if pipeline else view)["daemon"]["state"] != "live"
     pipelines = [view] if pipeline else view["pipelines"]
     if show.as_json:
         show.json(view)
@@ -35,6 +37,8 @@ def status(client: Client, show: Show, pipeline: str | None, exit_status: bool) 
             ["pipeline", "state", "stage", "window", "decision", "last heal", "waits for"],
             [_row(each, show) for each in pipelines],
         )
+    if away:
+        return Exit.AWAY
     troubled = any(each["state"] in TROUBLE for each in pipelines)
     return Exit.CONDITION_TRUE if exit_status and troubled else Exit.OK
 

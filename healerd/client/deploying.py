@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from textwrap import indent
 
+from healerd.client.containers import container_files, wheel_of
 from healerd.client.units import STATE, Placed, system_unit
 from healerd.config import Config
 from healerd.errors import ConfigError, Conflict
@@ -26,23 +27,25 @@ MONITORING = ("alerts.yml", "grafana.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What is set up: the configuration with its text, the package as pip names it, and the size of the volume."""
+    """What is set up: the configuration with its text, the package as pip names it, and the size of the volume.
+
+    `constraints` is a file of versions that pip keeps to.
+    """
 
     config: Config
     text: str
     package: str
     volume_gb: int = 20
+    constraints: Path | None = None
 
 
-def render(provider: str, deployment: Deployment) -> dict[str, str]:
+def render(provider: str, deployment: Deployment) -> Mapping[str, str | bytes]:
     """Render every file of a provider, by its name. Raises ConfigError when the configuration does not fit there."""
     _check_places(deployment.config)
     if provider == "compose":
-        return {
-            "Containerfile": CONTAINERFILE.replace("@PACKAGE@", deployment.package),
-            "compose.yaml": COMPOSE,
-            "healerd.toml": deployment.text,
-        }
+        return container_files(deployment.text, deployment.package, deployment.constraints)
+    if wheel_of(deployment.package) is not None or deployment.constraints is not None:
+        raise ConfigError("files from here are not carried to a cloud: name a package that pip finds from there")
     device, commands = CLOUDS[provider]
     data = _user_data(deployment, device)
     if len(data.encode()) > USER_DATA_MAX:
@@ -58,7 +61,7 @@ def monitoring() -> dict[str, str]:
     return {name: (shipped / name).read_text(encoding="utf-8") for name in MONITORING}
 
 
-def write_all(out: Path, rendered: Mapping[str, str]) -> tuple[Path, ...]:
+def write_all(out: Path, rendered: Mapping[str, str | bytes]) -> tuple[Path, ...]:
     """Write files into a new or empty folder, all or none.
 
     Raises:
@@ -70,8 +73,9 @@ def write_all(out: Path, rendered: Mapping[str, str]) -> tuple[Path, ...]:
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
         partial.mkdir(parents=True)
-        for name, text in rendered.items():
-            (partial / name).write_text(text, encoding="utf-8")
+        for name, content in rendered.items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_bytes(content.encode() if isinstance(content, str) else content)
             (partial / name).chmod(0o755 if name.endswith(".sh") else 0o644)
         partial.rename(out)
     except OSError as problem:
@@ -206,49 +210,3 @@ CLOUDS: Mapping[str, tuple[str, str]] = {
 }
 """Provider -> the device of the first volume that is attached, and the calls of its own command line."""
 PROVIDERS = (*CLOUDS, "compose")
-
-CONTAINERFILE = """\
-FROM docker.io/library/python:3.12-slim AS build
-RUN python -m venv /opt/healerd && /opt/healerd/bin/pip install --no-cache-dir --no-compile '@PACKAGE@'
-# Only what the health check loads each time is compiled: the rest would add a third to the image.
-RUN cd /opt/healerd/lib/python3.12/site-packages \\
- && python -m compileall -q healerd healerd_rules click msgspec pysqlite3 typing_extensions.py
-
-FROM docker.io/library/python:3.12-slim
-RUN groupadd --system --gid 10001 healerd \\
- && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/healerd --shell /usr/sbin/nologin healerd \\
- && install -d -o healerd -g healerd -m 0750 /var/lib/healerd /run/healerd
-COPY --from=build /opt/healerd /opt/healerd
-ENV PATH=/opt/healerd/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HEALERD_CONFIG=/etc/healerd/healerd.toml
-USER 10001:10001
-VOLUME ["/var/lib/healerd"]
-STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=2m CMD ["healerd", "status"]
-ENTRYPOINT ["healerd"]
-CMD ["run", "--log", "json"]
-"""
-
-COMPOSE = """\
-# `docker compose up --build`, or the same with podman; then `docker compose exec healerd healerd status`.
-services:
-  healerd:
-    build:
-      context: .
-      dockerfile: Containerfile
-    user: "10001:10001"
-    read_only: true
-    cap_drop: [ALL]
-    security_opt: ["no-new-privileges:true"]
-    pids_limit: 256
-    mem_limit: 4g
-    restart: on-failure
-    stop_grace_period: 90s
-    tmpfs:
-      - /tmp:size=512m,mode=1777
-      - /run/healerd:uid=10001,gid=10001,mode=0750
-    volumes:
-      - state:/var/lib/healerd
-      - ./healerd.toml:/etc/healerd/healerd.toml:ro
-volumes:
-  state:
-"""

@@ -49,8 +49,7 @@ def ask_model(url: str, name: str | None) -> ServedModel:
     base = url.rstrip("/").removesuffix("/v2")
     server = _ask("GET", f"{base}/v2")
     if name is None:
-        listed = _ask("POST", f"{base}/v2/repository/index")
-        names = sorted({str(one.get("name")) for one in listed if isinstance(one, Mapping)})
+        names = _names(base)
         if len(names) != 1:
             raise ConfigError(f"`{url}` serves {', '.join(names) or 'no model'}: name one with `--model-name`")
         name = names[0]
@@ -69,13 +68,28 @@ def ask_model(url: str, name: str | None) -> ServedModel:
     )
 
 
+class _NotThere(ConfigError):
+    """The server does not know the address: another may tell the same."""
+
+
+def _names(base: str) -> list[str]:
+    """Name the server's models: by the protocol's index, or as KServe's own server lists them, which has no index."""
+    try:
+        listed = _ask("POST", f"{base}/v2/repository/index")
+        named = [one.get("name") for one in listed if isinstance(one, Mapping)]
+    except _NotThere:
+        told = _ask("GET", f"{base}/v2/models")
+        named = told.get("models", []) if isinstance(told, Mapping) else []
+    return sorted({str(name) for name in named})
+
+
 def _ask(method: str, address: str) -> Any:
     import httpx  # only who asks a server waits for it
 
     try:
         answer = httpx.request(method, address, timeout=PATIENCE_S, json={} if method == "POST" else None)
         if answer.status_code == 404:
-            raise ConfigError(f"`{address}` is not there: check the address and the model's name")
+            raise _NotThere(f"`{address}` is not there: check the address and the model's name")
         answer.raise_for_status()
         return _object(answer.json())
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

@@ -16,7 +16,7 @@ from healerd.actions import Draft, heals_of, model_files
 from healerd.client.access import ACTIONS
 from healerd.clock import Clock
 from healerd.columns import Predictions, is_missing, take
-from healerd.config import Config, utc
+from healerd.config import Config, SourceSettings, utc
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
 from healerd.errors import ActionError, ConfigError
@@ -149,6 +149,15 @@ def _fetched(beginning: Beginning, pipeline: Pipeline) -> Predictions:
         assert settings.start is not None, "the configuration checked"
         assert settings.end is not None, "the configuration checked"
         return pipeline.source.fetch(utc(settings.start), utc(settings.end))
-    table = msgspec.structs.replace(pipeline.settings.source, path=settings.path)
+    table = _as_a_file(pipeline.settings.source, settings.path)
     source = SOURCES["table"](table, beginning.config.path("."), lambda: pipeline.active or UNKNOWN_VERSION)
     return source.fetch(*EVER)
+
+
+def _as_a_file(source: SourceSettings, path: str) -> SourceSettings:
+    """Settings that read the file with the columns of the source, whatever the source reads.
+
+    Labels that come in a table of their own stand in the file, in their column: that table tells of served rows.
+    """
+    label = source.labels.label if source.labels else source.label
+    return msgspec.structs.replace(source, kind="table", path=path, query=None, labels=None, label=label)

@@ -65,22 +65,34 @@ def bind(path: Path) -> socket.socket:
 
     The caller holds the state folder's lock, so whatever lies at `path` is left from a daemon that died.
     """
+    try:
+        _clear(path)
+        return _listening(path)
+    except OSError as error:
+        mend = "name a short path in a folder of your own as `daemon.socket`"
+        raise ConfigError(f"the control socket `{path}` cannot be made: {error}; {mend}") from error
+
+
+def _clear(path: Path) -> None:
+    """Make room for the socket: the folder, and nothing at its name."""
     if not path.parent.exists():
         path.parent.mkdir(mode=FOLDER_MODE, parents=True)
     if path.exists() and not path.is_socket():
         raise ConfigError(f"`{path}` is in the way of the control socket; move it, or name another as `daemon.socket`")
     path.unlink(missing_ok=True)
+
+
+def _listening(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~SOCKET_MODE)
     try:
         listener.bind(str(path))
-    except OSError as error:
+        path.chmod(SOCKET_MODE)
+    except OSError:
         listener.close()
-        mend = "name a short path in a folder of your own as `daemon.socket`"
-        raise ConfigError(f"the control socket `{path}` cannot be made: {error}; {mend}") from error
+        raise
     finally:
         os.umask(before)
-    path.chmod(SOCKET_MODE)
     return listener
 
 

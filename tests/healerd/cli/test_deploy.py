@@ -1,5 +1,6 @@
 """What `deploy` writes: valid for whoever reads it, the same unit as installed here, and no claim of a deployment."""
 
+import inspect
 import json
 import re
 import shutil
@@ -13,10 +14,11 @@ import pytest
 import yaml
 
 from healerd.cli.deploy import PROVIDERS
-from healerd.client import deploying
+from healerd.client import Client, deploying
+from healerd.client.containers import CONFIG_FOLDER, wheel_of
 from healerd.client.deploying import Deployment, monitoring, render, write_all
 from healerd.client.units import Placed, system_unit
-from healerd.config import parse_config
+from healerd.config import parse_config, parse_duration
 from healerd.errors import ConfigError, Conflict
 from tests.healerd.cli.conftest import Called
 
@@ -107,24 +109,97 @@ def test_user_data_has_the_shape_that_cloud_init_reads(provider: str) -> None:
     assert all(isinstance(word, str) for row in (*data["mounts"], *data["runcmd"]) for word in row)
 
 
+def container(**given: Any) -> tuple[str, Any]:
+    """The container file, and the one service of the compose file."""
+    whole = {"config": deployment().config, "text": TEXT, "package": "healerd==9.9", **given}
+    rendered = render("compose", Deployment(**whole))
+    (service,) = yaml.safe_load(rendered["compose.yaml"])["services"].values()
+    return str(rendered["Containerfile"]), service
+
+
 def test_a_container_runs_as_nobody_special_and_writes_only_to_its_volume() -> None:
     """The image has its own user; compose takes away capabilities, new privileges and the writable root."""
-    rendered = render("compose", deployment())
-    service = yaml.safe_load(rendered["compose.yaml"])["services"]["healerd"]
+    text, service = container()
     assert (service["read_only"], service["cap_drop"], service["user"]) == (True, ["ALL"], "10001:10001")
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "ports" not in service
-    instructions = [line.split()[0] for line in rendered["Containerfile"].splitlines() if line and line[0] != " "]
+    instructions = [line.split()[0] for line in text.splitlines() if line and line[0] not in " #"]
     assert instructions.count("FROM") == 2, "what builds is not what runs"
     assert instructions.index("USER") < instructions.index("ENTRYPOINT")
-    assert "USER 10001:10001" in rendered["Containerfile"]
+    assert "USER 10001:10001" in text
+
+
+def test_the_folder_of_the_socket_is_one_that_every_engine_can_mount() -> None:
+    """Podman takes no owner for a folder in memory, so the daemon makes its own below one in which everybody may."""
+    _, service = container()
+    options = {each.partition(":")[0]: set(each.partition(":")[2].split(",")) for each in service["tmpfs"]}
+    assert set(options) == {"/tmp", "/run"}
+    assert all({word.partition("=")[0] for word in words} <= {"size", "mode"} for words in options.values())
+    assert "mode=1777" in options["/run"]
+
+
+def test_health_is_asked_of_the_daemon_itself_by_image_and_compose() -> None:
+    """Podman's images have no health check, and what a dead daemon stored is not health."""
+    text, service = container()
+    assert service["healthcheck"]["test"] == ["CMD", "healerd", "status", "--live"]
+    (checked,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", text, re.MULTILINE)
+    assert json.loads(checked) == ["healerd", "status", "--live"]
+    patience_s = inspect.signature(Client).parameters["timeout_s"].default
+    assert parse_duration(service["healthcheck"]["timeout"]) > patience_s, "it would be ended before it says why"
+
+
+def test_a_container_comes_back_and_reaps() -> None:
+    """A machine that starts anew starts it again, and orphans of actions do not fill its table of processes."""
+    _, service = container()
+    assert service["restart"] == "unless-stopped"
+    assert service["init"] is True
+
+
+def test_another_folder_keeps_the_volume() -> None:
+    """The next version, rendered elsewhere, does not begin with an empty state: the project has a name of its own."""
+    assert yaml.safe_load(render("compose", deployment())["compose.yaml"])["name"] == "healerd"
+
+
+def test_the_whole_folder_of_the_configuration_is_mounted() -> None:
+    """Rules, training code and models beside the configuration are there too, and an edited file is seen."""
+    rendered = render("compose", deployment())
+    assert rendered[f"{CONFIG_FOLDER}/healerd.toml"] == TEXT
+    assert f"./{CONFIG_FOLDER}:/etc/healerd:ro" in container()[1]["volumes"]
+
+
+def test_an_image_can_be_built_of_a_release_that_nobody_published(tmp_path: Path, call: Call) -> None:
+    """A wheel and versions that lie here are carried along, byte for byte, and pip installs those."""
+    wheel, versions = tmp_path / "healerd-9.9-py3-none-any.whl", tmp_path / "versions.txt"
+    wheel.write_bytes(b"PK\x03\x04\xff")
+    versions.write_text("click==8\n")
+    (tmp_path / "healerd.toml").write_text(TEXT)
+    options = ["--config", tmp_path / "healerd.toml", "--package", f"{wheel}[mlflow,onnx]", "--constraints", versions]
+    assert call("deploy", "render", "--provider", "compose", tmp_path / "out", *options).code == 0
+    assert (tmp_path / "out" / wheel.name).read_bytes() == wheel.read_bytes()
+    assert (tmp_path / "out" / "constraints.txt").read_bytes() == versions.read_bytes()
+    text = (tmp_path / "out" / "Containerfile").read_text()
+    assert f"COPY {wheel.name} constraints.txt /opt/package/" in text
+    assert f"'/opt/package/{wheel.name}[mlflow,onnx]' '--constraint' '/opt/package/constraints.txt'" in text
+    assert call("deploy", "render", "--provider", "aws", tmp_path / "cloud", *options).code == 2
+    wheel.unlink()
+    assert call("deploy", "render", "--provider", "compose", tmp_path / "none", *options).code == 2
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_package_by_name_or_address_is_no_file() -> None:
+    """Only what lies here is carried; without it nothing is copied into the image."""
+    assert wheel_of("dist/a.whl[x]") == Path("dist/a.whl")
+    assert [wheel_of(text) for text in ("healerd==9.9", "healerd[x]", "https://models.example/a.whl")] == [None] * 3
+    text, _ = container()
+    assert "COPY" not in text.partition("\nFROM ${BASE}\n")[0]
+    assert "'healerd==9.9'\n" in text
 
 
 def test_the_health_check_of_a_container_compiles_nothing() -> None:
-    """What `healerd status` loads is compiled when the image is built, for the Python that the image runs."""
-    text = render("compose", deployment())["Containerfile"]
-    (image,) = set(re.findall(r"^FROM \S+/python:(3\.\d+)-slim", text, re.MULTILINE))
-    assert f"/lib/python{image}/site-packages" in text
+    """What `healerd status` loads is compiled when the image is built, for whatever Python the image runs."""
+    text, _ = container()
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    assert "/lib/python3*/site-packages" in text
     compiled = {word.removesuffix(".py") for word in re.findall(r"compileall -q (.*)", text)[0].split()}
     code = "import sys, healerd.cli.status, healerd.client.stored, healerd.config; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

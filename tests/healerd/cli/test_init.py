@@ -1,7 +1,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -157,9 +157,27 @@ class OpenInference(BaseHTTPRequestHandler):
         return None
 
 
+class KServe(OpenInference):
+    """The answers of KServe's own server, of its version 0.21: no index of the repository, and no tensors."""
+
+    def do_GET(self) -> None:
+        model = {"name": "spam", "versions": None, "platform": "", "inputs": [], "outputs": []}
+        server = {"name": "kserve", "version": "0.21.0", "extensions": ["model_repository_extension"]}
+        self._answer({"/v2": server, "/v2/models": {"models": ["spam"]}, "/v2/models/spam": model}.get(self.path))
+
+    def do_POST(self) -> None:
+        self._answer(None)
+
+
 @pytest.fixture
 def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), OpenInference) as found:
+    with serving(OpenInference) as url:
+        yield url
+
+
+@contextmanager
+def serving(kind: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as found:
         thread = threading.Thread(target=found.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{found.server_port}"
@@ -173,6 +191,15 @@ def test_a_model_server_says_what_the_model_reads(here: Path, server: str) -> No
     assert invoke(["init", "served.parquet", "--url", server]) == 0
     own = load_config(here / "healerd.toml").pipeline["spam"]
     assert own.source.features == ["x"]
+
+
+def test_the_only_model_of_kserves_own_server_is_found(here: Path) -> None:
+    """A server that lists its models elsewhere than the protocol's index is understood; what is not told is said."""
+    with serving(KServe) as url:
+        told = json.loads(click.testing.CliRunner().invoke(cli, ["init", "--url", url, "--json"]).stdout)
+    assert told["proposed"]["served by"] == "kserve"
+    assert "spam" in load_config(here / "healerd.toml").pipeline
+    assert any("names of the features are not told" in note for note in told["notes"])
 
 
 def test_a_model_that_is_not_there_is_said(here: Path, server: str, capsys: pytest.CaptureFixture[str]) -> None:

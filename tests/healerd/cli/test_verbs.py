@@ -10,8 +10,9 @@ import pytest
 
 from healerd.cli import answer, inbox, options
 from healerd.cli.exits import Exit
+from healerd.clock import ManualClock
 from healerd.model import AnswerKind, ApprovalNeed, IntentState
-from healerd.store import Watermark
+from healerd.store import Store, Watermark
 from tests.served import NOW, Served, a_decision, an_intent
 
 Call = Callable[..., Any]
@@ -43,6 +44,17 @@ def test_status_tells_a_script_that_something_waits(ask: Call, daemon: Served) -
     assert ask("status", "--exit-status").code == Exit.CONDITION_TRUE
     assert ask("status", "fraud", "--exit-status").code == Exit.OK
     assert ask("status").code == Exit.OK
+
+
+def test_status_tells_a_health_check_whether_the_daemon_answers(ask: Call, call: Call, tmp_path: Path) -> None:
+    """With --live a daemon that is away is not well, though what it stored can be shown."""
+    assert ask("status", "--live").code == Exit.OK
+    assert ask("status", "churn", "--live").code == Exit.OK
+    with Store.open(tmp_path / "alone", clock=ManualClock(NOW)):
+        pass
+    assert call("status", "--state", tmp_path / "alone").code == Exit.OK
+    away = call("status", "--live", "--state", tmp_path / "alone")
+    assert (away.code, "away" in away.err) == (Exit.AWAY, True)
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,24 @@ def test_a_socket_path_that_is_too_long_is_named(tmp_path: Path, caplog: pytest.
     assert "`daemon.socket`" in caplog.text
 
 
+def test_a_socket_in_a_place_that_cannot_be_written_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A read-only root, or somebody else's folder, is an error with a mend, not a traceback."""
+    settings = DaemonSettings(state=str(tmp_path), socket="/proc/healerd/control.sock")
+    core = ScriptedCore(ManualClock(NOON), ())
+    config = Config(daemon=settings, folder="/")
+    assert run(config, open_core=lambda config, clock: core, clock=ManualClock(NOON)) is RunExit.CONFIGURATION
+    assert "`/proc/healerd/control.sock` cannot be made" in caplog.text
+
+
+def test_the_folder_of_the_socket_is_made_for_its_owner_and_group(tmp_path: Path) -> None:
+    """A folder that is not there is made so that its owner can enter it, and others cannot."""
+    from healerd.daemon.listen import bind
+
+    bind(tmp_path / "run" / "control.sock").close()
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "run" / "control.sock").stat().st_mode & 0o777 == 0o660
+
+
 def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
     """After a crash the next daemon takes the socket over."""
     from healerd.daemon.listen import bind
