@@ -3,9 +3,11 @@
 Must never grant the daemon a place to write that its configuration does not name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from healerd.config import CREDENTIAL, Config
 
@@ -15,6 +17,8 @@ __all__ = [
     "STATE",
     "STRICT",
     "Placed",
+    "credentials",
+    "named_in",
     "needs_room",
     "strict_profile",
     "system_unit",
@@ -65,11 +69,11 @@ def system_unit(config: Config, placed: Placed) -> str:
             f"RuntimeDirectory={NAME}",
             "RuntimeDirectoryMode=0750",
             f"WorkingDirectory={placed.config_file.parent}",
-            *(f"LoadCredential={name}:{file}" for name, file in _credentials(config, placed)),
+            *(f"LoadCredential={name}:{file}" for name, file in credentials(config, placed)),
             *(f"ReadWritePaths={path}" for path in needs_room(config)),
             "",
             "# What it cannot do, whoever talks it into trying.",
-            *_hardening(placed),
+            *_hardening(config, placed),
         ),
         wanted_by="multi-user.target",
     )
@@ -83,7 +87,7 @@ def user_unit(config: Config, placed: Placed) -> str:
             f"RuntimeDirectory={NAME}",
             "RuntimeDirectoryMode=0700",
             f"WorkingDirectory={placed.config_file.parent}",
-            *(f"LoadCredential={name}:{file}" for name, file in _credentials(config, placed)),
+            *(f"LoadCredential={name}:{file}" for name, file in credentials(config, placed)),
             "",
             "# What it cannot do, whoever talks it into trying.",
             *_FOR_ALL,
@@ -114,6 +118,24 @@ def needs_room(config: Config) -> tuple[Path, ...]:
     """Name the places outside what systemd makes that the configuration has the daemon write to."""
     found = dict.fromkeys(_written(config))
     return tuple(path for path in found if not path.is_relative_to(STATE) and not path.is_relative_to(RUN))
+
+
+def named_in(config: Config) -> tuple[Path, ...]:
+    """Name every absolute path that the configuration writes out: what is read as well as what is written."""
+    return tuple(
+        dict.fromkeys(Path(text) for text in _texts(msgspec.to_builtins(config, enc_hook=str)) if text.startswith("/"))
+    )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
 
 
 def _written(config: Config) -> Iterator[Path]:
@@ -153,7 +175,8 @@ def _common(config: Config, placed: Placed) -> tuple[str, ...]:
         "Type=notify",
         "NotifyAccess=main",
         f"ExecStart={_quoted(placed.program)} run --config {_quoted(placed.config_file)} --log json",
-        "ExecReload=kill -HUP $MAINPID",
+        "# By the shell's own kill: a small machine has no program of that name.",
+        'ExecReload=/bin/sh -c "kill -s HUP ${MAINPID}"',
         "# Opening checks the whole database, and a standby waits for its turn: neither has a usual length.",
         "TimeoutStartSec=infinity",
         "TimeoutStopSec=90",
@@ -174,7 +197,8 @@ def _common(config: Config, placed: Placed) -> tuple[str, ...]:
     )
 
 
-def _credentials(config: Config, placed: Placed) -> Iterator[tuple[str, Path]]:
+def credentials(config: Config, placed: Placed) -> Iterator[tuple[str, Path]]:
+    """Name each credential that the configuration asks for, and the file that holds it."""
     named = config.audit.key or ""
     if named.startswith(CREDENTIAL):
         name = named.removeprefix(CREDENTIAL)
@@ -195,8 +219,9 @@ _FOR_ALL = (
 )
 
 
-def _hardening(placed: Placed) -> tuple[str, ...]:
-    at_home = any(path.is_relative_to(home) for path in (placed.program, placed.config_file) for home in HOMES)
+def _hardening(config: Config, placed: Placed) -> tuple[str, ...]:
+    paths = (placed.program, placed.config_file, *(file for _, file in credentials(config, placed)), *named_in(config))
+    at_home = any(path.is_relative_to(home) for path in paths for home in HOMES)
     return (
         *_FOR_ALL,
         "CapabilityBoundingSet=",

@@ -56,6 +56,26 @@ def test_a_slow_tick_is_not_doubled() -> None:
     assert most == 1
 
 
+def test_stopping_within_a_tick_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """A tick that waits while ticking stops is let go of without a word: an orderly end has no line of error."""
+
+    async def stop_within() -> None:
+        begun = asyncio.Event()
+
+        async def long() -> None:
+            begun.set()
+            await asyncio.sleep(60)
+
+        ticker = Ticker(long, every_s=0.02)
+        ticker.start()
+        await asyncio.wait_for(begun.wait(), 10)
+        ticker.stop()
+        await asyncio.sleep(0)
+
+    asyncio.run(stop_within())
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_s16_realigning_moves_a_tick_that_a_set_clock_left_in_the_future() -> None:
     """After the clock was set back, the next tick is at most one period away again."""
 
