@@ -179,15 +179,19 @@ def a_stopped_process_is_started_anew(m: Machine) -> str:
 
 
 def a_hung_tick_is_started_anew(m: Machine) -> str:
-    """A tick that hangs in a source stops the pings, although the loop still answers."""
-    pid = m.show("MainPID")
-    m.must("cd /srv/site && mv predictions.csv kept.csv && mkfifo predictions.csv")
+    """With every thread frozen but the one of the loop, the loop still answers, and yet the pings stop."""
+    drop_in(m, f"WatchdogSec={QUICK_WATCHDOG_S}")
+    pid, freezer = m.show("MainPID"), "/sys/fs/cgroup/freezer/hung"
+    wait_for_windows(m, 1)
+    m.must(
+        f"mkdir -p {freezer} && for t in $(ls /proc/{pid}/task | grep -v '^{pid}$'); do echo $t >{freezer}/tasks; done"
+    )
+    m.must(f"echo FROZEN >{freezer}/freezer.state")
     try:
-        m.wait_for("the watchdog", lambda: m.show("MainPID") not in {pid, "0"})
-        said = journal(m, 40)
+        m.wait_for("the watchdog", lambda: "Watchdog timeout" in journal(m, 8), patience_s=6 * QUICK_WATCHDOG_S)
     finally:
-        m.must("cd /srv/site && rm -f predictions.csv && mv kept.csv predictions.csv")
-    assert "Watchdog timeout" in said, said
+        m.must(f"echo THAWED >{freezer}/freezer.state")
+    came_back(m, pid)
     drop_in(m, "")
     return verified(m)
 
@@ -239,11 +243,16 @@ def a_stop_ends_in_order(m: Machine) -> str:
 
 def verbs_of_root_leave_it_usable(m: Machine) -> str:
     """What root does to the state of a stopped service leaves nothing that the service cannot open."""
-    m.must("healerd backup /srv/backup.tar.gz && healerd prune --help >/dev/null")
-    m.must("CREDENTIALS_DIRECTORY=/etc/healerd healerd audit key")
+    m.must("rm -f /srv/backup.tar.gz && healerd backup /srv/backup.tar.gz")
+    told = m.run('healerd restore /srv/backup.tar.gz --replace --reason "a drill of the restore"')
+    assert (told.code, "CREDENTIALS_DIRECTORY" in told.err) == (2, True), told.all
+    with_key = "export CREDENTIALS_DIRECTORY=/etc/healerd"
+    m.must(f"{with_key}; healerd audit key --rotate --dry-run")
+    m.must(f'{with_key}; healerd restore /srv/backup.tar.gz --replace --reason "a drill of the restore"')
     m.must("systemctl start healerd")
     foreign = m.must(f"find {STATE} ! -user healerd").split()
     assert not foreign, foreign
+    m.must('healerd resume --all --reason "the drill is over"')
     return verified(m)
 
 

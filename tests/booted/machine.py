@@ -18,7 +18,7 @@ __all__ = ["NEEDED", "Done", "Machine", "booted"]
 NEEDED = ("debootstrap", "systemd-nspawn", "nsenter")
 BOOT_S, END_S = 90.0, 40.0
 PATIENCE_S = 180.0
-CONTROLLERS = ("memory", "pids", "cpu", "devices")
+CONTROLLERS = ("memory", "pids", "cpu", "devices", "freezer")
 """Of the older hierarchies of control groups: nspawn shows them read-only, a machine has them writable."""
 ENVIRONMENT = {
     "PATH": "/opt/healerd/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
