@@ -162,6 +162,7 @@ def _read(
         group=group,
         key=key.absolute() if key else None,
         memory_max=memory_max,
+        python=Path(sys.executable).resolve(),
     )
     return load_config(file), placed
 

@@ -29,11 +29,11 @@ def check_places(config: Config, placed: Placed, *, own: bool) -> None:
         _check_key(name, file)
     if own:
         return
-    for path in (placed.program, placed.config_file, *named_in(config), *needs_room(config)):
+    for path in (*placed.programs, placed.config_file, *named_in(config), *needs_room(config)):
         _check_seen(path)
     for path in needs_room(config):
         _check_room(path, placed)
-    for path in _closed((placed.program, placed.config_file), "-r", placed.user):
+    for path in _closed((*placed.programs, placed.config_file), "-r", placed.user):
         raise ConfigError(f"`{path}` cannot be read by `{placed.user}`: put it where that account may, as in `/opt`")
 
 

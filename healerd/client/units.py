@@ -45,6 +45,7 @@ class Placed:
     """Where an installation lies and what it may use: absolute paths, sizes as systemd writes them.
 
     `key` is the file that is handed over as the credential which `audit.key` names; None for the default place.
+    `python` is the interpreter itself, behind all links: an environment in `/opt` may be made with one from a home.
     """
 
     program: Path
@@ -53,6 +54,12 @@ class Placed:
     group: str = NAME
     key: Path | None = None
     memory_max: str = "4G"
+    python: Path | None = None
+
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """What has to be read so that the daemon can start."""
+        return (self.program, *((self.python,) if self.python else ()))
 
 
 def system_unit(config: Config, placed: Placed) -> str:
@@ -220,7 +227,12 @@ _FOR_ALL = (
 
 
 def _hardening(config: Config, placed: Placed) -> tuple[str, ...]:
-    paths = (placed.program, placed.config_file, *(file for _, file in credentials(config, placed)), *named_in(config))
+    paths = (
+        *placed.programs,
+        placed.config_file,
+        *(file for _, file in credentials(config, placed)),
+        *named_in(config),
+    )
     at_home = any(path.is_relative_to(home) for path in paths for home in HOMES)
     return (
         *_FOR_ALL,

@@ -82,7 +82,7 @@ def test_a_place_to_write_has_to_be_open_to_the_account(here: Path) -> None:
 @can_ask
 def test_a_configuration_that_the_account_cannot_read_is_refused(here: Path) -> None:
     """A file of mode 0 would end each start with 78."""
-    configured(here).path("x")
+    configured(here)
     file = here / "healerd.toml"
     config = parse_config(PLACED, path=file)
     file.chmod(0)
@@ -98,3 +98,21 @@ def test_what_lies_in_a_shared_tmp_is_out_of_sight(here: Path, folder: str) -> N
     with pytest.raises(ConfigError, match="out of sight"):
         check(here, text)
     check(here, text, own=True)
+
+
+@can_ask
+def test_the_interpreter_behind_the_links_has_to_be_readable(here: Path) -> None:
+    """An environment that all may read, made with an interpreter in a closed home, could not be started."""
+    config = configured(here)
+    (here / "home").mkdir()
+    (here / "home" / "python").touch(mode=0)
+    program = Path(shutil.which("true") or "/bin/true")
+    placed = Placed(
+        program=program,
+        config_file=here / "healerd.toml",
+        user=SOMEBODY,
+        group=SOMEBODY,
+        python=here / "home" / "python",
+    )
+    with pytest.raises(ConfigError, match="home/python` cannot be read by"):
+        check_places(config, placed, own=False)

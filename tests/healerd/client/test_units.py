@@ -134,9 +134,11 @@ def test_odd_paths_stay_one_word() -> None:
 
 
 def test_a_table_at_home_can_be_read() -> None:
-    """Rows, models or keys below /home are not hidden from the daemon that is to read them."""
+    """Rows, models, keys or the interpreter below /home are not hidden from the daemon that is to read them."""
     rows = TEXT + '[pipeline.p]\nsource = { path = "/home/ada/rows.csv" }\n'
     assert "ProtectHome=read-only" in system_unit(configured(rows), placed(program=Path("/opt/venv/bin/healerd")))
+    python = placed(program=Path("/opt/venv/bin/healerd"), python=Path("/home/ada/.local/share/python3.11"))
+    assert "ProtectHome=read-only" in system_unit(configured(), python)
     key = placed(program=Path("/opt/venv/bin/healerd"), key=Path("/root/audit.pem"))
     assert "ProtectHome=read-only" in system_unit(configured(), key)
 
