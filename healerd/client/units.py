@@ -34,6 +34,9 @@ MARK = "# Written by `healerd service install`; put changes of your own into a d
 """First line of every unit that is ours, and so may be replaced and removed."""
 WATCHDOG_MIN_S = 300
 """A tick judges every window that closed; five minutes are far above the longest, and short beside a window."""
+TASKS_MAX = 4096
+"""Threads count as tasks, and each of the daemon, its fork server, a job and a scorer may load two OpenBLAS of up to 64
+threads and an OpenMP of as many as there are processors: on a large machine that is over a thousand."""
 STATE, RUN = Path("/var/lib") / NAME, Path("/run") / NAME
 HOMES = (Path("/home"), Path("/root"))
 PREVENTED = "64 66 78"
@@ -197,7 +200,7 @@ def _common(config: Config, placed: Placed) -> tuple[str, ...]:
         "# A training that takes too much memory ends; the daemon that watches it goes on.",
         f"MemoryMax={placed.memory_max}",
         "OOMPolicy=continue",
-        "TasksMax=256",
+        f"TasksMax={TASKS_MAX}",
         "LimitNOFILE=4096",
         "CPUWeight=50",
         "",

@@ -219,17 +219,6 @@ def a_greedy_training_ends_alone(m: Machine) -> str:
     return f"{state_of(m, question)}: {said} {killed}"
 
 
-def many_processors_fit(m: Machine) -> str:
-    """On a machine of 64 processors the threads of the numeric libraries fit into TasksMax."""
-    drop_in(m, "Environment=OPENBLAS_NUM_THREADS=64 OMP_NUM_THREADS=64")
-    fresh(m)
-    seen = it_asks_and_heals(m)
-    said = journal(m, 40) + m.run(f"cat {STATE}/logs/*").out
-    drop_in(m, "")
-    assert not re.search("pthread_create failed|Resource temporarily", said), said[-3000:]
-    return seen
-
-
 def a_stop_ends_in_order(m: Machine) -> str:
     """`systemctl stop` ends with code 0 and within its time; the socket is gone, the state is there."""
     m.must("systemctl stop healerd")
@@ -442,7 +431,6 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("a hung tick: the watchdog kills and starts it", a_hung_tick_is_started_anew),
     Claim("SIGKILL: started anew, record whole", a_killed_daemon_comes_back),
     Claim("a training at MemoryMax ends alone", a_greedy_training_ends_alone),
-    Claim("64 processors' threads fit", many_processors_fit),
     Claim("stop drains and ends with 0", a_stop_ends_in_order),
     Claim("root's verbs leave the state usable", verbs_of_root_leave_it_usable),
     Claim("a wrong configuration ends with 78, once", a_wrong_configuration_is_not_tried_again),

@@ -150,3 +150,10 @@ def test_a_reload_needs_no_program_but_the_shell() -> None:
         words = shlex.split(line.partition("=")[2].replace("${MAINPID}", str(process.pid)))
         told = subprocess.run(words, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
         assert (told.returncode, process.wait(10)) == (0, -signal.SIGHUP), told.stderr
+
+
+def test_a_large_machine_has_room_for_its_threads() -> None:
+    """Four processes, each with two OpenBLAS of 64 threads and an OpenMP of 256 processors, stay below TasksMax."""
+    found = re.search(r"^TasksMax=(\d+)$", system_unit(configured(), placed()), re.MULTILINE)
+    assert found
+    assert int(found[1]) >= 4 * (2 * 64 + 256) + 64
