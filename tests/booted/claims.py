@@ -241,7 +241,8 @@ def verbs_of_root_leave_it_usable(m: Machine) -> str:
     m.must("systemctl start healerd")
     foreign = m.must(f"find {STATE} ! -user healerd").split()
     assert not foreign, foreign
-    m.must('healerd resume --all --reason "the drill is over"')
+    resume = 'healerd resume --all --reason "the drill is over"'
+    m.wait_for("an answer to resume", lambda: m.run(resume).code == 0)
     return verified(m)
 
 
