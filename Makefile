@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
-.PHONY: demo test check bench faults release image format lock setup clean help
+.PHONY: demo test check bench faults booted release image format lock setup clean help
 
 help:  ## say what the targets do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ bench: $(DEV)  ## every speed claim, as a ratio against a named peer
 
 faults: $(DEV)  ## every fault of the design in its long form (hours; ARGS=--quick takes minutes)
 	@$(BIN)/python -m experiments.faults $(ARGS)
+
+booted: $(DEV)  ## the service under a real systemd, on a small Debian made and booted for it (root; a quarter of an hour)
+	@$(BIN)/python -m tests.booted $(ARGS)
 
 release: $(DEV)  ## wheel, sdist and bill of materials in dist/, tried on every Python that is here (ARGS=--bare: built alone)
 	@$(BIN)/python -m tests.release $(ARGS)

@@ -481,7 +481,8 @@ class Config(Settings, frozen=True, kw_only=True):
             return self.path(named) if named else None
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder:
-            raise ConfigError(f"`audit.key` is `{named}`, but no service manager hands over credentials: name a file")
+            mend = "set `CREDENTIALS_DIRECTORY` to the folder where it lies, or name a file"
+            raise ConfigError(f"`audit.key` is `{named}`, but no service manager hands over credentials: {mend}")
         return Path(folder, named.removeprefix(CREDENTIAL))
 
     @property

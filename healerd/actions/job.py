@@ -25,6 +25,7 @@ import numpy as np
 from healerd.actions.call import CallJob, call
 from healerd.actions.command import adopt_orphans
 from healerd.actions.durable import write_json
+from healerd.actions.model_files import with_columns
 from healerd.actions.outside import Desk, Outside, Rows, train_outside
 from healerd.actions.registry import Draft, Model, Registry
 from healerd.actions.remote import RemoteAbsent, RemoteUnknown
@@ -104,7 +105,8 @@ def train(job: TrainingJob, desk: Desk) -> Version:
     else:
         model = _entry(job.entry)(job.features, job.label, **job.args)
     few = {name: column[:ROWS_TRIED] for name, column in job.features.items()}
-    _predict(model, few, rows=min(ROWS_TRIED, len(job.label)))
+    # A plain estimator takes a matrix: it is tried as it will be loaded.
+    _predict(with_columns(model, said="what was trained"), few, rows=min(ROWS_TRIED, len(job.label)))
     return job.registry.add(model, job.draft)
 
 

@@ -28,7 +28,7 @@ from healerd.actions.safe_model import SafeModel
 from healerd.columns import Column, kind_of
 from healerd.errors import ActionError
 
-__all__ = ["MLMODEL", "MODEL_NAMES", "PYFUNC", "TRUSTED", "MatrixModel", "ModelFiles", "OnnxModel"]
+__all__ = ["MLMODEL", "MODEL_NAMES", "PYFUNC", "TRUSTED", "MatrixModel", "ModelFiles", "OnnxModel", "with_columns"]
 
 PLAIN, SKOPS, ONNX, JOBLIB, PICKLE = "model.json", "model.skops", "model.onnx", "model.joblib", "model.pkl"
 PYFUNC, MLMODEL = "model.mlflow", "MLmodel"
@@ -119,7 +119,7 @@ class ModelFiles:
             model = self._read(name, content, said=said)
         except BROKEN as error:
             raise ActionError(f"{said} cannot be loaded: {error}; is its package installed?") from error
-        return _with_columns(model, said=said)
+        return with_columns(model, said=said)
 
     def load_file(self, path: Path) -> Model:
         """Read a model that somebody made, by the ending of its name, or out of the folder that MLflow saved it in.
@@ -181,8 +181,11 @@ class ModelFiles:
             )
 
 
-def _with_columns(model: Any, *, said: str) -> Model:
-    """Let an estimator that takes a matrix take columns; leave every other model as it is."""
+def with_columns(model: Any, *, said: str) -> Model:
+    """Let an estimator that takes a matrix take columns; leave every other model as it is.
+
+    Raises ActionError for what has no `predict`.
+    """
     if not hasattr(model, "predict"):
         raise ActionError(f"{said} has no `predict`; store the model itself")
     if type(model).__module__.partition(".")[0] != "sklearn":

@@ -118,6 +118,10 @@ def invoke(arguments: Sequence[str]) -> int:
     except HealerdError as error:
         click.echo(inert(f"healerd: {error}"), err=True)
         return error.exit_code
+    except PermissionError as error:
+        mend = "ask its owner, or whoever runs the daemon, to put you into its group"
+        click.echo(inert(f"healerd: `{error.filename}` is not open to you: {mend}"), err=True)
+        return Exit.NOT_ALLOWED
     return int(code or 0)
 
 

@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from healerd.cli.exits import Exit
 from healerd.cli.options import default_config, json_option
 from healerd.cli.show import Show
 from healerd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from healerd.client.units import Placed
+    from healerd.config import Config
 
 __all__ = ["service"]
 
@@ -73,23 +77,27 @@ def print_(*, own: bool, strict: bool, as_json: bool, **placed: Any) -> None:
 @json_option
 def install(*, own: bool, strict: bool, root: Path, replace: bool, dry_run: bool, as_json: bool, **placed: Any) -> None:
     """Check configuration and account first; then write all, or nothing."""
-    from healerd.client.service import check_account, places
+    from healerd.client.service import check_account, is_up, places
     from healerd.client.service import install as put
+    from healerd.client.unit_checks import check_places
 
     unit, profile = _texts(own=own, strict=strict, **placed)
-    if not own and root == Path("/"):
-        check_account(placed["run_as"], placed["group"])
+    if root == Path("/"):
+        if not own:
+            check_account(placed["run_as"], placed["group"])
+        check_places(*_read(**placed), own=own)
     units = places(own=own, root=root)
+    begin = ("restart", "healerd") if root == Path("/") and is_up(units) else ("enable", "--now", "healerd")
     files = [str(units.unit), *([str(units.strict)] if strict else [])]
     if not dry_run:
         files = [str(path) for path in put(units, unit, strict=profile, replace=replace)]
     show = Show(as_json=as_json)
-    commands = [" ".join(units.systemctl("daemon-reload")), " ".join(units.systemctl("enable", "--now", "healerd"))]
+    commands = [" ".join(units.systemctl("daemon-reload")), " ".join(units.systemctl(*begin))]
     if as_json:
         show.json({"installed": files, "dry_run": dry_run, "next": commands})
         return
     show.pairs({"would write" if dry_run else "wrote": ", ".join(files)})
-    show.note(f"start it with `{' && '.join(commands)}`")
+    show.note(f"{'start it' if begin[0] == 'enable' else 'it runs as before until'} `{' && '.join(commands)}`")
 
 
 @service.command(help="Take the unit away; the state and the configuration stay.")
@@ -99,13 +107,13 @@ def install(*, own: bool, strict: bool, root: Path, replace: bool, dry_run: bool
 @json_option
 def uninstall(*, own: bool, root: Path, dry_run: bool, as_json: bool) -> None:
     """Remove what `install` wrote, and nothing else."""
-    from healerd.client.service import places, standing
+    from healerd.client.service import is_enabled, is_up, places
     from healerd.client.service import uninstall as take_away
 
     units = places(own=own, root=root)
-    if root == Path("/") and standing(units).get("active_state") in {"active", "activating", "reloading"}:
-        stop = " ".join(units.systemctl("disable", "--now", "healerd"))
-        raise ConfigError(f"the service runs: stop it first with `{stop}`")
+    if units.unit.exists() and root == Path("/") and (is_up(units) or is_enabled(units)):
+        end = " ".join(units.systemctl("disable", "--now", "healerd"))
+        raise ConfigError(f"the service runs, or starts with the {'session' if own else 'machine'}: say `{end}` first")
     there = [path for path in (units.strict, units.unit) if path.exists()]
     files = [str(path) for path in (there if dry_run else take_away(units))]
     show = Show(as_json=as_json)
@@ -113,6 +121,7 @@ def uninstall(*, own: bool, root: Path, dry_run: bool, as_json: bool) -> None:
         show.json({"removed": files, "dry_run": dry_run})
         return
     show.pairs({"would remove" if dry_run else "removed": ", ".join(files)})
+    show.note(f"tell systemd with `{' '.join(units.systemctl('daemon-reload'))}`")
     show.note("the state folder, its backups and the configuration are as they were")
 
 
@@ -132,10 +141,17 @@ def status(*, own: bool, root: Path, as_json: bool) -> int:
     return Exit.OK if told.get("active_state") == "active" else Exit.AWAY
 
 
-def _texts(
-    *, own: bool, strict: bool, run_as: str, group: str, key: Path | None, memory_max: str, config: Path | None
-) -> tuple[str, str | None]:
-    from healerd.client.units import Placed, strict_profile, system_unit, user_unit
+def _texts(*, own: bool, strict: bool, **placed: Any) -> tuple[str, str | None]:
+    from healerd.client.units import strict_profile, system_unit, user_unit
+
+    render = user_unit if own else system_unit
+    return render(*_read(**placed)), strict_profile() if strict else None
+
+
+def _read(
+    *, run_as: str, group: str, key: Path | None, memory_max: str, config: Path | None
+) -> "tuple[Config, Placed]":
+    from healerd.client.units import Placed
     from healerd.config import load_config
 
     file = (config or default_config()).absolute()
@@ -146,9 +162,9 @@ def _texts(
         group=group,
         key=key.absolute() if key else None,
         memory_max=memory_max,
+        python=Path(sys.executable).resolve(),
     )
-    render = user_unit if own else system_unit
-    return render(load_config(file), placed), strict_profile() if strict else None
+    return load_config(file), placed
 
 
 def _program() -> Path:

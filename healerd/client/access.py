@@ -179,7 +179,7 @@ class Client(Looking):
         try:
             return self.link.get(path, **query)
         except ControlError as error:
-            if type(error) is not ControlError or self.remote or not (self.state / "healerd.db").exists():
+            if type(error) is not ControlError or self.remote or not _is_there(self.state / "healerd.db"):
                 raise
         from healerd.client.stored import stored_view  # the way without a daemon: its modules take long to load
 
@@ -188,7 +188,7 @@ class Client(Looking):
     def status(self) -> Json:
         """Everything at a glance; `daemon.state` is `live` or `away`, `stop_file` names the file that stops all."""
         stop = self.state / STOP
-        return {**super().status(), "stop_file": str(stop) if stop.exists() else None}
+        return {**super().status(), "stop_file": str(stop) if _is_there(stop) else None}
 
     def intent(self, intent_id: str, *, reviewing: bool = False) -> Json:
         """One intent with all that a person needs to answer it; `reviewing` tells the others that we do."""
@@ -323,3 +323,11 @@ class Client(Looking):
         except OSError:
             return False
         return True
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a file is there; one in a folder that is closed to us is not."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False

@@ -16,7 +16,7 @@ from pathlib import Path
 from healerd.client.units import MARK, NAME, STRICT
 from healerd.errors import ConfigError, Conflict, ControlError, NotFound
 
-__all__ = ["Units", "check_account", "install", "places", "standing", "uninstall"]
+__all__ = ["Units", "check_account", "install", "is_enabled", "is_up", "places", "standing", "uninstall"]
 
 BOOTED = Path("/run/systemd/system")
 """Is there exactly when systemd runs this machine."""
@@ -125,6 +125,16 @@ def standing(units: Units) -> Mapping[str, object]:
 def is_booted() -> bool:
     """Tell whether systemd runs this machine."""
     return BOOTED.is_dir() and shutil.which("systemctl") is not None
+
+
+def is_up(units: Units) -> bool:
+    """Tell whether the service runs, comes up, or waits for its next start. Raises ControlError."""
+    return standing(units).get("active_state") in {"active", "activating", "reloading", "deactivating"}
+
+
+def is_enabled(units: Units) -> bool:
+    """Tell whether the service starts by itself: then its name is linked from where it would be missed."""
+    return standing(units).get("unit_file_state") in {"enabled", "enabled-runtime"}
 
 
 SHOWN = ("ActiveState", "SubState", "UnitFileState", "MainPID", "NRestarts", "Result", "ExecMainStatus", "StatusText")

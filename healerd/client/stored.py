@@ -9,7 +9,7 @@ from healerd.audit import AuditReport
 from healerd.client.looks import find_look, view_of
 from healerd.client.views import plain
 from healerd.clock import Clock, SystemClock
-from healerd.errors import ControlError
+from healerd.errors import ControlError, NotAllowed
 from healerd.store import Reader, ReadStore, Watermark
 
 __all__ = ["Verifiable", "known_pipelines", "make_view", "open_state", "stored_view", "verified"]
@@ -19,8 +19,12 @@ Query = Mapping[str, str | int | None]
 
 
 def open_state(state: Path) -> ReadStore:
-    """Open the database of a state folder read-only. Raises ControlError when there is none."""
-    if not (state / "healerd.db").exists():
+    """Open the database of a state folder read-only. Raises ControlError without one, NotAllowed where it is closed."""
+    try:
+        there = (state / "healerd.db").exists()
+    except PermissionError:
+        raise NotAllowed(f"the state folder `{state}` is not open to you; ask to be put into its group") from None
+    if not there:
         raise ControlError(f"no database in `{state}`; name the state folder with --state DIR")
     return ReadStore.open(state)
 

@@ -3,9 +3,11 @@
 Must never grant the daemon a place to write that its configuration does not name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from healerd.config import CREDENTIAL, Config
 
@@ -15,6 +17,8 @@ __all__ = [
     "STATE",
     "STRICT",
     "Placed",
+    "credentials",
+    "named_in",
     "needs_room",
     "strict_profile",
     "system_unit",
@@ -30,6 +34,9 @@ MARK = "# Written by `healerd service install`; put changes of your own into a d
 """First line of every unit that is ours, and so may be replaced and removed."""
 WATCHDOG_MIN_S = 300
 """A tick judges every window that closed; five minutes are far above the longest, and short beside a window."""
+TASKS_MAX = 4096
+"""Threads count as tasks, and each of the daemon, its fork server, a job and a scorer may load two OpenBLAS of up to 64
+threads and an OpenMP of as many as there are processors: on a large machine that is over a thousand."""
 STATE, RUN = Path("/var/lib") / NAME, Path("/run") / NAME
 HOMES = (Path("/home"), Path("/root"))
 PREVENTED = "64 66 78"
@@ -41,6 +48,7 @@ class Placed:
     """Where an installation lies and what it may use: absolute paths, sizes as systemd writes them.
 
     `key` is the file that is handed over as the credential which `audit.key` names; None for the default place.
+    `python` is the interpreter itself, behind all links: an environment in `/opt` may be made with one from a home.
     """
 
     program: Path
@@ -49,6 +57,12 @@ class Placed:
     group: str = NAME
     key: Path | None = None
     memory_max: str = "4G"
+    python: Path | None = None
+
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """What has to be read so that the daemon can start."""
+        return (self.program, *((self.python,) if self.python else ()))
 
 
 def system_unit(config: Config, placed: Placed) -> str:
@@ -65,11 +79,11 @@ def system_unit(config: Config, placed: Placed) -> str:
             f"RuntimeDirectory={NAME}",
             "RuntimeDirectoryMode=0750",
             f"WorkingDirectory={placed.config_file.parent}",
-            *(f"LoadCredential={name}:{file}" for name, file in _credentials(config, placed)),
+            *(f"LoadCredential={name}:{file}" for name, file in credentials(config, placed)),
             *(f"ReadWritePaths={path}" for path in needs_room(config)),
             "",
             "# What it cannot do, whoever talks it into trying.",
-            *_hardening(placed),
+            *_hardening(config, placed),
         ),
         wanted_by="multi-user.target",
     )
@@ -83,7 +97,7 @@ def user_unit(config: Config, placed: Placed) -> str:
             f"RuntimeDirectory={NAME}",
             "RuntimeDirectoryMode=0700",
             f"WorkingDirectory={placed.config_file.parent}",
-            *(f"LoadCredential={name}:{file}" for name, file in _credentials(config, placed)),
+            *(f"LoadCredential={name}:{file}" for name, file in credentials(config, placed)),
             "",
             "# What it cannot do, whoever talks it into trying.",
             *_FOR_ALL,
@@ -114,6 +128,24 @@ def needs_room(config: Config) -> tuple[Path, ...]:
     """Name the places outside what systemd makes that the configuration has the daemon write to."""
     found = dict.fromkeys(_written(config))
     return tuple(path for path in found if not path.is_relative_to(STATE) and not path.is_relative_to(RUN))
+
+
+def named_in(config: Config) -> tuple[Path, ...]:
+    """Name every absolute path that the configuration writes out: what is read as well as what is written."""
+    return tuple(
+        dict.fromkeys(Path(text) for text in _texts(msgspec.to_builtins(config, enc_hook=str)) if text.startswith("/"))
+    )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
 
 
 def _written(config: Config) -> Iterator[Path]:
@@ -153,7 +185,8 @@ def _common(config: Config, placed: Placed) -> tuple[str, ...]:
         "Type=notify",
         "NotifyAccess=main",
         f"ExecStart={_quoted(placed.program)} run --config {_quoted(placed.config_file)} --log json",
-        "ExecReload=kill -HUP $MAINPID",
+        "# By the shell's own kill: a small machine has no program of that name.",
+        'ExecReload=/bin/sh -c "kill -s HUP ${MAINPID}"',
         "# Opening checks the whole database, and a standby waits for its turn: neither has a usual length.",
         "TimeoutStartSec=infinity",
         "TimeoutStopSec=90",
@@ -167,14 +200,15 @@ def _common(config: Config, placed: Placed) -> tuple[str, ...]:
         "# A training that takes too much memory ends; the daemon that watches it goes on.",
         f"MemoryMax={placed.memory_max}",
         "OOMPolicy=continue",
-        "TasksMax=256",
+        f"TasksMax={TASKS_MAX}",
         "LimitNOFILE=4096",
         "CPUWeight=50",
         "",
     )
 
 
-def _credentials(config: Config, placed: Placed) -> Iterator[tuple[str, Path]]:
+def credentials(config: Config, placed: Placed) -> Iterator[tuple[str, Path]]:
+    """Name each credential that the configuration asks for, and the file that holds it."""
     named = config.audit.key or ""
     if named.startswith(CREDENTIAL):
         name = named.removeprefix(CREDENTIAL)
@@ -195,8 +229,14 @@ _FOR_ALL = (
 )
 
 
-def _hardening(placed: Placed) -> tuple[str, ...]:
-    at_home = any(path.is_relative_to(home) for path in (placed.program, placed.config_file) for home in HOMES)
+def _hardening(config: Config, placed: Placed) -> tuple[str, ...]:
+    paths = (
+        *placed.programs,
+        placed.config_file,
+        *(file for _, file in credentials(config, placed)),
+        *named_in(config),
+    )
+    at_home = any(path.is_relative_to(home) for path in paths for home in HOMES)
     return (
         *_FOR_ALL,
         "CapabilityBoundingSet=",

@@ -130,7 +130,7 @@ class Daemon:
             await self._open_outlook(stack, control, webhook)
             await self._start_ticking(stack)
             log.info("running on `%s`, control socket `%s`", self._config.state, self._config.socket)
-            tell("READY=1", f"STATUS=watching {len(self._config.pipeline)} pipelines")
+            tell("READY=1", self._watching())
             await self._stop.wait()
             tell("STOPPING=1", "STATUS=finishing what is under way")
             log.info("stopping: what is under way is finished, what waits is kept")
@@ -303,8 +303,14 @@ class Daemon:
             self._core.reload_rules()
         except RulesError as error:
             log.error("the rules stay as they were:\n%s", error)
+            tell(f"{self._watching()}; the rule files are wrong, and the rules stay as they were: see the journal")
         else:
             log.info("the rules were read anew")
+            tell(self._watching())
+
+    def _watching(self) -> str:
+        """What the service manager shows beside the unit."""
+        return f"STATUS=watching {len(self._config.pipeline)} pipelines"
 
     def _describe(self) -> Json:
         """Say how the process itself is doing."""

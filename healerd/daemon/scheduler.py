@@ -4,6 +4,7 @@ APScheduler is a ticker only. A tick may come late, twice or not at all without 
 is due from what is stored.
 """
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -43,10 +44,12 @@ class Ticker:
     """Calls `tick` every `every_s` seconds, at multiples of it since 1970, one call at a time, on the event loop."""
 
     def __init__(self, tick: Callable[[], Awaitable[None]], *, every_s: float) -> None:
-        self._every_s = every_s
+        self._tick, self._every_s, self._stopped = tick, every_s, False
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         # The default grace time of one second would drop a tick after a stall of 1.6 s without a word.
-        self._scheduler.add_job(tick, self._trigger(), id=JOB, coalesce=True, misfire_grace_time=None, max_instances=1)
+        self._scheduler.add_job(
+            self._call, self._trigger(), id=JOB, coalesce=True, misfire_grace_time=None, max_instances=1
+        )
 
     def start(self) -> None:
         """Start ticking; call it on the event loop."""
@@ -62,8 +65,16 @@ class Ticker:
         return job.next_run_time if job else None
 
     def stop(self) -> None:
-        """Stop ticking; a tick under way goes on: to shut the scheduler down would cancel it, with a traceback."""
-        self._scheduler.pause()
+        """Stop ticking; what a tick under way has begun on a thread goes on, and nobody waits for its end here."""
+        self._stopped = True
+        self._scheduler.shutdown(wait=False)
+
+    async def _call(self) -> None:
+        try:
+            await self._tick()
+        except CancelledError:  # the scheduler ends what waits, and would log that as an error of ours
+            if not self._stopped:
+                raise
 
     def _trigger(self) -> IntervalTrigger:
         return IntervalTrigger(seconds=self._every_s, start_date=EPOCH, timezone=UTC)

@@ -28,6 +28,7 @@ PROGRAMS = {
     "healerd.actions.command": "commands of the configuration",
     "healerd.client.forward": "ssh",
     "healerd.client.service": "systemctl",
+    "healerd.client.unit_checks": "test, as the account of the service",
     "healerd.store.anchors": "git, logger, and the command of the configuration",
     "healerd.offline.beside": "Python itself, for the plain schedules",
     "healerd.offline.tied": "a server of an experiment or the demo, which ends with them",

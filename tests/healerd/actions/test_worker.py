@@ -55,6 +55,14 @@ def test_a_job_stores_what_it_fitted(registry: Registry, trainers: str, worker: 
     assert worker.look(KEY).run is Run.ABSENT
 
 
+def test_a_plain_estimator_is_trained_as_the_guide_says(registry: Registry, trainers: str, worker: Worker) -> None:
+    """A function may return an estimator that takes a matrix: it is given the columns in the order of its training."""
+    worker.start(a_job(registry, f"{trainers}:plain"))
+    worker.wait(KEY)
+    assert worker.look(KEY).reason == ""
+    assert worker.score(registry, ["fitted"], features(2))["fitted"].output == pytest.approx([3.0, 3.0])
+
+
 def test_the_configured_args_reach_the_training_function(registry: Registry, worker: Worker) -> None:
     """What `actions.retrain.args` holds is handed to the entry by name: a chosen estimator is the one fitted."""
     job = a_job(registry, "healerd.offline.estimator:fit")

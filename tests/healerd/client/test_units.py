@@ -1,7 +1,9 @@
 """The units for systemd: what systemd itself says of them, and that they grant no more than the configuration asks."""
 
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +131,29 @@ def test_odd_paths_stay_one_word() -> None:
     """Spaces and percent signs in a path reach the daemon as they are."""
     text = system_unit(configured(), placed(config_file=Path("/etc/my 100% healerd/h.toml")))
     assert '--config "/etc/my 100%% healerd/h.toml" ' in text
+
+
+def test_a_table_at_home_can_be_read() -> None:
+    """Rows, models, keys or the interpreter below /home are not hidden from the daemon that is to read them."""
+    rows = TEXT + '[pipeline.p]\nsource = { path = "/home/ada/rows.csv" }\n'
+    assert "ProtectHome=read-only" in system_unit(configured(rows), placed(program=Path("/opt/venv/bin/healerd")))
+    python = placed(program=Path("/opt/venv/bin/healerd"), python=Path("/home/ada/.local/share/python3.11"))
+    assert "ProtectHome=read-only" in system_unit(configured(), python)
+    key = placed(program=Path("/opt/venv/bin/healerd"), key=Path("/root/audit.pem"))
+    assert "ProtectHome=read-only" in system_unit(configured(), key)
+
+
+def test_a_reload_needs_no_program_but_the_shell() -> None:
+    """The reload's own words send SIGHUP where there is nothing on the path, as on a machine without procps."""
+    line = next(each for each in system_unit(configured(), placed()).splitlines() if each.startswith("ExecReload="))
+    with subprocess.Popen(["/bin/sh", "-c", "sleep 60 & wait"]) as process:
+        words = shlex.split(line.partition("=")[2].replace("${MAINPID}", str(process.pid)))
+        told = subprocess.run(words, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
+        assert (told.returncode, process.wait(10)) == (0, -signal.SIGHUP), told.stderr
+
+
+def test_a_large_machine_has_room_for_its_threads() -> None:
+    """Four processes, each with two OpenBLAS of 64 threads and an OpenMP of 256 processors, stay below TasksMax."""
+    found = re.search(r"^TasksMax=(\d+)$", system_unit(configured(), placed()), re.MULTILINE)
+    assert found
+    assert int(found[1]) >= 4 * (2 * 64 + 256) + 64

@@ -14,7 +14,8 @@ import pytest
 from healerd.daemon.app import RunExit
 from healerd.daemon.logs import set_up_logging
 from healerd.daemon.supervised import Progress, tell, watchdog_s
-from tests.healerd.daemon.test_app import run_with, send
+from healerd.errors import RulesError
+from tests.healerd.daemon.test_app import ScriptedCore, run_with, send
 
 
 @pytest.fixture
@@ -55,6 +56,23 @@ def test_a_daemon_pings_where_it_is_asked_to(
     monkeypatch.delenv("WATCHDOG_USEC")
     run_with(tmp_path, lambda core: None, send(signal.SIGTERM))
     assert "WATCHDOG=1" not in all_of(heard)
+
+
+def test_what_a_reload_came_to_is_shown_beside_the_unit(
+    tmp_path: Path, heard: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a reload of wrong rules the status says that the old ones stay; after one of good rules it is as before."""
+    wrong = [True, False]
+
+    def reload_rules(core: object) -> None:
+        if wrong.pop(0):
+            raise RulesError("unknown metric")
+
+    monkeypatch.setattr(ScriptedCore, "reload_rules", reload_rules)
+    rest = [lambda core: None] * 3
+    run_with(tmp_path, send(signal.SIGHUP), *rest, send(signal.SIGHUP), *rest, send(signal.SIGTERM))
+    shown = [line for each in all_of(heard) for line in each.splitlines() if line.startswith("STATUS=watching")]
+    assert [("stay as they were" in line) for line in shown] == [False, True, False]
 
 
 def test_a_tick_that_hangs_is_not_covered_up(
