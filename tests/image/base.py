@@ -41,7 +41,7 @@ def stand_in(engine: Engine, name: str, version: str) -> str:
     run("chroot", root, "ldconfig")
     run("chroot", root, "/usr/local/bin/python", "-m", "ensurepip")
     archive = engine.folder / "base.tar"
-    run("tar", "-C", root, "--exclude=./dev/*", "--exclude=./root/.cache", "-cf", archive, ".")
+    run("tar", "-C", root, "--exclude=./dev/*", "--exclude=.cache", "-cf", archive, ".")
     engine.must("import", "--quiet", archive, name, patience_s=BUILDING_S)
     archive.unlink()
     shutil.rmtree(root)

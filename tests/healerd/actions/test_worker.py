@@ -101,10 +101,7 @@ def test_a_job_is_killed_at_its_deadline_with_what_it_started(
     registry: Registry, trainers: str, process: ProcessWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No process of a job is alive a second after its deadline; what it printed is kept."""
-    note = tmp_path / "child"
-    (tmp_path / "code" / f"{trainers}.py").write_text(
-        (tmp_path / "code" / f"{trainers}.py").read_text().replace('os.environ["HEALERD_TEST_CHILD"]', repr(str(note)))
-    )
+    note = child_of(tmp_path, trainers)
     process.start(a_job(registry, f"{trainers}:sleeping", deadline_s=3.0))
     assert process.look(KEY).run is Run.RUNNING
     process.wait(KEY)
@@ -168,9 +165,7 @@ def test_s14_a_job_dies_with_its_daemon(
     registry: Registry, trainers: str, process: ProcessWorker, tmp_path: Path
 ) -> None:
     """After kill -9 of the daemon the kernel ends the job and all it started, and the job is absent."""
-    note = tmp_path / "child"
-    code = tmp_path / "code" / f"{trainers}.py"
-    code.write_text(code.read_text().replace('os.environ["HEALERD_TEST_CHILD"]', repr(str(note))))
+    note = child_of(tmp_path, trainers)
     script = tmp_path / "daemon.py"
     script.write_text(DAEMON)
     command = [sys.executable, str(script), str(tmp_path), str(tmp_path / "code"), f"{trainers}:sleeping", KEY]
@@ -188,9 +183,7 @@ def test_a_job_that_its_daemon_ended_is_absent_and_not_failed(
     registry: Registry, trainers: str, process: ProcessWorker, tmp_path: Path
 ) -> None:
     """A daemon that is stopped in a training leaves it to the next one: a restart is no failure of a heal."""
-    note = tmp_path / "child"
-    code = tmp_path / "code" / f"{trainers}.py"
-    code.write_text(code.read_text().replace('os.environ["HEALERD_TEST_CHILD"]', repr(str(note))))
+    note = child_of(tmp_path, trainers)
     process.start(a_job(registry, f"{trainers}:sleeping"))
     wait_until(lambda: note.exists() and note.read_text())
     process.close()
@@ -203,6 +196,13 @@ def test_a_process_number_used_again_is_not_the_job(process: ProcessWorker, tmp_
     """A note of an earlier boot that names a living process of another start does not mean that the job runs."""
     (tmp_path / "jobs" / f"{KEY[:40]}.json").write_text(f'{{"pid": {os.getpid()}, "started": "1"}}')
     assert process.look(KEY).run is Run.ABSENT
+
+
+def child_of(folder: Path, trainers: str) -> Path:
+    """Have the training that sleeps write the number of the process that it starts into a file; give that."""
+    note, code = folder / "child", folder / "code" / f"{trainers}.py"
+    code.write_text(code.read_text().replace('os.environ["HEALERD_TEST_CHILD"]', repr(str(note))))
+    return note
 
 
 def gone(pid: int) -> bool:

@@ -139,7 +139,7 @@ def test_a_table_at_home_can_be_read() -> None:
     assert "ProtectHome=read-only" in system_unit(configured(rows), placed(program=Path("/opt/venv/bin/healerd")))
     python = placed(program=Path("/opt/venv/bin/healerd"), python=Path("/home/ada/.local/share/python3.11"))
     assert "ProtectHome=read-only" in system_unit(configured(), python)
-    key = placed(program=Path("/opt/venv/bin/healerd"), key=Path("/root/audit.pem"))
+    key = placed(program=Path("/opt/venv/bin/healerd"), key=Path("/home/ann/audit.pem"))
     assert "ProtectHome=read-only" in system_unit(configured(), key)
 
 
