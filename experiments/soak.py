@@ -1,15 +1,18 @@
 """Let one daemon live through very many windows in accelerated time, and see whether anything grows that must not.
 
     python -m experiments.soak [--windows N] [--pipelines P] [--rows R] [--every N] [--keep-days D] [--state DIR]
-        [--minutes M]
+        [--keep DIR] [--minutes M]
 
 It is the daemon as `healerd run` starts it (its event loop, ticker, threads and control socket) under a manual clock:
 at each tick windows of rows are served and their time passes before the core does what is due. Prints a JSON line at
-intervals: windows, CPU, memory (RSS), open files, threads, the write-ahead log, the database and the whole folder; and
-one at the end with the growth of each per 1,000 windows over the second half, and whether the claims held: memory grows
-by less than 1 MB per 10,000 windows, open files and the write-ahead log do not grow at all. Exit 1 if not.
+intervals: windows, CPU, memory (RSS, now and at most since the line before), open files, threads, the write-ahead log,
+the database and the whole folder; and one at the end with the growth of each per 1,000 windows over the second half,
+and whether the claims held: memory grows by less than 1 MB per 10,000 windows, open files and the write-ahead log do
+not grow at all. Exit 1 if not.
 
-With `--minutes` it ends when they are over, and the claims are about the windows that were reached.
+With `--minutes` it ends when they are over, and the claims are about the windows that were reached. With `--keep DIR`
+what was reached is kept: the next run is the next life of that daemon, on the same state, and the claims are about each
+life; what is kept must never be of another shape (pipelines).
 
 What an operator would do once a day is done as well: with `--keep-days` the bodies of older entries are let go of.
 """
@@ -23,7 +26,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +48,8 @@ __all__ = ["Sample", "main", "soak"]
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 LENGTH = timedelta(minutes=30)
+SAMPLES = "samples.jsonl"
+"""The file of a folder that is kept in which each sample is a line."""
 BATCH_S = 1.0
 """How long one tick of the daemon may go on serving windows."""
 ROOM = 2 * 2**30
@@ -77,10 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep-days", type=float, default=7.0, help="days of entries that are kept; 0 keeps all")
     parser.add_argument("--state", type=Path, default=None, help="a folder to work in [default: a temporary one]")
     parser.add_argument("--minutes", type=float, default=None, help="end after so long, however far it came")
+    parser.add_argument("--keep", type=Path, default=None, help="a folder that stays: go on from what it has reached")
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(dir=asked.state) as folder:
+    with _folder(asked.keep, asked.state) as folder:
         samples = soak(
-            Path(folder),
+            folder,
             windows=asked.windows,
             pipelines=asked.pipelines,
             rows=asked.rows,
@@ -93,6 +100,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if told["held"] else 1
 
 
+@contextmanager
+def _folder(kept: Path | None, below: Path | None) -> Iterator[Path]:
+    """Give the folder that is kept, or one that goes away."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+    else:
+        with tempfile.TemporaryDirectory(dir=below) as folder:
+            yield Path(folder)
+
+
 def soak(
     folder: Path,
     *,
@@ -103,20 +121,26 @@ def soak(
     keep_days: float = 0.0,
     minutes: float | None = None,
 ) -> list[Sample]:
-    """Let a daemon live through so many windows of all pipelines together; give a sample each `every` windows."""
+    """Let a daemon live through so many windows of all pipelines together; give a sample each `every` windows.
+
+    In a folder that has been soaked it goes on where that ended, and the samples of earlier lives come first.
+    """
     text = CONFIG + "".join(ONE.format(number=number) for number in range(pipelines))
     config = parse_config(text, path=folder / "healerd.toml")
-    samples: list[Sample] = []
+    log = folder / SAMPLES
+    samples: list[Sample] = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    reached = int(samples[-1]["windows"]) if samples else 0
 
     def open_core(config: Config, clock: Clock) -> Core:
         assert isinstance(clock, Accelerated), "time is made here"
         core = Served.made(config, clock, rows=rows)
         core.windows, core.every, core.keep_days, core.samples = windows, every, keep_days, samples
+        core.log, core.life = log, 1 + int(max((sample["life"] for sample in samples), default=0))
         core.until_s = None if minutes is None else time.monotonic() + 60 * minutes
         return core
 
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # its clock is the wall's: ticks are always late here
-    run(config, open_core=open_core, clock=Accelerated(START))
+    run(config, open_core=open_core, clock=Accelerated(START + LENGTH * (reached // pipelines)))
     return samples
 
 
@@ -148,6 +172,8 @@ class Served(Core):
     every: int
     keep_days: float
     samples: list[Sample]
+    log: Path
+    life: int
     until_s: float | None
 
     @classmethod
@@ -156,10 +182,14 @@ class Served(Core):
         served = {name: MemorySource() for name in config.pipeline}
         core = cls.open(config, clock, sources=served, worker=InlineWorker(), start_at=START)
         assert isinstance(core, cls), "opened as what it is"
-        core._time, core._served, core._rows, core._passed = clock, served, rows, 0
-        core._window_at, core._asked = START, False
-        core._rng = np.random.Generator(np.random.Philox(1))
+        core._time, core._served, core._rows, core._asked = clock, served, rows, False
+        core._window_at = max(core.store.watermark(name) or START for name in served)
+        core._began_at = core._passed = len(served) * ((core._window_at - START) // LENGTH)
+        clock.advance_to(core._window_at)
+        core._rng = np.random.Generator(np.random.Philox([1, core._passed]))
         core._began_s = time.process_time()
+        if core._passed:
+            return core
         held = core._some_rows(START - LENGTH * 4, 400)
         times = {"trained_from_at": START - LENGTH * 4, "trained_to_at": START}
         for name in served:
@@ -182,18 +212,23 @@ class Served(Core):
                 self._look()
         if self._is_over() and not self._asked:
             self._asked = True
+            self._look()
             os.kill(os.getpid(), signal.SIGTERM)
         return tuple(told)
 
     def _is_over(self) -> bool:
         late = self.until_s is not None and time.monotonic() > self.until_s
-        return late or self._passed >= self.windows or shutil.disk_usage(self.config.state).free < ROOM
+        return self._asked or late or self._passed >= self.windows or shutil.disk_usage(self.config.state).free < ROOM
 
     def _look(self) -> None:
-        sample = {"windows": self._passed, "cpu_s": round(time.process_time() - self._began_s, 1)}
-        sample |= measured(self.config.state)
+        if self.samples and self.samples[-1]["windows"] == self._passed:
+            return
+        sample = {"life": self.life, "windows": self._passed, "lived": self._passed - self._began_at}
+        sample |= {"cpu_s": round(time.process_time() - self._began_s, 1)} | measured(self.config.state)
         self.samples.append(sample)
         print(json.dumps(sample), flush=True)
+        with self.log.open("a", encoding="ascii") as log:
+            log.write(json.dumps(sample) + "\n")
         if self.keep_days:
             before = self._time.now() - timedelta(days=self.keep_days)
             rows_before = dict.fromkeys(self.pipelines, before)
@@ -217,9 +252,11 @@ def measured(state: Path) -> Sample:
     """Read what this process holds, and what lies in its state folder."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
     database, wal = state / DATABASE, state / f"{DATABASE}-wal"
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here on: proc(5)
     whole = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
     return {
         "rss_mb": round(int(status["VmRSS"].split()[0]) / 1024, 1),
+        "peak_mb": round(int(status["VmHWM"].split()[0]) / 1024, 1),
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "threads": int(status["Threads"]),
         "wal_mb": _mb(wal),
@@ -233,17 +270,19 @@ def _mb(path: Path) -> float:
 
 
 def claims(samples: Sequence[Sample]) -> dict[str, object]:
-    """Give the growth of each measure per 1,000 windows over the second half of the run, and whether it may be."""
-    half = samples[len(samples) // 2 :]
-    names = ("rss_mb", "files", "threads", "wal_mb", "database_mb", "disk_mb")
-    slopes = {name: slope(half, name) for name in names}
-    held = len(half) > 1 and all(slopes[name] <= most for name, most in GROWTH_MAX.items())
-    last = samples[-1]
+    """Give what each measure grew by per 1,000 windows over the second half of each life, and whether it may."""
+    lives = [_life([one for one in samples if one["life"] == life]) for life in sorted({s["life"] for s in samples})]
+    return {"windows": samples[-1]["windows"], "lives": lives, "held": all(life["held"] for life in lives)}
+
+
+def _life(samples: Sequence[Sample]) -> dict[str, object]:
+    half, last = samples[len(samples) // 2 :], samples[-1]
+    slopes = {name: slope(half, name) for name in ("rss_mb", "files", "threads", "wal_mb", "database_mb", "disk_mb")}
     return {
-        "windows": last["windows"],
-        "cpu_ms_each": round(1000 * last["cpu_s"] / last["windows"], 2),
+        "windows": last["lived"],
+        "cpu_ms_each": round(1000 * last["cpu_s"] / last["lived"], 2),
         "per_1000_windows": {name: round(value, 4) for name, value in slopes.items()},
-        "held": held,
+        "held": len(half) > 1 and all(slopes[name] <= most for name, most in GROWTH_MAX.items()),
     }
 
 

@@ -1,4 +1,4 @@
-"""Tries the service under a real systemd: `make trial-service`, or `python -m tests.booted [--only WORD]`.
+"""Tries the service under a real systemd: `make booted`, or `python -m tests.booted [--only WORD]`.
 
 Makes the root of a small Debian, installs the wheel of this checkout there as the guides say, boots it, and tries what
 they promise, claim by claim. Must never be part of a test run: it needs root, packages and minutes.
