@@ -7,7 +7,7 @@ work, or is not safe).
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ from healerd.errors import ControlError, HealerdError, RegistryAway
 
 if TYPE_CHECKING:
     from healerd.config import Config
-    from healerd_rules import Loaded
 
 __all__ = ["CHECKS", "examine", "findings_of"]
 
@@ -142,9 +141,11 @@ def _unattended(patient: Patient) -> Iterator[Finding]:
 
 
 def _rules(patient: Patient) -> Iterator[Finding]:
+    from healerd.client.rule_files import load_rule_files  # only who has a configuration waits for the language
+
     for name, settings in patient.config.pipeline.items() if patient.config else ():
         assert patient.config is not None
-        loaded = _loaded([patient.config.path(file) for file in settings.rules])
+        loaded = load_rule_files(patient.config.path(file) for file in settings.rules)
         if loaded.ruleset is None:
             said = f"`{name}`: {len(loaded.errors)} errors, the first: {loaded.errors[0].message}"
             files = " ".join(settings.rules)
@@ -152,15 +153,6 @@ def _rules(patient: Patient) -> Iterator[Finding]:
         else:
             said = f"`{name}`: {len(loaded.ruleset.rules)} rules, id {loaded.ruleset.id[:8]}"
             yield Finding(check="rules", level="ok", said=said)
-
-
-def _loaded(files: Sequence[Path]) -> "Loaded":
-    from healerd.decision import SCHEMA  # only who has a configuration waits for the language
-    from healerd_rules import load, load_text
-
-    if files:
-        return load(files, schema=SCHEMA)
-    return load_text('import "default"\n', name="the pack default", schema=SCHEMA)
 
 
 def _sources(patient: Patient) -> Iterator[Finding]:

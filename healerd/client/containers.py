@@ -18,10 +18,13 @@ THERE = "/opt/package"
 """Where what is carried lies in the stage of the image that builds; the image itself does not have it."""
 
 
-def container_files(text: str, package: str, constraints: Path | None = None) -> Mapping[str, str | bytes]:
+def container_files(
+    beside: Mapping[str, str | bytes], package: str, constraints: Path | None = None
+) -> Mapping[str, str | bytes]:
     """Render the container file and the compose file, each by its name, with what building reads.
 
-    `text` is the configuration's, `package` what pip is to install: a requirement, or a wheel that lies here.
+    `beside` is the configuration with the files that it names beside itself, `package` what pip is to install: a
+    requirement, or a wheel that lies here.
     Raises ConfigError when a file cannot be read.
     """
     wheel, carried = wheel_of(package), {}
@@ -36,7 +39,7 @@ def container_files(text: str, package: str, constraints: Path | None = None) ->
     return {
         "Containerfile": CONTAINERFILE.replace("@COPY@\n", copy).replace("@PACKAGE@", install),
         "compose.yaml": COMPOSE,
-        f"{CONFIG_FOLDER}/healerd.toml": text,
+        **{f"{CONFIG_FOLDER}/{name}": content for name, content in beside.items()},
         **carried,
     }
 
@@ -82,8 +85,8 @@ CMD ["run", "--log", "json"]
 
 COMPOSE = """\
 # `docker compose up --build`, or `podman-compose up --build`; then `docker compose exec healerd healerd status`.
-# Files that the configuration names beside itself (rules, training code, models) belong into `config` too,
-# readable for user 10001; add a volume for where predictions lie.
+# `config` has the files that the configuration names beside itself (rules, training code, first versions), but not what
+# training code imports: add that, readable for user 10001, and a volume for where predictions lie.
 # The name makes the volume `healerd_state` that of the next version too, in whichever folder that is rendered.
 name: healerd
 services:

@@ -3,14 +3,17 @@
 Must never put a secret into what it writes: user data can be read by everything that runs on the machine.
 """
 
+import json
 import os
 import shutil
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from textwrap import indent
 
+from healerd.client.carrying import carried
 from healerd.client.containers import container_files, wheel_of
 from healerd.client.units import STATE, Placed, system_unit
 from healerd.config import Config
@@ -20,6 +23,7 @@ __all__ = ["PROVIDERS", "Deployment", "monitoring", "render", "write_all"]
 
 PROGRAM, CONFIG_FILE = Path("/opt/healerd/bin/healerd"), Path("/etc/healerd/healerd.toml")
 STATE_FOLDER, SOCKET = STATE / "state", Path("/run/healerd/control.sock")
+UNIT_FILE = "/etc/systemd/system/healerd.service"
 USER_DATA_MAX = 16 * 1024
 """Bytes of user data that the strictest provider takes."""
 MONITORING = ("alerts.yml", "grafana.json")
@@ -42,15 +46,17 @@ class Deployment:
 def render(provider: str, deployment: Deployment) -> Mapping[str, str | bytes]:
     """Render every file of a provider, by its name. Raises ConfigError when the configuration does not fit there."""
     _check_places(deployment.config)
+    beside = {"healerd.toml": deployment.text, **carried(deployment.config)}
     if provider == "compose":
-        return container_files(deployment.text, deployment.package, deployment.constraints)
+        return container_files(beside, deployment.package, deployment.constraints)
     if wheel_of(deployment.package) is not None or deployment.constraints is not None:
         raise ConfigError("files from here are not carried to a cloud: name a package that pip finds from there")
     device, commands = CLOUDS[provider]
-    data = _user_data(deployment, device)
+    data = _user_data(deployment, device, beside)
     if len(data.encode()) > USER_DATA_MAX:
         raise ConfigError(
-            f"the user data would have {len(data.encode())} bytes, more than {USER_DATA_MAX}: shorten the configuration"
+            f"the user data would have {len(data.encode())} bytes, more than the {USER_DATA_MAX} that a cloud takes: "
+            "shorten the configuration, or name rules and training code by where they will lie, and bring them there"
         )
     return {"user-data.yaml": data, "commands.sh": commands.replace("@GB@", str(deployment.volume_gb))}
 
@@ -74,7 +80,7 @@ def write_all(out: Path, rendered: Mapping[str, str | bytes]) -> tuple[Path, ...
     try:
         partial.mkdir(parents=True)
         for name, content in rendered.items():
-            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).write_bytes(content.encode() if isinstance(content, str) else content)
             (partial / name).chmod(0o755 if name.endswith(".sh") else 0o644)
         partial.rename(out)
@@ -93,15 +99,30 @@ def _check_places(config: Config) -> None:
             )
 
 
-def _user_data(deployment: Deployment, device: str) -> str:
+def _user_data(deployment: Deployment, device: str, beside: Mapping[str, str | bytes]) -> str:
     placed = Placed(program=PROGRAM, config_file=CONFIG_FILE)
-    unit = system_unit(deployment.config, placed)
+    written = {str(CONFIG_FILE.parent / name): _as_text(name, content) for name, content in beside.items()}
+    written |= {UNIT_FILE: system_unit(deployment.config, placed), f"{UNIT_FILE}.d/volume.conf": VOLUME}
     return USER_DATA.format(
         device=device,
-        config=indent(deployment.text.rstrip("\n"), " " * 6),
-        unit=indent(unit.rstrip("\n"), " " * 6),
+        files="".join(WRITTEN.format(path=json.dumps(path), text=_content(text)) for path, text in written.items()),
         package=deployment.package.replace("'", ""),
     )
+
+
+def _as_text(name: str, content: str | bytes) -> str:
+    if isinstance(content, str):
+        return content
+    raise ConfigError(f"`{name}` is too much for user data: name it by where it will lie (`/...`), and bring it there")
+
+
+def _content(text: str) -> str:
+    """Write a text as YAML: as it stands where people can read it, in base64 where YAML would change a character."""
+    if not text.strip("\n") or not all(character.isprintable() or character in "\n\t" for character in text):
+        return f"{b64encode(text.encode()).decode()}\n    encoding: b64"
+    lines = text.rstrip("\n")
+    ending = {0: "-", 1: ""}.get(len(text) - len(lines), "+")
+    return f"|2{ending}\n" + indent(text, " " * 6, lambda line: line != "\n").removesuffix("\n")
 
 
 USER_DATA = """\
@@ -129,26 +150,24 @@ fs_setup:
 mounts:
   - [LABEL=healerd, /var/lib/healerd, ext4, 'defaults,nofail,x-systemd.device-timeout=60s', '0', '2']
 write_files:
-  - path: /etc/healerd/healerd.toml
-    permissions: '0644'
-    content: |
-{config}
-  - path: /etc/systemd/system/healerd.service
-    permissions: '0644'
-    content: |
-{unit}
-  - path: /etc/systemd/system/healerd.service.d/volume.conf
-    permissions: '0644'
-    content: |
-      [Unit]
-      RequiresMountsFor=/var/lib/healerd
-      ConditionPathIsMountPoint=/var/lib/healerd
-runcmd:
+{files}runcmd:
   - [python3, -m, venv, /opt/healerd]
   - [/opt/healerd/bin/pip, install, --no-input, '{package}']
   - [chown, 'healerd:healerd', /var/lib/healerd]
   - [systemctl, daemon-reload]
   - [systemctl, enable, --now, healerd.service]
+"""
+
+WRITTEN = """\
+  - path: {path}
+    permissions: '0644'
+    content: {text}
+"""
+
+VOLUME = """\
+[Unit]
+RequiresMountsFor=/var/lib/healerd
+ConditionPathIsMountPoint=/var/lib/healerd
 """
 
 AWS = """\

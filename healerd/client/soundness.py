@@ -172,8 +172,7 @@ def proofs(patient: Patient) -> Iterator[Finding]:
         said = "not proved: the solver is not installed"
         yield Finding(check="proofs", level="warn", said=said, mend='pip install "healerd[verify]"')
         return
-    from healerd.decision import SCHEMA
-    from healerd_rules import load, load_text
+    from healerd.client.rule_files import load_rule_files
     from healerd_rules.verify import verify
 
     done = set[tuple[str, ...]]()
@@ -182,12 +181,7 @@ def proofs(patient: Patient) -> Iterator[Finding]:
         if files in done:
             continue
         done.add(files)
-        paths = [patient.config.path(file) for file in files]
-        loaded = (
-            load(paths, schema=SCHEMA)
-            if paths
-            else load_text('import "default"\n', name="the pack default", schema=SCHEMA)
-        )
+        loaded = load_rule_files(patient.config.path(file) for file in files)
         if loaded.ruleset is None:
             continue  # the check of rules has said so
         report = verify(loaded.ruleset, claims=("gate", "cooldown"), timeout_s=PROOF_S)

@@ -8,15 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from healerd.client.rule_files import load_rule_files
 from healerd.config import Config
-from healerd.decision import SCHEMA
 from healerd.errors import RulesError
-from healerd_rules import RuleSet, load, load_text, render
+from healerd_rules import RuleSet, render
 
-__all__ = ["DEFAULT_RULES", "Rulebook", "compile_rules", "read_rules"]
-
-DEFAULT_RULES = 'import "default"\n'
-"""What is in force where a pipeline names no rule file."""
+__all__ = ["Rulebook", "compile_rules", "read_rules"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +39,7 @@ def compile_rules(paths: tuple[Path, ...]) -> RuleSet:
 
 def read_rules(paths: tuple[Path, ...]) -> Rules:
     """Load rule files as `compile_rules` does, and keep their texts."""
-    loaded = load(paths, schema=SCHEMA) if paths else load_text(DEFAULT_RULES, name="(default)", schema=SCHEMA)
+    loaded = load_rule_files(paths)
     if loaded.ruleset is None:
         raise RulesError(render(loaded.diagnostics, loaded.sources))
     return Rules(ruleset=loaded.ruleset, sources=loaded.sources)

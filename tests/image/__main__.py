@@ -110,10 +110,10 @@ def rendered(folder: Path, data: Path, *, bump: bool) -> Path:
         text = text.replace(old, new)
     config = folder.with_suffix(".toml")
     config.write_text(text + '\n[listen]\naddress = "127.0.0.1:9464"\n', encoding="utf-8")
+    config.with_name("own.heal").write_text(RULES, encoding="utf-8")
+    config.with_name("models.py").write_bytes((data / "models.py").read_bytes())
     words = ["--config", str(config), "--package", str(built.wheel), "--constraints", str(constraints)]
     run(sys.executable, "-m", "healerd", "deploy", "render", "--provider", "compose", folder, *words, cwd=source)
-    (folder / "config/own.heal").write_text(RULES, encoding="utf-8")
-    (folder / "config/models.py").write_bytes((data / "models.py").read_bytes())
     return folder
 
 

@@ -10,7 +10,7 @@ import click
 from healerd.cli.options import default_config
 from healerd.cli.rules.cache import cached
 from healerd.errors import HealerdError, RulesError
-from healerd_rules import Loaded, RuleSet, load, load_text, pack_file, render, shipped_packs
+from healerd_rules import Loaded, RuleSet, pack_file, render, shipped_packs
 
 if TYPE_CHECKING:
     from healerd.config import Config, PipelineSettings
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-UNNAMED = "the pack default"
 
 
 def files_argument(f: F) -> F:
@@ -74,16 +73,13 @@ def load_rules(files: Sequence[Path], *, no_cache: bool = False) -> Loaded:
     What was loaded before comes from the cache as long as no file it stands on, and no import, has changed; the
     parsed `modules` are not kept there.
     """
-    named = ("files", *map(str, files)) if files else ("text", UNNAMED)
-    return _load(files) if no_cache else cached(named, lambda: _load(files))
+    return _load(files) if no_cache else cached(("files", *map(str, files)), lambda: _load(files))
 
 
 def _load(files: Sequence[Path]) -> Loaded:
-    from healerd.decision import SCHEMA  # the whole of deciding comes with it, which a cached answer does not need
+    from healerd.client.rule_files import load_rule_files  # the whole of deciding comes with it, unlike a cached answer
 
-    if files:
-        return load([pack_file(str(file)) if is_pack(file) else file for file in files], schema=SCHEMA)
-    return load_text('import "default"\n', name=UNNAMED, schema=SCHEMA)
+    return load_rule_files(pack_file(str(file)) if is_pack(file) else file for file in files)
 
 
 def is_pack(file: Path) -> bool:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,73 @@ def test_commands_are_shell(provider: str, tmp_path: Path) -> None:
     assert "name a" in told.stderr
 
 
+CARRIED = {
+    "rules/own.heal": 'import "shared/limits.heal"\nimport "default"\n',
+    "rules/shared/limits.heal": 'import "default"\n\n\n',
+    "training.py": "  # \u00a0 is no space\ndef fit(features, label):\n    return None",
+}
+NAMED = TEXT + 'rules = ["rules/own.heal", "/etc/healerd/there.heal"]\nactions.retrain.entry = "training:fit"\n'
+
+
+def beside(folder: Path, text: str = NAMED) -> Path:
+    """Write a configuration and what it names beside itself; give its path."""
+    for name, content in CARRIED.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    (folder / "first.skops").write_bytes(b"PK\xff")
+    (folder / "healerd.toml").write_text(text)
+    return folder / "healerd.toml"
+
+
+@pytest.mark.parametrize("provider", CLOUDS)
+def test_rules_and_training_code_beside_the_configuration_are_carried(
+    provider: str, tmp_path: Path, call: Call
+) -> None:
+    """Byte for byte, with what rules import; what is named by `/` is on the machine already."""
+    told = call("deploy", "render", "--provider", provider, tmp_path / "out", "--config", beside(tmp_path / "here"))
+    assert told.code == 0, told.err
+    data = yaml.safe_load((tmp_path / "out" / "user-data.yaml").read_text())
+    contents = {
+        each["path"]: b64decode(each["content"]).decode() if each.get("encoding") == "b64" else each["content"]
+        for each in data["write_files"]
+    }
+    assert {f"/etc/healerd/{name}": text for name, text in CARRIED.items()}.items() <= contents.items()
+    assert contents["/etc/healerd/healerd.toml"] == NAMED
+
+
+def test_a_container_is_given_the_first_version_too(tmp_path: Path, call: Call) -> None:
+    """The folder that it sees has all that the configuration names beside itself."""
+    config = beside(tmp_path / "here", NAMED + 'model = "first.skops"\n')
+    assert call("deploy", "render", "--provider", "compose", tmp_path / "out", "--config", config).code == 0
+    there = tmp_path / "out" / CONFIG_FOLDER
+    found = {str(path.relative_to(there)): path.read_bytes() for path in there.rglob("*") if path.is_file()}
+    texts = {name: text.encode() for name, text in {**CARRIED, "healerd.toml": config.read_text()}.items()}
+    assert found == {**texts, "first.skops": b"PK\xff"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('model = "first.skops"', "`first.skops` is too much for user data"),
+        ('model = "gone.skops"', "cannot be read: No such file"),
+        ('rules = ["../outside.heal"]', "`../outside.heal` lies outside the folder of the configuration"),
+        ('rules = ["gone.heal"]', "cannot be read"),
+        ('rules = ["wrong.heal"]', "wrong.heal:1:1"),
+        ('actions.retrain.entry = "latin:fit"', "is not UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_carried_is_refused(line: str, said: str, tmp_path: Path, call: Call) -> None:
+    """Nothing is written when a file is missing, wrong, elsewhere, or too much for user data."""
+    config = beside(tmp_path / "here", f"{TEXT}{line}\n")
+    (tmp_path / "outside.heal").write_text("")
+    (tmp_path / "here" / "wrong.heal").write_text("nonsense\n")
+    (tmp_path / "here" / "latin.py").write_bytes(b"# \xff\n")
+    told = call("deploy", "render", "--provider", "gcp", tmp_path / "out", "--config", config)
+    assert told.code != 0
+    assert said in told.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("provider", CLOUDS)
 @pytest.mark.skipif(shutil.which("cloud-init") is None, reason="cloud-init is not installed")
 def test_cloud_init_finds_the_user_data_valid(provider: str, tmp_path: Path) -> None:
@@ -104,7 +172,7 @@ def test_user_data_has_the_shape_that_cloud_init_reads(provider: str) -> None:
         "write_files": list, "runcmd": list,
     }  # fmt: skip
     assert {name: type(value) for name, value in data.items()} == shapes
-    assert all(set(each) <= {"path", "permissions", "content", "owner"} for each in data["write_files"])
+    assert all(set(each) <= {"path", "permissions", "content", "encoding"} for each in data["write_files"])
     assert all(re.fullmatch(r"0[0-7]{3}", each["permissions"]) for each in data["write_files"])
     assert all(isinstance(word, str) for row in (*data["mounts"], *data["runcmd"]) for word in row)
 
