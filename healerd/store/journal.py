@@ -9,7 +9,7 @@ changes the database stands in it: who wants to know that nothing else does read
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -28,7 +28,7 @@ from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
 from healerd.store.check import first_bad_row
 from healerd.store.keys import KEY, first_key, keep_key, next_path, rotated, settle_key, take_key
-from healerd.store.library import DATABASE, connect_to_write, guarded, sqlite
+from healerd.store.library import DATABASE, connect_to_read, connect_to_write, guarded, sqlite
 from healerd.store.lock import held
 from healerd.store.read import Reader, ReadStore
 from healerd.store.schema import migrate
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "Transaction"]
 
+COMPACT = f"{DATABASE}.compact"
+"""Where the database is written anew without what was taken out."""
 RECORD_BYTES_MAX = 4 * 2**20
 VALUE_BYTES_MAX = 64 * 2**20
 
@@ -141,9 +143,20 @@ class Store(ReadStore):
         return made.record
 
     def shrink(self) -> None:
-        """Give back the room of what was taken out, so that nothing of it stays in the file."""
+        """Give back the room of what was taken out, so that nothing of it stays in the file.
+
+        Takes up to twice the room of what stays until it is done, on the disk: a plain VACUUM would take it in memory,
+        because the bundled library keeps every temporary file there.
+        """
+        compact = self.folder / COMPACT
         with self._turn, guarded(self.folder / DATABASE):
-            self._writer.execute("VACUUM")
+            compact.unlink(missing_ok=True)  # of a process that was ended here
+            try:
+                self._writer.execute("VACUUM INTO ?", [str(compact.absolute())])
+                with closing(connect_to_read(compact, frozen=True)) as copy:
+                    copy.backup(self._writer)
+            finally:
+                compact.unlink(missing_ok=True)
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the whole database went through the log
 
     def keep_rows(self, pipeline: str, rows: "Predictions") -> Segment:

@@ -1,5 +1,6 @@
 """What is taken out of the log, and that its proofs go on to hold."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,3 +217,26 @@ def test_ids_hold_no_names(folder: Path) -> None:
         assert not any("ada" in (leaf.key or "") for leaf in reader.leaves())
         pause = reader.find(Pause)[0]
         assert replace(pause, author="x") != pause
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for the peak of memory")
+def test_giving_room_back_takes_no_memory_of_the_databases_size(folder: Path, clock: ManualClock) -> None:
+    """A database larger than the memory of its machine can be pruned; what a process that was ended left there goes."""
+    with Store.open(folder, clock=clock) as store:
+        for number in range(40):
+            with store.transaction() as tx:
+                tx.save_state("p", f"blob {number}", bytes([number]) * 2**20)
+        (folder / "healerd.db.compact").write_text("half of it")
+        Path("/proc/self/clear_refs").write_text("5")
+        before_kb = memory_kb("VmHWM")
+        store.shrink()
+        assert memory_kb("VmHWM") - before_kb < 20 * 1024
+        assert store.verify().problem is None
+        assert store.state("p", "blob 39") is not None
+    assert sorted(path.name for path in folder.glob("healerd.db*")) == ["healerd.db"]
+
+
+def memory_kb(name: str) -> int:
+    """What the kernel says of this process's memory."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[name].split()[0])
