@@ -87,7 +87,7 @@ class Store(ReadStore):
             _check_rows(writer, path)
             store = cls(folder, clock, writer, stack)
             store._start(key or folder / KEY, lost=lost)
-            sweep(folder / FOLDER, {segment.path for segment in store.find(Segment)})
+            sweep(folder / FOLDER, store.manifest())
             store._stack = stack.pop_all()
         return store
 

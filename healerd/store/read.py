@@ -122,6 +122,10 @@ class Reader(Bodies, Survey):
         rows = self._query(sql, [pipeline, name, subject or "", limit])
         return tuple((datetime.fromisoformat(at), decode(Measurement, body)) for at, body in reversed(rows))
 
+    def manifest(self) -> set[str]:
+        """Read the names of all segments, below the folder of segments: those of a long life, without their records."""
+        return {path for (path,) in self._query("SELECT path FROM segment", [])}
+
     def segments(
         self,
         pipeline: str,

@@ -29,16 +29,16 @@ class Retained:
 def would_let_go(reader: Reader, before: datetime, *, rows_before: Mapping[str, datetime]) -> Retained:
     """Count what `let_go` would drop, and change nothing."""
     gone = [segment for name, at in rows_before.items() for segment in _old(reader, name, min(at, before))]
-    size = sum(_size(reader, segment) for segment in gone)
+    size = sum(_size(reader, segment.path) for segment in gone)
     return Retained(segments=len(gone), size=size, entries=max(0, reader.leaf_before(before) - 1))
 
 
 def let_go(store: Store, before: datetime, *, rows_before: Mapping[str, datetime], actor: str, reason: str) -> Retained:
     """Drop bodies of entries from before a time, and of each pipeline the segments that ended before its own."""
-    there = {segment.path: _size(store, segment) for segment in store.find(Segment)}
+    there = {path: _size(store, path) for path in store.manifest()}
     with store.transaction() as tx:
         entries = prune(tx, before, actor=actor, reason=reason, rows_before=rows_before)
-    left = {segment.path for segment in store.find(Segment)}
+    left = store.manifest()
     sweep(store.folder / FOLDER, left)
     store.shrink()
     gone = [size for path, size in there.items() if path not in left]
@@ -51,6 +51,6 @@ def _old(reader: Reader, pipeline: str, before: datetime) -> tuple[Segment, ...]
     return tuple(segment for segment in found if segment not in newest)
 
 
-def _size(reader: Reader, segment: Segment) -> int:
-    path = reader.folder / FOLDER / segment.path
+def _size(reader: Reader, name: str) -> int:
+    path = reader.folder / FOLDER / name
     return path.stat().st_size if path.exists() else 0
