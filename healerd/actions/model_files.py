@@ -101,6 +101,7 @@ class ModelFiles:
 
     def dump(self, model: Model) -> tuple[str, bytes]:
         """Write a model: the name of its file, and the content. Raises ActionError when no allowed format holds it."""
+        model = _bare(model)
         if isinstance(model, OnnxModel):
             return ONNX, model.content
         if self.allow_pickle and isinstance(model, PyfuncModel):
@@ -193,6 +194,14 @@ def with_columns(model: Any, *, said: str) -> Model:
         return found
     names = getattr(model, "feature_names_in_", None)
     return MatrixModel(model, None if names is None else tuple(str(name) for name in names))
+
+
+def _bare(model: Any) -> Any:
+    """Give the estimator itself where loading wraps it again just so: what serves elsewhere needs no healerd for it."""
+    if type(model) is not MatrixModel:
+        return model
+    again = with_columns(model.estimator, said="an estimator")
+    return model.estimator if isinstance(again, MatrixModel) and again.columns == model.columns else model
 
 
 def _joblib_dump(model: Model) -> bytes:

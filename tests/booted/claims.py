@@ -290,6 +290,19 @@ def the_strict_profile_heals_too(m: Machine) -> str:
     return it_asks_and_heals(m)
 
 
+def an_onnx_graph_runs_strictly(m: Machine) -> str:
+    """A first version that is a graph is loaded and compared without new machine code, until its successor serves."""
+    m.must("sed -i s/model.skops/model.onnx/ /etc/healerd/healerd.toml")
+    fresh(m)
+    assert m.show("MemoryDenyWriteExecute") == "yes", "it needs the strict profile"
+    question = approved(m)
+    m.wait_for("its successor", lambda: serving(m) != "first")
+    judged = m.must(f"healerd review {question} --plain")
+    m.must("sed -i s/model.onnx/model.skops/ /etc/healerd/healerd.toml")
+    assert m.must(f"ls {STATE}/registry/sign/versions/first").split() == ["meta.json", "model.onnx"]
+    return f"{question}: {state_of(m, question)}; {judged}"
+
+
 def it_comes_back_with_the_machine(m: Machine) -> str:
     """An enabled service is up after the machine has been started anew."""
     m.wait_for("it to be up", lambda: m.show("ActiveState") == "active")
@@ -342,6 +355,11 @@ def a_session_has_its_own(m: Machine) -> str:
 def versions(m: Machine) -> set[str]:
     """The names of the stored versions."""
     return set(m.must(f"ls {STATE}/registry/sign/versions").split())
+
+
+def serving(m: Machine) -> str:
+    """The version that serves."""
+    return str(json.loads(m.must("healerd status --json"))["pipelines"][0]["version"])
 
 
 def intents(m: Machine) -> list[dict[str, Any]]:
@@ -438,6 +456,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("a second install is refused, --replace renews", a_second_install_is_refused),
     Claim("upgraded under the running service", an_upgrade_goes_on),
     Claim("the whole loop runs under the strict profile", the_strict_profile_heals_too),
+    Claim("ONNX Runtime runs under the strict profile", an_onnx_graph_runs_strictly),
     Claim("up again after the machine was", it_comes_back_with_the_machine),
     Claim("uninstall takes what it wrote, keeps the state", uninstall_is_careful),
     Claim("a unit of one's own session", a_session_has_its_own),

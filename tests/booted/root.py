@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.release.building import ROOT, build, copy, epoch
+from tests.release.building import ROOT, build, copy, epoch, without_digests
 
 __all__ = ["install_healerd", "make_root", "missing"]
 
@@ -17,6 +17,8 @@ SUITE = "bookworm"
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "python3", "python3-venv", "libgomp1")
 """Nothing more than systemd, a user manager and Python: what else a unit needs, it must say."""
 PYTHON = "3.11"
+RUNTIME = "onnxruntime"
+"""What the extra `onnx` brings."""
 MADE_S = 1800
 
 
@@ -43,11 +45,16 @@ def install_healerd(root: Path, work: Path) -> None:
     """Build the wheel, fetch the locked packages here, and install both there without a network."""
     built = build(copy(work / "checkout"), work / "built", seconds=epoch())
     wheels = root / "srv" / "wheels"
-    if not wheels.is_dir():
+    if not any(wheels.glob(f"{RUNTIME}-*.whl")):
         lock = ["--require-hashes", "--requirement", str(ROOT / "requirements.lock")]
         fetched = ["--python-version", PYTHON, "--only-binary=:all:", "--dest", str(work / "wheels")]
         _call(sys.executable, "-m", "pip", "download", "--quiet", *lock, *fetched)
-        shutil.copytree(work / "wheels", wheels)
+        tested = work / "constraints.txt"
+        tested.write_text(
+            without_digests((ROOT / "requirements-dev.lock").read_text(encoding="utf-8")), encoding="utf-8"
+        )
+        _call(sys.executable, "-m", "pip", "download", "--quiet", RUNTIME, "--constraint", str(tested), *fetched)
+        shutil.copytree(work / "wheels", wheels, dirs_exist_ok=True)
     shutil.copy(ROOT / "requirements.lock", wheels / "requirements.lock")
     for old in wheels.glob("healerd-*.whl"):
         old.unlink()
@@ -56,6 +63,7 @@ def install_healerd(root: Path, work: Path) -> None:
         _inside(root, "python3 -m venv /opt/healerd")
     pip = "cd /srv/wheels && /opt/healerd/bin/pip install --quiet --no-index"
     _inside(root, f"{pip} --find-links . --require-hashes --requirement requirements.lock")
+    _inside(root, f"{pip} --find-links . {RUNTIME}")
     _inside(root, f"{pip} --no-deps --force-reinstall ./{built.wheel.name}")
     for name, words in (
         ("healerd", "--system --gid healerd --home-dir /var/lib/healerd --shell /usr/sbin/nologin"),

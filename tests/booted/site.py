@@ -6,6 +6,10 @@ Must never be read by healerd's own code: it is what a user of the project would
 import shutil
 from pathlib import Path
 
+import numpy as np
+import skl2onnx
+from sklearn.linear_model import LogisticRegression
+
 from tests.booted.machine import Machine
 
 __all__ = ["CONFIG", "FILES", "GREEDY", "RULES", "TURNED", "begin", "place"]
@@ -118,6 +122,16 @@ def place(root: Path) -> None:
     (root / DATA.lstrip("/")).mkdir(parents=True)
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
+    (folder / "model.onnx").write_bytes(graph())
+
+
+def graph() -> bytes:
+    """Write a model of the world that is not turned as an ONNX graph."""
+    rows = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    kind = skl2onnx.common.data_types.DoubleTensorType([None, 2])
+    fitted = LogisticRegression().fit(rows, [0, 1])
+    written: bytes = skl2onnx.to_onnx(fitted, initial_types=[("X", kind)]).SerializeToString()
+    return written
 
 
 def begin(machine: Machine) -> None:

@@ -93,6 +93,18 @@ def test_a_bare_estimator_takes_columns(tmp_path: Path) -> None:
     assert again.predict(features).tolist() == model.predict(features).tolist()
 
 
+def test_what_others_serve_is_stored_as_they_can_load_it(tmp_path: Path) -> None:
+    """An estimator goes into its file bare, by skops and by pickle; only an order of columns of its own keeps ours."""
+    fitted = LogisticRegression().fit(np.column_stack([X, -X]), YES)
+    for files in (SAFE, ModelFiles(allow_pickle=True)):
+        name, content = files.dump(MatrixModel(fitted))
+        (tmp_path / name).write_bytes(content)
+    assert type(skops.io.load(tmp_path / "model.skops")) is LogisticRegression
+    assert type(joblib.load(tmp_path / "model.joblib")) is LogisticRegression
+    ordered = SAFE.load(*SAFE.dump(MatrixModel(fitted, ("y", "x"))), said="it")
+    assert ordered.predict({"x": -X, "y": X}).tolist() == fitted.predict(np.column_stack([X, -X])).tolist()
+
+
 def test_a_bare_estimator_gives_probabilities_where_it_has_them() -> None:
     """A classifier's probabilities come from columns as its classes do; what has none says so."""
     columns = {"x": X, "y": X**2}
