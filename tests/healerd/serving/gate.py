@@ -38,10 +38,11 @@ class Moody(Sums):
 
     def __init__(self, plus: float = 0.0) -> None:
         super().__init__(plus)
-        self.release = threading.Event()
+        self.release, self.hangs = threading.Event(), threading.Event()
 
     def predict(self, features: Mapping[str, Column]) -> Column:
         if (features["a"] > 1000).any():
+            self.hangs.set()
             self.release.wait(30)
         if (features["a"] < 0).any():
             raise ArithmeticError("a is below zero")

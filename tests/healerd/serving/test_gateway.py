@@ -251,11 +251,16 @@ def test_requests_that_wait_together_are_asked_together(tmp_path: Path) -> None:
     """Batching of what waits gives everybody the answer to their own rows, in fewer calls."""
 
     async def body() -> None:
-        model = Sums()
+        model = Moody()
         async with opened(tmp_path, Shelf(one=model), timeout=20) as gate:
-            found = await asyncio.gather(*(ask(gate, [float(n)] * (1 + n % 3)) for n in range(200)))
-            assert [outputs(each) for each in found] == [[float(n)] * (1 + n % 3) for n in range(200)]
-            assert model.calls < 200
+            held, queue = asyncio.ensure_future(ask(gate, [2000])), gate.service["m"]._worker._queue
+            await until(model.hangs.is_set)
+            others = asyncio.gather(*(ask(gate, [float(n)] * (1 + n % 3)) for n in range(200)))
+            await until(lambda: queue.qsize() == 200)
+            model.release.set()
+            assert [outputs(each) for each in await others] == [[float(n)] * (1 + n % 3) for n in range(200)]
+            assert outputs(await held) == [2000.0]
+            assert model.calls < 20
 
     run(body)
 
