@@ -264,7 +264,7 @@ class Story:
 
     def windows(self) -> int:
         """How many windows were judged."""
-        return len(self.told("trace", "list", "churn").get("decisions", ()))
+        return len(self.told("trace", "list", "churn")["traces"])
 
     def pipeline(self) -> Any:
         """The pipeline's status."""
