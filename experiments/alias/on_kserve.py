@@ -38,7 +38,13 @@ from sklearn.linear_model import LogisticRegression
 def fit(features, label):
     return LogisticRegression().fit(np.column_stack(list(features.values())), label)
 """
-RULES = 'import "default"\naction roll_out risk 0\npermit mine: roll_out\n'
+RULES = """\
+import "base"
+propose again: retrain when alarm(harm) priority 50 severity high
+action roll_out risk 0
+permit mine: roll_out
+"""
+"""What a person has allowed waits for no veto window here."""
 OWN = """\
 [daemon]
 state = "state"

@@ -50,7 +50,10 @@ def say_plainly(view: Json) -> Iterator[str]:
 def _clock(question: Json) -> Iterator[str]:
     if question["seconds_left"] is not None:
         yield f"Time left: {duration(question['seconds_left'])}, until {question['deadline_at']}."
-    if not question["counting"]:
+    window_s = question.get("veto_within_s")
+    if not question["counting"] and window_s is not None:
+        yield f"Its veto window of {duration(window_s)} counts while somebody who may answer looks, or was reached."
+    elif not question["counting"]:
         yield "No veto window counts now."
     yield f"If nobody answers: {question['on_silence']}."
     if question["silence_by"] is not None:

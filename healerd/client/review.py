@@ -89,6 +89,7 @@ def _clock(found: Intent, decision: Decision, givers: Sequence[str | None], at: 
     return {
         "deadline_at": plain(deadline),
         "seconds_left": max(0.0, (deadline - at).total_seconds()) if deadline else None,
+        "veto_within_s": found.veto_within_s if found.state in WAITING else None,
         "counting": found.counted_at is not None and found.state in WAITING,
         "on_silence": AGREED if _is_agreed(found, givers) else found.default,
         "silence_by": None if by is None else f"{by} ({places[by]})" if by in places else by,

@@ -96,6 +96,8 @@ def test_the_earliest_end_of_silence_counts(past: Past) -> None:
     asked = an_intent(deadline_at=NOW + timedelta(seconds=90), counted_at=NOW, approvals=(need,))
     question = review(past, asked, a_decision())
     assert (question["seconds_left"], question["counting"], question["silence_by"]) == (40.0, True, "safe")
+    unseen = review(past, replace(asked, counted_at=None, deadline_at=None, veto_within_s=600.0), a_decision())
+    assert (unseen["counting"], unseen["veto_within_s"]) == (False, 600.0)
     over = review(past, replace(asked, state=IntentState.VETOED), a_decision())
     assert (over["seconds_left"], over["counting"]) == (None, False)
 
