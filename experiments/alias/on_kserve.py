@@ -41,8 +41,6 @@ def fit(features, label):
 RULES = """\
 import "base"
 propose again: retrain when alarm(harm) priority 50 severity high
-action roll_out risk 0
-permit mine: roll_out
 """
 """What a person has allowed waits for no veto window here."""
 OWN = """\
@@ -97,7 +95,9 @@ def tried(python: Path, folder: Path) -> bool:
                     claim("KServe's own model server: `init --url` finds model and features", story.proposed),
                     claim("... what it captured is read by the page's query and judged, by version", story.judged),
                     claim("... a heal moves the alias, and KServe goes on with the old version", story.healed),
-                    claim("... `roll_out` loads what the alias names, while the heal is verified", story.rolled_out),
+                    claim(
+                        "... the timer's line loads what the alias names, while the heal is verified", story.rolled_out
+                    ),
                     claim("... the heal is verified on rows that the new version answered", story.verified),
                     claim("KServe's client asks `healerd serve` beside it", story.gateway),
                 ]
@@ -236,18 +236,16 @@ class Story:
         return f"alias at {self.alias()}, KServe serves {old}"
 
     def rolled_out(self) -> str:
-        """The action of the page, which a person proposes."""
-        done = self.verb("propose", "churn", "roll_out", *WHY)
-        assert done.returncode == 0, done.stderr + done.stdout
+        """The line of the page for a timer, called as one would."""
+        line = block("sh", "rolled-out churn ||").strip()
+        here = {**self.env, "PATH": f"{self.folder}:{self.env['PATH']}"}
 
         def rolled() -> bool:
-            for each in self.told("inbox")["intents"]:
-                if each["action"] == "roll_out" and each["state"] == "awaiting approval":
-                    self.verb("approve", each["id"], "--if-rev", str(each["revision"]), *WHY)
+            self.call("sh", "-c", line, env=here)
             return self.call(self.folder / "rolled-out").returncode == 0
 
         wait_for(rolled)
-        return f"KServe serves {self.served()}; {last(done.stdout)}"
+        return f"KServe serves {self.served()}"
 
     def verified(self) -> str:
         """The heal ends, and the record is whole."""
@@ -264,7 +262,7 @@ class Story:
             wait_for(lambda: answers(url))
             wait_for(lambda: httpx.get(f"{url}/v2/models/churn/ready").status_code == 200)
             done = self.call(self.python, "-c", CLIENT.replace("{url}", url), env=self.theirs)
-            assert done.returncode == 0, done.stderr[-800:]
+            assert done.returncode == 0, last(done.stderr)
             assert self.verb("init", "--url", url, "--out", "of-gateway", "--json", place=False).returncode in {0, 7}
         return f"answers {last(done.stdout)}"
 
