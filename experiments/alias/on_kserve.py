@@ -77,8 +77,8 @@ import asyncio
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 async def main():
     client = InferenceRESTClient(RESTConfig(protocol="v2"))
-    inputs = [InferInput(name, [2], "FP64", [2.0, -2.0]) for name in ("tenure", "spend")]
-    told = await client.infer("{url}", InferRequest(model_name="churn", infer_inputs=inputs))
+    inputs = [InferInput(name, [2], "FP64", [2.0, -2.0]) for name in ("x0", "x1")]  # the model knows no names
+    told = await client.infer("{url}", InferRequest(model_name="churn", infer_inputs=inputs), model_name="churn")
     print(told.outputs[0].data)
 asyncio.run(main())
 """

@@ -128,9 +128,11 @@ def place(root: Path) -> None:
 def graph() -> bytes:
     """Write a model of the world that is not turned as an ONNX graph."""
     rows = np.array([[-1.0, 0.0], [1.0, 0.0]])
-    kind = skl2onnx.common.data_types.DoubleTensorType([None, 2])
+    kind = skl2onnx.common.data_types.FloatTensorType([None, 2])
     fitted = LogisticRegression().fit(rows, [0, 1])
-    written: bytes = skl2onnx.to_onnx(fitted, initial_types=[("X", kind)]).SerializeToString()
+    written: bytes = skl2onnx.to_onnx(
+        fitted, initial_types=[("X", kind)], options={"zipmap": False}
+    ).SerializeToString()
     return written
 
 
