@@ -296,11 +296,15 @@ def an_onnx_graph_runs_strictly(m: Machine) -> str:
     fresh(m)
     assert m.show("MemoryDenyWriteExecute") == "yes", "it needs the strict profile"
     question = approved(m)
+    m.wait_for("its comparison", lambda: asked(m, "promote"))
+    m.must(f'healerd approve {asked(m, "promote")} --yes --reason "it is better"')
     m.wait_for("its successor", lambda: serving(m) != "first")
-    judged = m.must(f"healerd review {question} --plain")
+    compared = m.must(
+        "journalctl --boot -u healerd -o cat --no-pager | grep -o 'better than .* in shadow: [^ ]*' | tail -n 1"
+    )
     m.must("sed -i s/model.onnx/model.skops/ /etc/healerd/healerd.toml")
     assert m.must(f"ls {STATE}/registry/sign/versions/first").split() == ["meta.json", "model.onnx"]
-    return f"{question}: {state_of(m, question)}; {judged}"
+    return f"{question}: {state_of(m, question)}, {compared.strip()}"
 
 
 def it_comes_back_with_the_machine(m: Machine) -> str:
@@ -368,9 +372,9 @@ def intents(m: Machine) -> list[dict[str, Any]]:
     return found
 
 
-def asked(m: Machine) -> str:
-    """The question to retrain that waits; empty without one."""
-    return next((each["id"] for each in intents(m) if each["action"] == "retrain"), "")
+def asked(m: Machine, action: str = "retrain") -> str:
+    """The question that waits for an action; empty without one."""
+    return next((each["id"] for each in intents(m) if each["action"] == action), "")
 
 
 def state_of(m: Machine, intent: str) -> str:
