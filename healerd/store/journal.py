@@ -147,17 +147,24 @@ class Store(ReadStore):
 
         Takes up to twice the room of what stays until it is done, on the disk: a plain VACUUM would take it in memory,
         because the bundled library keeps every temporary file there.
+
+        Raises:
+            StoreError: the disk cannot hold it; the record is as it was, and so is the file.
         """
         compact = self.folder / COMPACT
-        with self._turn, guarded(self.folder / DATABASE):
-            compact.unlink(missing_ok=True)  # of a process that was ended here
-            try:
+        try:
+            with self._turn, guarded(self.folder / DATABASE):
+                compact.unlink(missing_ok=True)  # of a process that was ended here
                 self._writer.execute("VACUUM INTO ?", [str(compact.absolute())])
                 with closing(connect_to_read(compact, frozen=True)) as copy:
                     copy.backup(self._writer)
-            finally:
-                compact.unlink(missing_ok=True)
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the whole database went through the log
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the whole database went through the log
+        except StoreError as problem:
+            raise StoreError(
+                f"{problem}; what was taken out of the record still lies in the file: then call it again"
+            ) from problem
+        finally:
+            compact.unlink(missing_ok=True)
 
     def keep_rows(self, pipeline: str, rows: "Predictions") -> Segment:
         """Write predictions (at least one) where they last; they exist once the manifest has the segment."""

@@ -1,5 +1,6 @@
 """What is taken out of the log, and that its proofs go on to hold."""
 
+import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +235,27 @@ def test_giving_room_back_takes_no_memory_of_the_databases_size(folder: Path, cl
         assert store.verify().problem is None
         assert store.state("p", "blob 39") is not None
     assert sorted(path.name for path in folder.glob("healerd.db*")) == ["healerd.db"]
+
+
+def test_what_could_not_be_taken_out_of_the_file_is_said(folder: Path, clock: ManualClock) -> None:
+    """On a disk without room the record is changed and whole; the error says what is left there, and again mends it."""
+    with Store.open(folder, clock=clock) as store:
+        with store.transaction() as tx:
+            tx.save_state("p", "blob", b"of ada" * 500_000)
+        with store.transaction() as tx:
+            tx.save_state("p", "blob", b"nothing")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            with pytest.raises(StoreError, match="still lies in the file: then call it again"):
+                store.shrink()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert sorted(path.name for path in folder.glob("*.compact")) == []
+        assert store.verify().problem is None
+        assert b"of ada" in b"".join(path.read_bytes() for path in folder.glob("healerd.db*"))
+        store.shrink()
+        assert b"of ada" not in b"".join(path.read_bytes() for path in folder.glob("healerd.db*"))
 
 
 def memory_kb(name: str) -> int:
