@@ -49,15 +49,15 @@ def _rules(config: Config, settings: PipelineSettings) -> Iterator[tuple[str, st
 
 def _modules(config: Config, settings: PipelineSettings) -> Iterator[Path]:
     """List the modules of training functions that lie beside the configuration; others come with a package."""
-    for action in settings.actions.values():
-        module = Path(config.folder, *(action.entry or "").partition(":")[0].split("."))
+    for entry in (action.entry for action in settings.actions.values() if action.entry):
+        module = Path(config.folder, *entry.partition(":")[0].split("."))
         yield from (path for path in (module.with_suffix(".py"), module / "__init__.py") if path.is_file())
 
 
 def _name(config: Config, path: Path) -> str:
     """Give the name below the configuration's folder."""
     name = os.path.relpath(path, config.folder)
-    if name.startswith(".."):
+    if Path(name).parts[0] == "..":
         raise ConfigError(
             f"`{name}` lies outside the folder of the configuration: move it there, so that it is carried"
         )
