@@ -77,6 +77,7 @@ def scene(name: str, *, state: str = "normal") -> Before:
             app.hear(Lost(why=why, at_s=HEARD_S - 42, retry_at_s=HEARD_S + 4))
         await settle(pilot)
         await go(app, name)
+        await settle(pilot)  # what was asked for is there only now
         for field in app.screen.query(Input):
             field.cursor_blink = False  # a picture must not hang on the moment at which it is taken
         await settle(pilot)
