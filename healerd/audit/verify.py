@@ -104,14 +104,15 @@ def verify_leaves(
     node_of: NodeOf | None = None,
     seals: Seals | None = None,
     start: Start | None = None,
+    to_end: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> AuditReport:
     """Check numbering, hashes, chain and tree from the first leaf on; with `row_of`, the rows as well.
 
     `row_of(table, key)` gives the row as it stands now. Each leaf in turn must find its row there, as it wrote it
     or written again by a later leaf. `node_of` gives the stored nodes, `seals` the signed checkpoints and the keys.
-    A leaf with an empty body was left out of an export: its hash stands for it. Memory stays constant, however long
-    the log.
+    A leaf with an empty body was left out of an export: its hash stands for it. `to_end` says whether the last of
+    `leaves` is the newest of the log. Memory stays constant, however long the log.
     """
     begin = start or Start()
     frontier = Frontier(begin.after, begin.peaks)
@@ -125,7 +126,8 @@ def verify_leaves(
             return _report(state, begin, first_bad=bad, problem=problem)
         if progress:
             progress(expected)
-    end = (seals.end(frontier.size) if seals is not None else None) or state.gaps.end()
+    whole = not begin.after and not state.left_out
+    end = (seals.end(frontier.size) if seals is not None else None) or state.gaps.end(whole=whole, to_end=to_end)
     return _report(state, begin, first_bad=end[0] if end else None, problem=end[1] if end else None)
 
 

@@ -68,7 +68,9 @@ def check_slice(connection: sqlite.Connection, start: Start, upto: int) -> tuple
     The slices of one pass cover what one state of the log would: a row that a later leaf has written since is as good.
     """
     seals = _seals(connection, start.after, upto=upto, due=False)
-    report = _verified(connection, _leaves(connection, after=start.after, upto=upto), seals=seals, start=start)
+    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM audit_leaf").fetchone()
+    leaves = _leaves(connection, after=start.after, upto=upto)
+    report = _verified(connection, leaves, seals=seals, start=start, to_end=upto >= last)
     frontier = Frontier(start.after, start.peaks)
     chain = start.chain
     for leaf in _leaves(connection, after=start.after, upto=upto):
@@ -83,6 +85,7 @@ def _verified(
     *,
     seals: Seals,
     start: Start,
+    to_end: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> AuditReport:
     def row_of(table: str, key: str) -> Row | None:
@@ -97,7 +100,9 @@ def _verified(
         found = connection.execute(sql, [level, index]).fetchone()
         return bytes(found[0]) if found else None
 
-    return verify_leaves(leaves, row_of=row_of, node_of=node_of, seals=seals, start=start, progress=progress)
+    return verify_leaves(
+        leaves, row_of=row_of, node_of=node_of, seals=seals, start=start, to_end=to_end, progress=progress
+    )
 
 
 def _start(

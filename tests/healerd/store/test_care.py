@@ -9,10 +9,11 @@ import pytest
 
 from healerd.audit.notes import read_notes
 from healerd.audit.proofs import check_growth, check_proof
+from healerd.audit.verify import Start
 from healerd.clock import ManualClock
 from healerd.errors import NotFound, StoreError
 from healerd.model import Answer, Decision, Pause
-from healerd.store import ReadStore, Store, standalone
+from healerd.store import ReadStore, Store, check, standalone
 from healerd.store.care import erase, mentions, prune
 from healerd.store.exported import ExportedLog
 from healerd.store.keys import KEY
@@ -262,3 +263,46 @@ def memory_kb(name: str) -> int:
     """What the kernel says of this process's memory."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status[name].split()[0])
+
+
+def test_a_pruned_log_is_read_again_in_parts(folder: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start, and a reading in slices, that meet only some of the stubs of a statement take none for damage."""
+    with Store.open(folder, clock=clock) as store:
+        with store.transaction() as tx:
+            dropped = prune(tx, START.replace(day=25), actor="officer", reason="old")
+        head, _ = store.head()
+    for newest in (1, 2, 5, 20, dropped, head - 1):
+        monkeypatch.setattr(check, "_NEWEST", newest)
+        Store.open(folder, clock=clock).close()
+    with ReadStore.open(folder) as reader:
+        head, _ = reader.head()
+        for size in (1, 7, head // 2, head):
+            start = Start()
+            while start.after < head:
+                report, start = reader.verify_slice(start, upto=min(start.after + size, head))
+                assert report.problem is None, (size, report)
+
+
+def test_a_changed_stub_is_found_by_a_start_that_meets_all_of_them(folder: Path, clock: ManualClock) -> None:
+    """What a statement covers whole is compared with it on a start too."""
+    with Store.open(folder, clock=clock) as store, store.transaction() as tx:
+        prune(tx, START.replace(day=25), actor="officer", reason="old")
+    connection = sqlite.connect(folder / "healerd.db")
+    connection.execute("DROP TRIGGER audit_leaf_no_update")
+    connection.execute("UPDATE audit_leaf SET body = replace(body, 'daemon', 'demons') WHERE kind = 'dropped'")
+    connection.execute("UPDATE audit_leaf SET body = json_set(body, '$.pipeline', 'q') WHERE kind = 'dropped'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="stands in for a body"):
+        Store.open(folder, clock=clock)
+
+
+@pytest.mark.parametrize("day", [10, 20, 28])
+def test_a_part_of_a_pruned_log_is_exported_and_verifies(folder: Path, clock: ManualClock, day: int) -> None:
+    """Entries that an export leaves out are not missed by the statement that dropped some of them."""
+    with Store.open(folder, clock=clock) as store:
+        with store.transaction() as tx:
+            prune(tx, START.replace(day=25), actor="officer", reason="old")
+        store.export(folder / "part.db", since=START.replace(day=day))
+    assert ExportedLog(folder / "part.db").verify().problem is None
+    assert standalone.verify(folder / "part.db")["leaves"] > 0
