@@ -103,8 +103,8 @@ class Gaps:
         elif kind == PRUNED:
             self._statements[seq] = _pruned(record)
 
-    def end(self, *, whole: bool, to_end: bool) -> tuple[int, str] | None:
-        """Name the first gap that no leaf speaks of.
+    def end(self, *, last: int, whole: bool, to_end: bool) -> tuple[int, str] | None:
+        """Name the first gap that no leaf speaks of, for a pass that ended with the leaf `last`.
 
         A pass that does not go on to the log's end has not met the leaves that speak of its last gaps, and one that is
         not `whole` up to there, not all stubs of a statement: it takes those for lawful, and a whole pass tells.
@@ -114,7 +114,8 @@ class Gaps:
             found.append((alone[0], f"the personal values of leaf {alone[0]} are gone, and no leaf says by whom"))
         for number, tally in self._tallies.items():
             said = self._statements.get(number)
-            if (said is None and not to_end) or (said is not None and not whole and tally.count < said.leaves):
+            outside = number > last and not to_end if said is None else not whole and tally.count < said.leaves
+            if outside:
                 continue
             if said is None or (said.leaves, said.stubs) != (tally.count, tally.hashed.hexdigest()):
                 words = f"leaf {tally.first} or a later one stands in for a body, and leaf {number} does not say so"

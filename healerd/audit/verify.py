@@ -127,7 +127,8 @@ def verify_leaves(
         if progress:
             progress(expected)
     whole = not begin.after and not state.left_out
-    end = (seals.end(frontier.size) if seals is not None else None) or state.gaps.end(whole=whole, to_end=to_end)
+    flaw = seals.end(frontier.size) if seals is not None else None
+    end = flaw or state.gaps.end(last=frontier.size, whole=whole, to_end=to_end)
     return _report(state, begin, first_bad=end[0] if end else None, problem=end[1] if end else None)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from healerd.decision import SCHEMA
 from healerd_rules import Loaded, load, load_text
 
-__all__ = ["DEFAULT_RULES", "UNNAMED", "load_rule_files"]
+__all__ = ["load_rule_files"]
 
 DEFAULT_RULES = 'import "default"\n'
 """What is in force where a pipeline names no rule file."""

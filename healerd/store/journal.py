@@ -161,7 +161,7 @@ class Store(ReadStore):
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the whole database went through the log
         except StoreError as problem:
             raise StoreError(
-                f"{problem}; what was taken out of the record still lies in the file: then call it again"
+                f"{problem}; what was taken out of the record still lies in the file until it is called again"
             ) from problem
         finally:
             compact.unlink(missing_ok=True)

@@ -248,7 +248,7 @@ def test_what_could_not_be_taken_out_of_the_file_is_said(folder: Path, clock: Ma
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
         try:
-            with pytest.raises(StoreError, match="still lies in the file: then call it again"):
+            with pytest.raises(StoreError, match="still lies in the file until it is called again"):
                 store.shrink()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
