@@ -133,12 +133,11 @@ def verify_leaves(
 
 
 def row_flaw(leaf: Leaf, table: str, key: str, body: bytes) -> str | None:
-    """Say how a row differs from the leaf that wrote it last. A leaf that was dropped or left out says nothing."""
+    """Say how a row differs from the leaf that wrote it last: that is never dropped. One left out says nothing."""
     if not leaf.body:
         return None
     if _hash(leaf) != leaf.leaf_hash:
-        whole = stub_of(leaf.body) is not None
-        return None if whole else f"leaf {leaf.seq} was changed: its bytes do not have its hash"
+        return f"leaf {leaf.seq} was changed: its bytes do not have its hash"
     claim = _decode(leaf.body)
     same = (claim.table, claim.key, bytes(claim.record)) == (table, key, body)
     return None if same else f"the {table} `{key}` is not as leaf {leaf.seq} wrote it"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from healerd.audit.gaps import make_stub
 from healerd.audit.notes import read_notes
 from healerd.audit.proofs import check_growth, check_proof
 from healerd.audit.verify import Start
@@ -295,6 +296,28 @@ def test_a_changed_stub_is_found_by_a_start_that_meets_all_of_them(folder: Path,
     connection.close()
     with pytest.raises(StoreError, match="stands in for a body"):
         Store.open(folder, clock=clock)
+
+
+def test_a_row_that_stands_on_a_stub_is_not_acted_on(
+    folder: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever puts a stub in the place of what wrote a row, to change the row, is found by a start, however old."""
+    with Store.open(folder, clock=clock) as store, store.transaction() as tx:
+        statement = tx.head()[0] + 1
+        prune(tx, START.replace(day=25), actor="officer", reason="old")
+    connection = sqlite.connect(folder / "healerd.db")
+    connection.execute("DROP TRIGGER audit_leaf_no_update")
+    seq, body = connection.execute(
+        "SELECT a.seq, a.body FROM audit_leaf a JOIN pause p ON p.leaf = a.seq LIMIT 1"
+    ).fetchone()
+    stub = make_stub(body.encode(), statement=statement).decode()
+    connection.execute("UPDATE audit_leaf SET body = ?, salt = NULL WHERE seq = ?", [stub, seq])
+    connection.commit()
+    connection.close()
+    for newest in (1, 20_000):
+        monkeypatch.setattr(check, "_NEWEST", newest)
+        with pytest.raises(StoreError, match="damaged"):
+            Store.open(folder, clock=clock)
 
 
 @pytest.mark.parametrize("day", [10, 20, 28])
