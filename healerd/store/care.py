@@ -151,7 +151,9 @@ def _drop_rows(connection: sqlite.Connection, upto: int) -> None:
 
 def _drop_segments(connection: sqlite.Connection, upto: int, pipeline: str, before: datetime) -> None:
     """Take old segments off the manifest, but for the newest, which says what the pipeline's columns are."""
-    newest = "SELECT max(seq) FROM segment WHERE pipeline = ? AND content = 'predictions'"
+    newest = (
+        "SELECT seq FROM segment WHERE pipeline = ? AND content = 'predictions' ORDER BY end_at DESC, seq DESC LIMIT 1"
+    )
     connection.execute(
         f"DELETE FROM segment WHERE leaf <= ? AND pipeline = ? AND end_at < ? AND seq NOT IN ({newest})",
         [upto, pipeline, stamp(before), pipeline],

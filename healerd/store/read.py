@@ -106,8 +106,10 @@ class Reader(Bodies, Survey):
 
     def measurements(self, pipeline: str, window_end_at: datetime) -> tuple[Measurement, ...]:
         """Read what was measured on one window, by name and subject."""
+        # Without its name SQLite takes the key, whose order is the asked one, and reads the pipeline's whole history.
         sql = (
-            "SELECT CAST(body AS BLOB) FROM measurement WHERE pipeline = ? AND window_end_at = ? ORDER BY name, subject"
+            "SELECT CAST(body AS BLOB) FROM measurement INDEXED BY measurement_window "
+            "WHERE pipeline = ? AND window_end_at = ? ORDER BY name, subject"
         )
         return tuple(decode(Measurement, body) for (body,) in self._query(sql, [pipeline, stamp(window_end_at)]))
 
@@ -279,7 +281,7 @@ class Reader(Bodies, Survey):
         return read(self.folder / FOLDER, segments, selection, labels=labels)
 
     def _newest_segment(self, pipeline: str) -> tuple[Segment, ...]:
-        return self.find(Segment, pipeline=pipeline, content=Content.PREDICTIONS, order="-seq", limit=1)
+        return self.find(Segment, pipeline=pipeline, content=Content.PREDICTIONS, order="-end_at", limit=1)
 
     def _check_fields(self, table: Table, fields: set[str]) -> None:
         # SQLite takes a quoted name that is no column for a text, and would answer wrongly instead of failing.

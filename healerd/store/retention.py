@@ -47,7 +47,7 @@ def let_go(store: Store, before: datetime, *, rows_before: Mapping[str, datetime
 
 def _old(reader: Reader, pipeline: str, before: datetime) -> tuple[Segment, ...]:
     found = reader.find(Segment, pipeline=pipeline, end_at=Range(None, before))
-    newest = reader.find(Segment, pipeline=pipeline, content="predictions", order="-seq", limit=1)
+    newest = reader.find(Segment, pipeline=pipeline, content="predictions", order="-end_at", limit=1)
     return tuple(segment for segment in found if segment not in newest)
 
 

@@ -79,3 +79,29 @@ def test_no_step_reads_through_all_intents_there_ever_were(tmp_path: Path, monke
     loop.core.close()
     assert len(asked) >= 4
     assert [sql for sql, plan in asked.items() if "SCAN" in plan] == []
+
+
+def test_a_window_costs_the_database_no_more_after_a_long_life(tmp_path: Path) -> None:
+    """The steps of SQLite's machine in one quiet window are no more after many windows than after some."""
+    loop = Loop(tmp_path)
+
+    def steps(windows: int) -> float:
+        """Count, in tens, what the store's connection does in each of so many windows."""
+        counted = 0
+
+        def count() -> int:
+            nonlocal counted
+            counted += 1
+            return 0
+
+        connection = loop.core.store._connection()
+        connection.set_progress_handler(count, 10)
+        loop.play(windows)
+        connection.set_progress_handler(None, 0)
+        return counted / windows
+
+    loop.play(20)
+    early = steps(5)
+    loop.play(120)
+    assert steps(5) < 1.1 * early
+    loop.core.close()
