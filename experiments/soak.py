@@ -8,7 +8,7 @@ at each tick windows of rows are served and their time passes before the core do
 intervals: windows, CPU, memory (RSS, now and at most since the line before), open files, threads, the write-ahead log,
 the database and the whole folder; and one at the end with the growth of each per 1,000 windows over the second half,
 and whether the claims held: memory grows by less than 1 MB per 10,000 windows, open files and the write-ahead log do
-not grow at all. Exit 1 if not.
+not grow at all. Exit 1 if not. Of a life that is shorter than memory takes to settle nothing is said (`held` is null).
 
 With `--minutes` it ends when they are over, and the claims are about the windows that were reached. With `--keep DIR`
 what was reached is kept: the next run is the next life of that daemon, on the same state, and the claims are about each
@@ -30,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,8 @@ BATCH_S = 1.0
 """How long one tick of the daemon may go on serving windows."""
 ROOM = 2 * 2**30
 """Bytes that stay free on the disk: the run ends, and says so, before it takes them."""
+SETTLED = 25_000
+"""Windows after which the caches of a life are full: its claims are about a second half that begins later."""
 GROWTH_MAX = {"rss_mb": 0.1, "files": 0.001, "wal_mb": 0.001}
 """The most that may be added per 1,000 windows; of files and log that is nothing, but for rounding."""
 CONFIG = """
@@ -97,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     told = claims(samples)
     print(json.dumps(told))
-    return 0 if told["held"] else 1
+    return 1 if told["held"] is False else 0
 
 
 @contextmanager
@@ -270,19 +273,29 @@ def _mb(path: Path) -> float:
 
 
 def claims(samples: Sequence[Sample]) -> dict[str, object]:
-    """Give what each measure grew by per 1,000 windows over the second half of each life, and whether it may."""
+    """Give what each measure grew by per 1,000 windows over the second half of each life, and whether it may.
+
+    `held` is about the lives that were long enough to tell, with `windows_judged` windows in all; None without any.
+    """
     lives = [_life([one for one in samples if one["life"] == life]) for life in sorted({s["life"] for s in samples})]
-    return {"windows": samples[-1]["windows"], "lives": lives, "held": all(life["held"] for life in lives)}
+    told = [life for life in lives if life["held"] is not None]
+    return {
+        "windows": samples[-1]["windows"],
+        "windows_judged": sum(life["windows"] for life in told),
+        "lives": lives,
+        "held": all(life["held"] for life in told) if told else None,
+    }
 
 
-def _life(samples: Sequence[Sample]) -> dict[str, object]:
+def _life(samples: Sequence[Sample]) -> dict[str, Any]:
     half, last = samples[len(samples) // 2 :], samples[-1]
     slopes = {name: slope(half, name) for name in ("rss_mb", "files", "threads", "wal_mb", "database_mb", "disk_mb")}
+    flat = len(half) > 1 and all(slopes[name] <= most for name, most in GROWTH_MAX.items())
     return {
         "windows": last["lived"],
-        "cpu_ms_each": round(1000 * last["cpu_s"] / last["lived"], 2),
+        "cpu_ms_each": round(1000 * last["cpu_s"] / max(1, last["lived"]), 2),
         "per_1000_windows": {name: round(value, 4) for name, value in slopes.items()},
-        "held": len(half) > 1 and all(slopes[name] <= most for name, most in GROWTH_MAX.items()),
+        "held": flat if half[0]["lived"] >= SETTLED else None,
     }
 
 

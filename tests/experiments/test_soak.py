@@ -19,12 +19,23 @@ def test_a_daemon_holds_no_more_files_and_no_longer_log_after_many_windows(tmp_p
 
 
 def test_what_grows_is_told() -> None:
-    """A handle that is lost with each thousand windows fails the claims, and its slope is named."""
+    """A handle that is lost with each hundred thousand windows fails the claims, and its slope is named."""
     flat = {"cpu_s": 1.0, "rss_mb": 100.0, "threads": 3, "wal_mb": 4.0, "database_mb": 1.0, "disk_mb": 1.0, "life": 1}
-    steady = [{**flat, "windows": 1000.0 * n, "lived": 1000.0 * n, "files": 9} for n in range(1, 9)]
+    steady = [{**flat, "windows": 1e5 * n, "lived": 1e5 * n, "files": 9} for n in range(1, 9)]
     leaking = [{**each, "files": 9 + n} for n, each in enumerate(steady)]
     assert claims(steady)["held"] is True
-    assert (claims(leaking)["held"], round(slope(leaking, "files"), 6)) == (False, 1.0)
+    assert (claims(leaking)["held"], round(slope(leaking, "files"), 6)) == (False, 0.01)
+
+
+def test_a_life_too_short_for_memory_to_settle_says_nothing() -> None:
+    """It counts neither for the claims nor against them, nor among the windows that they are about."""
+    flat = {"cpu_s": 1.0, "files": 9, "threads": 3, "wal_mb": 4.0, "database_mb": 1.0, "disk_mb": 1.0}
+    long = [{**flat, "life": 1, "windows": 1e5 * n, "lived": 1e5 * n, "rss_mb": 100.0} for n in range(1, 5)]
+    short = [{**flat, "life": 2, "windows": 4e5 + 1e4 * n, "lived": 1e4 * n, "rss_mb": 50.0 * n} for n in range(3)]
+    told = claims(long + short)
+    assert ([life["held"] for life in told["lives"]], told["held"]) == ([True, None], True)
+    assert (told["windows"], told["windows_judged"]) == (420_000, 400_000)
+    assert claims(short)["held"] is None
 
 
 def test_a_soak_that_was_ended_goes_on_in_another_life(tmp_path: Path) -> None:
