@@ -3,6 +3,8 @@
 A measurement has no leaf: what its window's decision holds is the proof of it.
 """
 
+# ruff: noqa: S608 - the SQL is put together of texts that stand here
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,10 @@ import msgspec
 from healerd.model import Measurement
 from healerd.store.library import sqlite
 
-__all__ = ["measured_flaws"]
+__all__ = ["OF_ONE_WINDOW", "measured_flaws"]
+
+OF_ONE_WINDOW = "INDEXED BY measurement_window WHERE pipeline = ? AND window_end_at = ?"
+"""How one window's measurements are asked for; SQLite by itself would read the pipeline's whole history."""
 
 
 class _Situation(msgspec.Struct):
@@ -82,9 +87,6 @@ def _wanted(body: bytes) -> Rows | None:
 
 
 def _found(connection: sqlite.Connection, pipeline: str, end_at: str) -> Rows:
-    sql = (
-        "SELECT name, subject, value, alarm, CAST(body AS BLOB) FROM measurement "
-        "WHERE pipeline = ? AND window_end_at = ?"
-    )
+    sql = f"SELECT name, subject, value, alarm, CAST(body AS BLOB) FROM measurement {OF_ONE_WINDOW}"
     rows = connection.execute(sql, [pipeline, end_at])
     return {(name, subject): (value, alarm, _measurement(body)) for name, subject, value, alarm, body in rows}

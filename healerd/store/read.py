@@ -19,6 +19,7 @@ from healerd.store.bodies import Bodies
 from healerd.store.check import check, check_slice
 from healerd.store.filters import Range, order_by, where
 from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
+from healerd.store.measured import OF_ONE_WINDOW
 from healerd.store.schema import check_version
 from healerd.store.survey import Survey
 from healerd.store.tables import Key, Saved, SavedProfile, Table, Watermark, decode, key_of, table_of
@@ -106,11 +107,7 @@ class Reader(Bodies, Survey):
 
     def measurements(self, pipeline: str, window_end_at: datetime) -> tuple[Measurement, ...]:
         """Read what was measured on one window, by name and subject."""
-        # Without its name SQLite takes the key, whose order is the asked one, and reads the pipeline's whole history.
-        sql = (
-            "SELECT CAST(body AS BLOB) FROM measurement INDEXED BY measurement_window "
-            "WHERE pipeline = ? AND window_end_at = ? ORDER BY name, subject"
-        )
+        sql = f"SELECT CAST(body AS BLOB) FROM measurement {OF_ONE_WINDOW} ORDER BY name, subject"
         return tuple(decode(Measurement, body) for (body,) in self._query(sql, [pipeline, stamp(window_end_at)]))
 
     def series(
