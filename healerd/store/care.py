@@ -16,6 +16,7 @@ from healerd.audit import stamp
 from healerd.audit.gaps import DROPPED, ERASED, PRUNED, digest_of, make_stub
 from healerd.audit.personal import hashed_form
 from healerd.store.library import sqlite
+from healerd.store.measured import OF_ONE_WINDOW
 from healerd.store.tables import TABLES
 
 if TYPE_CHECKING:
@@ -95,10 +96,10 @@ def prune(
     (upto,) = connection.execute(
         'SELECT coalesce(max(seq), 0) FROM audit_leaf WHERE seq > 1 AND "at" < ?', [stamp(before)]
     ).fetchone()
-    _drop_rows(connection, upto)
+    _drop_rows(connection, upto, before)
     for pipeline, end_at in (rows_before or {}).items():
         _drop_segments(connection, upto, pipeline, end_at)
-    wanted = _droppable(connection, upto)
+    wanted = _droppable(connection, upto, before)
     if not wanted:
         return 0
     statement = tx.head()[0] + 1
@@ -124,29 +125,33 @@ def would_prune(connection: sqlite.Connection, before: datetime) -> int:
     return int(found)
 
 
-def _droppable(connection: sqlite.Connection, upto: int) -> list[int]:
+def _droppable(connection: sqlite.Connection, upto: int, before: datetime) -> list[int]:
+    """Name the leaves whose bodies may go, each by its own time: a clock that was set back leaves them out of order."""
     kept = " UNION ALL ".join(f'SELECT leaf FROM "{name}" WHERE leaf <= {int(upto)}' for name in sorted(_NAMES))
     sql = (
         f"SELECT seq FROM audit_leaf WHERE seq > 1 AND seq <= ? AND kind NOT IN (?, ?, ?) AND seq NOT IN ({kept}) "
-        "ORDER BY seq"
+        'AND "at" < ? ORDER BY seq'
     )
-    return [seq for (seq,) in connection.execute(sql, [upto, DROPPED, PRUNED, ERASED])]
+    return [seq for (seq,) in connection.execute(sql, [upto, DROPPED, PRUNED, ERASED, stamp(before)])]
 
 
-def _drop_rows(connection: sqlite.Connection, upto: int) -> None:
+def _drop_rows(connection: sqlite.Connection, upto: int, before: datetime) -> None:
     """Delete the rows of old windows, of which there is one each; all that acted, or that people said, stays."""
-    connection.execute(
-        "DELETE FROM decision WHERE leaf <= ? AND id NOT IN (SELECT decision_id FROM intent) "
+    windows = "SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL"
+    old = (
+        '(leaf <= ? AND "at" < ? AND id NOT IN (SELECT decision_id FROM intent) '
         "AND seq NOT IN (SELECT max(seq) FROM decision GROUP BY pipeline) "
-        "AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = decision.incident_id AND i.closed_at IS NULL)",
-        [upto],
+        "AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = decision.incident_id AND i.closed_at IS NULL))"
     )
+    bound = [upto, stamp(before)]
+    gone = connection.execute(f"{windows} AND {old} EXCEPT {windows} AND NOT {old}", bound + bound).fetchall()
+    connection.execute(f"DELETE FROM decision WHERE {old}", bound)
     newest = "SELECT max(seq) FROM saved_profile GROUP BY pipeline"
-    connection.execute(f"DELETE FROM saved_profile WHERE leaf <= ? AND seq NOT IN ({newest})", [upto])
     connection.execute(
-        "DELETE FROM measurement WHERE (pipeline, window_end_at) NOT IN "
-        "(SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL)"
+        f"DELETE FROM saved_profile WHERE leaf <= ? AND window_end_at < ? AND seq NOT IN ({newest})", bound
     )
+    # Window by window: one NOT IN over pairs looks, for each row that goes, through all that stay for a NULL.
+    connection.executemany(f"DELETE FROM measurement {OF_ONE_WINDOW}", gone)
 
 
 def _drop_segments(connection: sqlite.Connection, upto: int, pipeline: str, before: datetime) -> None:

@@ -42,6 +42,7 @@ class Reader(Bodies, Survey):
     """What can be asked of a state folder; a store, a read-only store and an open transaction all answer it."""
 
     folder: Path
+    _of_one_window = OF_ONE_WINDOW
 
     def _connection(self) -> sqlite.Connection:
         raise NotImplementedError
@@ -107,7 +108,7 @@ class Reader(Bodies, Survey):
 
     def measurements(self, pipeline: str, window_end_at: datetime) -> tuple[Measurement, ...]:
         """Read what was measured on one window, by name and subject."""
-        sql = f"SELECT CAST(body AS BLOB) FROM measurement {OF_ONE_WINDOW} ORDER BY name, subject"
+        sql = f"SELECT CAST(body AS BLOB) FROM measurement {self._of_one_window} ORDER BY name, subject"
         return tuple(decode(Measurement, body) for (body,) in self._query(sql, [pipeline, stamp(window_end_at)]))
 
     def series(

@@ -32,6 +32,9 @@ MEASURED = "measurement"
 class ReplayStore(Reader):
     """A database file read as of a leaf; `move` goes to another. May be used by several threads, one at a time."""
 
+    _of_one_window = "WHERE pipeline = ? AND window_end_at = ?"
+    """What is asked of a view can name no index."""
+
     def __init__(self, path: Path) -> None:
         self.folder, self._path, self._turn = path.parent, path, threading.RLock()
         self.seq = 0

@@ -163,6 +163,22 @@ def test_reading_again_shows_what_a_first_reading_would(past: Past, name: str) -
     store.close()
 
 
+def test_the_measurements_of_the_past_are_those_that_were_measured(past: Past, name: str) -> None:
+    """What a replay shows of a window is what the store says of it, and nothing before it was judged."""
+    from healerd.store.replay import ReplayStore
+
+    with past.store() as store:
+        end = store.watermark(name)
+        told = store.measurements(name, end)
+    replayed = ReplayStore(past.state / "healerd.db")
+    replayed.move(replayed.last())
+    assert replayed.measurements(name, end) == told
+    assert told
+    replayed.move(1)
+    assert replayed.measurements(name, end) == ()
+    replayed.close()
+
+
 class Counting(MemoryStore):
     """Counts the queries that a view takes."""
 

@@ -3,6 +3,7 @@
 import resource
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from healerd.store.care import erase, mentions, prune
 from healerd.store.exported import ExportedLog
 from healerd.store.keys import KEY
 from healerd.store.library import sqlite
-from tests.healerd.store.records import EACH, START, a_decision
+from tests.healerd.store.records import EACH, START, WINDOW, a_decision, a_measurement, an_intent
 
 
 @pytest.fixture
@@ -140,6 +141,67 @@ def test_old_bodies_are_dropped_and_the_log_stays_sound(folder: Path, clock: Man
     assert standalone.verify(folder / "out.db")["dropped"] == done + again
     with Store.open(folder, clock=clock) as store:
         assert store.verify().problem is None
+
+
+def test_what_was_written_while_the_clock_was_wrong_takes_nothing_younger_along(tmp_path: Path) -> None:
+    """An entry goes by its own time: one that was stamped with 1970 does not let the ones before it go."""
+    clock = ManualClock(START)
+    with Store.open(tmp_path, clock=clock) as store:
+        for number in range(3):
+            with store.transaction() as tx:
+                tx.put(a_decision(id=f"d{number}", at=START))
+    with Store.open(tmp_path, clock=ManualClock(START.replace(year=1970))) as store, store.transaction() as tx:
+        tx.note("said", {"by": "an unset clock"})
+    clock.advance(86400)
+    with Store.open(tmp_path, clock=clock) as store:
+        with store.transaction() as tx:
+            assert prune(tx, START, actor="officer", reason="all that is older") == 1, "the note of 1970"
+        assert {found.id for found in store.find(Decision)} == {"d0", "d1", "d2"}
+        assert store.verify().problem is None
+
+
+def test_the_measurements_of_a_window_stay_while_a_decision_about_it_does(tmp_path: Path) -> None:
+    """They go with the last of its decisions, and letting go of ten times as much costs no more than ten times."""
+    steps = {}
+    for windows in (30, 300):
+        clock = ManualClock(START)
+        with Store.open(tmp_path / str(windows), clock=clock) as store:
+            for number in range(windows):
+                clock.advance(3600)
+                at = clock.now()
+                with store.transaction() as tx:
+                    tx.put(a_decision(id=f"d{number}", at=at, window_end_at=at))
+                    window = replace(WINDOW, start_at=at - timedelta(hours=1), end_at=at)
+                    tx.put_measurements(window, [a_measurement(name=name, subject=None) for name in "abcdefgh"])
+                if number == 1:
+                    wished = at
+                    with store.transaction() as tx:
+                        tx.put(a_decision(id="wish", at=at, window_end_at=at))
+                        tx.put(an_intent(id="wished", key="wished", decision_id="wish"))
+            half = START + timedelta(hours=windows // 2 + 1)
+            with store.transaction() as tx:
+                counted = count_steps(tx.writer())
+                prune(tx, half, actor="officer", reason="all that is old")
+            steps[windows] = sum(counted)
+            left = [f"d{number}" for number in range(windows // 2, windows)]
+            assert sorted(found.id for found in store.find(Decision)) == sorted(["wish", *left])
+            assert len(store.measurements("p", wished)) == 8
+            assert store.series("p", "a")[0][0] == wished
+            assert len(store.series("p", "a")) == len(left) + 1
+            assert store.verify().problem is None
+    assert steps[300] < 11 * steps[30]
+
+
+def count_steps(connection: sqlite.Connection) -> list[int]:
+    """Give a list that grows by one for each hundred steps of SQLite's machine from now on."""
+    counted: list[int] = []
+
+    def count() -> int:
+        counted.append(1)
+        return 0
+
+    connection.set_progress_handler(count, 100)
+    return counted
 
 
 def test_a_stub_that_nobody_signed_is_found(folder: Path, clock: ManualClock) -> None:
