@@ -28,7 +28,7 @@ check: $(DEV)  ## format, lint, types, import contracts, documentation
 bench: $(DEV)  ## every speed claim, as a ratio against a named peer
 	@$(BIN)/python -m experiments.bench $(ARGS)
 
-faults: $(DEV)  ## every fault of the design in its long form (hours; ARGS=--quick takes minutes)
+faults: $(DEV)  ## every fault in its long form (hours; ARGS=--quick takes minutes)
 	@$(BIN)/python -m experiments.faults $(ARGS)
 
 booted: $(DEV)  ## the service under a real systemd, on a small Debian made and booted for it (root; a quarter of an hour)

@@ -10,7 +10,7 @@ A *no* (hold, a forbidding verdict, a diagnostic) is a value and never raised. A
     |- SourceError     predictions or labels cannot be read                       exit 1 (run: 69)
     |- ServingError    a request to the gateway cannot be answered                HTTP status
     |- ActionError     an action cannot be carried out                            exit 1
-    |  |- StaleEpoch   a newer daemon has fenced this one off                     exit 1
+    |  |- StaleEpoch   a newer daemon has fenced this one off                     exit 1 (run: 75)
     |  `- RegistryAway a model registry does not answer: it is asked again        exit 1
     `- ControlError    the daemon cannot be reached, or refuses                   exit 3
        |- TimedOut     the daemon is there and does not answer in time           exit 124

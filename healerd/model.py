@@ -311,7 +311,7 @@ class ApprovalNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one tick decided about one pipeline, and every reason (HOUSE 2).
+    """What one tick decided about one pipeline, and every reason.
 
     `trace` holds what the decision stood on (facts, alarms, measurements, signals, verdicts with their leaves,
     posterior numbers, hashes), as plain JSON values: enough to recompute the decision and to explain it.

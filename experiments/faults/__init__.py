@@ -1,1 +1,1 @@
-"""The fault suite in full: every fault of the design with its figure. `python -m experiments.faults`."""
+"""The fault suite in full: every fault with its figure. `python -m experiments.faults`."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from healerd import __version__
 from healerd.cli.options import default_config, json_option
 from healerd.cli.show import Show
 
@@ -30,9 +29,9 @@ def deploy() -> None:
 )
 @click.option(
     "--package",
-    default=f"healerd=={__version__}",
-    show_default=True,
-    help="What pip installs there; for compose also a wheel that lies here.",
+    required=True,
+    help="What pip installs there: `healerd @ https://YOUR-INDEX/FILE.whl#sha256=...`, a name with its version where "
+    "you know who holds that name, or for compose a wheel that lies here.",
 )
 @click.option(
     "--constraints",

@@ -36,7 +36,11 @@ __all__ = ["serve"]
     "--port", metavar="N", type=click.IntRange(0, 65535), help="Port [default: that of the configuration, 8080]."
 )
 @click.option("--record", metavar="DIR", type=click.Path(path_type=Path), help="Folder to record in, a folder a model.")
-@click.option("--flush", metavar="TIME", help="How long a row may wait until it is durable, such as `1s`; 0: never.")
+@click.option(
+    "--flush",
+    metavar="TIME",
+    help="How long a row may wait until it is durable, such as `1s`; with 0 a request is answered only once it is.",
+)
 @click.option(
     "--log", type=click.Choice(["plain", "json"]), help="How to log [default: plain in a terminal, else json]."
 )

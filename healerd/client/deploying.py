@@ -15,14 +15,14 @@ from textwrap import indent
 
 from healerd.client.carrying import carried
 from healerd.client.containers import container_files, wheel_of
-from healerd.client.units import STATE, Placed, system_unit
+from healerd.client.units import SOCKET, STATE, Placed, system_unit
 from healerd.config import Config
 from healerd.errors import ConfigError, Conflict
 
 __all__ = ["PROVIDERS", "Deployment", "monitoring", "render", "write_all"]
 
 PROGRAM, CONFIG_FILE = Path("/opt/healerd/bin/healerd"), Path("/etc/healerd/healerd.toml")
-STATE_FOLDER, SOCKET = STATE / "state", Path("/run/healerd/control.sock")
+STATE_FOLDER = STATE / "state"
 UNIT_FILE = "/etc/systemd/system/healerd.service"
 USER_DATA_MAX = 16 * 1024
 """Bytes of user data that the strictest provider takes."""

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from healerd.client.units import SOCKET
 from healerd.errors import ConfigError, ControlError
 
 __all__ = ["REMOTE_SOCKET", "forwarded"]
 
-REMOTE_SOCKET = "/var/lib/healerd/control.sock"
+REMOTE_SOCKET = str(SOCKET)
 """Where a daemon that runs as a service has its socket."""
 PATIENCE_S = 30.0
 """How long the first connection may take: somebody may have to type a passphrase."""

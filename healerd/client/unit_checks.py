@@ -10,14 +10,14 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from healerd.client.units import NAME, STATE, Placed, credentials, named_in, needs_room
+from healerd.client.units import SOCKET, STATE, Placed, credentials, named_in, needs_room
 from healerd.config import Config
 from healerd.errors import ConfigError
 
 __all__ = ["check_places"]
 
 OWN_TMP = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - named because the service does not see what lies there
-PLACES = f'say `state = "{STATE}/state"` and `socket = "/run/{NAME}/control.sock"` under `[daemon]`'
+PLACES = f'say `state = "{STATE}/state"` and `socket = "{SOCKET}"` under `[daemon]`'
 
 
 def check_places(config: Config, placed: Placed, *, own: bool) -> None:

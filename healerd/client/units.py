@@ -14,6 +14,7 @@ from healerd.config import CREDENTIAL, Config
 __all__ = [
     "MARK",
     "NAME",
+    "SOCKET",
     "STATE",
     "STRICT",
     "Placed",
@@ -38,6 +39,7 @@ TASKS_MAX = 4096
 """Threads count as tasks, and each of the daemon, its fork server, a job and a scorer may load two OpenBLAS of up to 64
 threads and an OpenMP of as many as there are processors: on a large machine that is over a thousand."""
 STATE, RUN = Path("/var/lib") / NAME, Path("/run") / NAME
+SOCKET = RUN / "control.sock"
 HOMES = (Path("/home"), Path("/root"))
 PREVENTED = "64 66 78"
 """Codes of `healerd run` that no restart mends: usage, a damaged database, a configuration."""

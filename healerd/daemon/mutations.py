@@ -15,6 +15,7 @@ from healerd.client.access import EVERYTHING
 from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
+from healerd.decision.stages import MAY_PROMOTE
 from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
 from healerd.model import AnswerKind, Intent, Stage
 
@@ -195,7 +196,7 @@ def _is_promotion(core: Core, ask: Ask) -> bool:
 
 
 def _stage_needs(core: Core, ask: Ask) -> str:
-    return "admin" if _is_promotion(core, ask) else "operator"
+    return MAY_PROMOTE if _is_promotion(core, ask) else "operator"
 
 
 def _stage_revision(core: Core, ask: Ask) -> str | None:

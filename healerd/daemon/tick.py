@@ -1,4 +1,4 @@
-"""One closed window of one pipeline, from its rows to a committed decision. HOUSE's line: it runs left to right.
+"""One closed window of one pipeline, from its rows to a committed decision. It runs left to right.
 
 Must never touch the world: what was decided is in the store when a tick returns, and the executor goes on from there.
 A bug in a tick ends it as a hold that says so; a source that cannot be read is tried again.

@@ -1,4 +1,4 @@
-"""How far a pipeline is trusted: only people promote, one stage at a time; demotion may be automatic (SAFETY S5).
+"""How far a pipeline is trusted: only people promote, past `suggest` at first; demotion may be automatic (SAFETY S5).
 
 Must never raise a stage by itself.
 """
@@ -11,12 +11,13 @@ from healerd.decision.situation import Logged, Situation
 from healerd.model import Stage, StageChange
 from healerd.policy import BARS, Account
 
-__all__ = ["LADDER", "breaker", "demote", "demoted", "promote_stage", "withdraw_trust"]
+__all__ = ["LADDER", "MAY_PROMOTE", "breaker", "demote", "demoted", "promote_stage", "withdraw_trust"]
 
 LADDER = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
 """From the least to the most trusted. In canary a coin decides where the policy and the rules disagree."""
 ACTIVE = (Stage.CANARY, Stage.LIVE)
-MAY_PROMOTE = frozenset({"approver", "admin"})
+MAY_PROMOTE = "admin"
+"""The role that it takes to let a pipeline do more by itself."""
 DAEMON = "daemon"
 UNDOS_MAX, UNDOS_WITHIN = 2, timedelta(hours=24)
 
@@ -35,8 +36,8 @@ def promote_stage(
     """Trust a pipeline with more; gives the change, or why not. `account` is the evidence that may speak against it."""
     if author == DAEMON:
         return "only people promote"
-    if not MAY_PROMOTE & set(roles):
-        return f"`{author}` may not promote: it takes the role {' or '.join(sorted(MAY_PROMOTE))}"
+    if MAY_PROMOTE not in roles:
+        return f"`{author}` may not promote: it takes the role {MAY_PROMOTE}"
     if LADDER.index(to) <= LADDER.index(now):
         return f"`{to}` is not above `{now}`"
     if now is Stage.OBSERVE and to is not Stage.SUGGEST:

@@ -78,7 +78,7 @@ def _is_argument(parameter: click.Parameter) -> bool:
 
 def _spelling(option: click.Option) -> str:
     value = "" if option.is_flag else f" {option.metavar or option.make_metavar(click.Context(click.Command('x')))}"
-    return f"{option.opts[0]}{value}"
+    return " / ".join([*option.opts[:1], *option.secondary_opts]) + value
 
 
 def _default(option: click.Option) -> str:

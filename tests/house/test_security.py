@@ -1,4 +1,4 @@
-"""What the security page promises about the code as a whole, and that each of its promises names a test that exists."""
+"""What the security page promises about the code as a whole, and that each promise and each law names a test."""
 
 import ast
 import re
@@ -11,6 +11,7 @@ from tests.house.test_code import TREES, module_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "security.md"
+LAWS = ROOT / "docs" / "safety.md"
 CODE = {
     "healerd.actions.model_files": "model files, pickles only where they are allowed",
     "healerd.actions.job": "the entry point that trains",
@@ -130,23 +131,36 @@ def test_what_is_installed_has_its_hash_checked() -> None:
     assert sum("--require-hashes" in line for line in installs) >= 2
 
 
-def promises() -> list[tuple[str, list[str]]]:
-    """The rows of the table at the end of the page: a promise, and the tests that hold it."""
-    table = PAGE.read_text(encoding="utf-8").split("## What holds it", 1)[1]
-    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| P")]
+def table_of(text: str, mark: str) -> list[tuple[str, list[str]]]:
+    """The rows of a table whose first cells bear a mark: what is promised, and the tests that hold it."""
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith(f"| {mark}")]
     return [(cells[1].strip(), re.findall(r"`([^`]+::[^`]+)`", cells[-1])) for cells in rows]
 
 
-def test_each_promise_names_its_tests() -> None:
-    """Every promise of the page names at least one test, and every test that it names is there."""
-    rows = promises()
-    assert len(rows) >= 20
+@pytest.mark.parametrize(("page", "mark", "least"), [(PAGE, "P", 20), (LAWS, "**S", 20)])
+def test_each_promise_names_its_tests(page: Path, mark: str, least: int) -> None:
+    """Every promise and every law names at least one test, and every test that it names is there."""
+    rows = table_of(page.read_text(encoding="utf-8"), mark)
+    assert len(rows) >= least
     for promise, tests in rows:
         assert tests, f"no test holds: {promise}"
         for name in tests:
             path, _, function = name.partition("::")
             text = (ROOT / "tests" / path).read_text(encoding="utf-8")
             assert re.search(rf"^(async )?def {function}\(", text, re.MULTILINE), f"{promise}: there is no `{name}`"
+
+
+def test_every_law_that_is_named_is_on_the_page() -> None:
+    """What code, tests and pages call `S` and a number is one of the twenty laws."""
+    laws = re.findall(r"^\| \*\*(S\d+)\*\*", LAWS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert laws == [f"S{number}" for number in range(1, 21)]
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "healerd").rglob("*.md")]
+    code = [path for tree in TREES for path in (ROOT / tree).rglob("*.py")]
+    named = {
+        law for path in (*pages, *code) for law in re.findall(r"\bSAFETY (S\d+)", path.read_text(encoding="utf-8"))
+    }
+    assert named
+    assert named <= set(laws)
 
 
 def test_every_promise_of_the_page_is_in_the_table() -> None:

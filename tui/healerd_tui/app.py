@@ -31,7 +31,7 @@ from healerd_tui.screens.trace import TraceScreen
 from healerd_tui.screens.traces import TracesScreen
 from healerd_tui.state import Lost, Snapshot, pending
 
-__all__ = ["HealerdApp", "run", "snapshot_from"]
+__all__ = ["HealerdApp", "run"]
 
 
 class HealerdApp(Base):
@@ -301,9 +301,3 @@ class HealerdApp(Base):
 def run(options: TuiOptions) -> int:
     """Run the terminal UI until it is quit, and give the exit code."""
     return HealerdApp(options).run() or 0
-
-
-def snapshot_from(access: Any, monotonic_s: float) -> Snapshot:
-    """Take a snapshot here and now, for pictures and tests."""
-    status = access.status()
-    return Snapshot(status=status, intents=tuple(access.intents()["intents"]), heard_s=monotonic_s)

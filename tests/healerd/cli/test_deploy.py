@@ -35,6 +35,9 @@ source = { path = "/data/rows: 100%.parquet" }
 """
 
 
+PACKAGE = ("--package", "healerd==9.9")
+
+
 def deployment(text: str = TEXT) -> Deployment:
     config = parse_config(text, path=Path("/etc/healerd/healerd.toml"))
     return Deployment(config=config, text=text, package="healerd==9.9", volume_gb=33)
@@ -109,7 +112,9 @@ def test_rules_and_training_code_beside_the_configuration_are_carried(
     provider: str, tmp_path: Path, call: Call
 ) -> None:
     """Byte for byte, with what rules import; what is named by `/` is on the machine already."""
-    told = call("deploy", "render", "--provider", provider, tmp_path / "out", "--config", beside(tmp_path / "here"))
+    told = call(
+        "deploy", "render", "--provider", provider, tmp_path / "out", "--config", beside(tmp_path / "here"), *PACKAGE
+    )
     assert told.code == 0, told.err
     data = yaml.safe_load((tmp_path / "out" / "user-data.yaml").read_text())
     contents = {
@@ -120,10 +125,21 @@ def test_rules_and_training_code_beside_the_configuration_are_carried(
     assert contents["/etc/healerd/healerd.toml"] == NAMED
 
 
+def test_nothing_is_installed_by_a_name_that_was_not_given(tmp_path: Path, call: Call) -> None:
+    """Whoever holds a name in an index would own the machine: what is installed there is always said."""
+    told = call("deploy", "render", "--provider", "aws", tmp_path / "out", "--config", beside(tmp_path / "here"))
+    assert (told.code, (tmp_path / "out").exists()) == (2, False)
+    assert "--package" in told.err
+    options = ("--config", beside(tmp_path / "here"), "--package", "healerd @ https://index.example/h.whl#sha256=0a")
+    assert call("deploy", "render", "--provider", "aws", tmp_path / "out", *options).code == 0
+    data = yaml.safe_load((tmp_path / "out" / "user-data.yaml").read_text())
+    assert [*data["runcmd"][1]][-1] == "healerd @ https://index.example/h.whl#sha256=0a"
+
+
 def test_a_container_is_given_the_first_version_too(tmp_path: Path, call: Call) -> None:
     """The folder that it sees has all that the configuration names beside itself."""
     config = beside(tmp_path / "here", NAMED + 'model = "first.skops"\n')
-    assert call("deploy", "render", "--provider", "compose", tmp_path / "out", "--config", config).code == 0
+    assert call("deploy", "render", "--provider", "compose", tmp_path / "out", "--config", config, *PACKAGE).code == 0
     there = tmp_path / "out" / CONFIG_FOLDER
     found = {str(path.relative_to(there)): path.read_bytes() for path in there.rglob("*") if path.is_file()}
     texts = {name: text.encode() for name, text in {**CARRIED, "healerd.toml": config.read_text()}.items()}
@@ -147,7 +163,7 @@ def test_what_cannot_be_carried_is_refused(line: str, said: str, tmp_path: Path,
     (tmp_path / "outside.heal").write_text("")
     (tmp_path / "here" / "wrong.heal").write_text("nonsense\n")
     (tmp_path / "here" / "latin.py").write_bytes(b"# \xff\n")
-    told = call("deploy", "render", "--provider", "gcp", tmp_path / "out", "--config", config)
+    told = call("deploy", "render", "--provider", "gcp", tmp_path / "out", "--config", config, *PACKAGE)
     assert told.code != 0
     assert said in told.err
     assert not (tmp_path / "out").exists()
@@ -298,7 +314,16 @@ def test_files_come_all_or_none_and_never_over_others(tmp_path: Path) -> None:
 def test_the_verb_says_that_nothing_was_deployed(call: Call, tmp_path: Path, provider: str) -> None:
     """A rehearsal names the files it would write; then they are there; either says that nothing is deployed."""
     (tmp_path / "healerd.toml").write_text(TEXT)
-    options = ("deploy", "render", "--provider", provider, tmp_path / "out", "--config", tmp_path / "healerd.toml")
+    options = (
+        "deploy",
+        "render",
+        "--provider",
+        provider,
+        tmp_path / "out",
+        "--config",
+        tmp_path / "healerd.toml",
+        *PACKAGE,
+    )
     rehearsed = call(*options, "--dry-run", "--json")
     assert (rehearsed.code, rehearsed.json["deployed"]) == (0, False)
     assert not (tmp_path / "out").exists()

@@ -44,16 +44,16 @@ def test_s5_a_promotion_goes_up_and_a_demotion_down(now: Stage, to: Stage):
 )
 def test_s5_what_keeps_a_promotion_from_happening(changes: dict, why: str):
     """Role, reason and order are checked, and the refusal is a sentence."""
-    asked = {"now": Stage.SUGGEST, "roles": ["approver"], "reason": "ten heals approved", **changes}
+    asked = {"now": Stage.SUGGEST, "roles": ["admin"], "reason": "ten heals approved", **changes}
     said = promote_stage("churn", to=Stage.LIVE, author="ada", at=NOW, **asked)
     assert isinstance(said, str)
     assert why in said
 
 
 def test_s5_a_person_promotes_from_suggest_to_live():
-    """An approver with a reason may."""
+    """An admin with a reason may."""
     said = promote_stage(
-        "churn", now=Stage.SUGGEST, to=Stage.LIVE, author="ada", roles=["approver"], reason="ten heals", at=NOW
+        "churn", now=Stage.SUGGEST, to=Stage.LIVE, author="ada", roles=["admin"], reason="ten heals", at=NOW
     )
     assert said == StageChange(pipeline="churn", stage=Stage.LIVE, at=NOW, author="ada", reason="ten heals")
 
