@@ -1,4 +1,4 @@
-"""The daemon's core: everything put together, one call at a time, on one thread. See the README's picture.
+"""The daemon's core: everything put together, one call at a time, on one thread; the README names its parts.
 
 Must never act on its own: a tick ends with a committed decision, and what follows is the executor's, who asks the
 guards again in the transaction that starts an effect. The module is long because every call of the port stands here.
