@@ -122,7 +122,20 @@ def invoke(arguments: Sequence[str]) -> int:
         mend = "ask its owner, or whoever runs the daemon, to put you into its group"
         click.echo(inert(f"healerd: `{error.filename}` is not open to you: {mend}"), err=True)
         return Exit.NOT_ALLOWED
+    except OSError as error:
+        place = f"`{error.filename}`: " if error.filename else ""
+        click.echo(inert(f"healerd: {place}{error.strerror or error}"), err=True)
+        _let_go_of_output()
+        return Exit.FAILED
     return int(code or 0)
+
+
+def _let_go_of_output() -> None:
+    """Drop what cannot be printed: the interpreter would try once more on its way out, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = None
 
 
 def _usage_code(arguments: Sequence[str]) -> int:

@@ -13,7 +13,8 @@ from healerd.cli.options import Moment, json_option, locate, place_options
 from healerd.cli.show import Show
 
 if TYPE_CHECKING:
-    from healerd.client.reproduce import Reproduced
+    from healerd.client.reproduce import Recorded, Reproduced
+    from healerd.model import Decision
 
 __all__ = ["replay"]
 
@@ -32,19 +33,21 @@ def replay(
     """Print how many decisions came out the same, and of the others the first field that did not."""
     from healerd.client.reproduce import decisions, reproduce  # deciding, and the store, which no other look needs
     from healerd.client.stored import open_state
-    from healerd.decision import is_erased
 
     with open_state(locate(state, config)[0]) as reader:
         found = decisions(reader, since=since, pipeline=pipeline)
-        wanted = [decision for decision in found if not is_erased(decision)]
-        failed = [one for one in _with_progress(reproduce(reader, wanted), len(wanted)) if one.problem]
-    _print(Show(as_json=as_json), [_row(one) for one in failed], len(wanted), erased=len(found) - len(wanted))
-    return Exit.CHECK_FAILED if failed else Exit.OK
+        count, others = 0, list[Mapping[str, Any]]()
+        for one in reproduce(reader, _with_progress(found)):
+            count += 1
+            if one.problem:
+                others.append(_row(one))
+    _print(Show(as_json=as_json), others, count, erased=len(found) - count)
+    return Exit.CHECK_FAILED if others else Exit.OK
 
 
-def _with_progress(checked: "Iterator[Reproduced]", count: int) -> "Iterator[Reproduced]":
+def _with_progress(found: "Recorded") -> "Iterator[Decision]":
     with click.progressbar(
-        checked, length=count, label="deciding again", file=sys.stderr, hidden=not sys.stderr.isatty()
+        found, length=len(found), label="deciding again", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         yield from bar
 

@@ -9,7 +9,8 @@ import click
 from healerd.cli.options import Moment, attached
 from healerd.cli.show import Show
 from healerd.client import Client
-from healerd.client.report.words import say_interval, say_value
+from healerd.client.report.words import say_interval, say_pruned, say_value
+from healerd.errors import HealerdError
 
 __all__ = ["report"]
 
@@ -37,7 +38,7 @@ def report(client: Client, show: Show, *, html: Path | None, **asked_for: Any) -
     if html is not None:
         from healerd.offline.figures_page import figures_page  # numpy and the plots, for the page alone
 
-        html.write_text(figures_page(view), encoding="utf-8")
+        _write(html, figures_page(view))
         show.note(f"page written to {html}")
     if show.as_json:
         show.json(view)
@@ -45,8 +46,17 @@ def report(client: Client, show: Show, *, html: Path | None, **asked_for: Any) -
     _print(show, view)
 
 
+def _write(out: Path, page: str) -> None:
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as problem:
+        raise HealerdError(f"`{out}` cannot be written: {problem.strerror}; name another file") from problem
+
+
 def _print(show: Show, view: Json) -> None:
     show.note(f"from {_day(view['since'])} to {_day(view['until'])}, {', '.join(view['pipelines']) or 'no pipeline'}")
+    if said := say_pruned(view):
+        show.note(said)
     columns = ["figure", "value", "95% interval", "n", "note", "traces"]
     show.table(columns, [_row(figure) for figure in view["figures"]])
     simulated = next(each for each in view["figures"] if each["key"] == "interventions_simulated")

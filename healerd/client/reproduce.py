@@ -4,7 +4,8 @@ A decision is decided anew from its own trace and from the rule texts that were 
 reproduced when every field comes out the same, bit for bit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -17,10 +18,11 @@ from healerd.client.firing import sources_of
 from healerd.decision import SCHEMA, is_erased, replay
 from healerd.model import Decision
 from healerd.store import Range, Reader
+from healerd.store.tables import decode
 from healerd_rules import Loaded, RuleSet, load
 from healerd_rules.sources import absolute
 
-__all__ = ["SHIPPED", "Reproduced", "decisions", "kept_rules", "load_texts", "reproduce"]
+__all__ = ["SHIPPED", "Recorded", "Reproduced", "decisions", "kept_rules", "load_texts", "reproduce"]
 
 SHIPPED = "healerd_rules/packs/"
 """Where the paths of shipped packs begin."""
@@ -37,16 +39,30 @@ class Reproduced:
     now: Any = None
 
 
-def decisions(reader: Reader, *, since: datetime | None = None, pipeline: str | None = None) -> Sequence[Decision]:
-    """Read the decisions to check, oldest first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Recorded decisions, oldest first: their number is known, and they are read a page at a time."""
+
+    reader: Reader
+    numbers: "array[int]"
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Decision]:
+        return (decode(Decision, body) for _, body in self.reader.bodies(Decision, self.numbers))
+
+
+def decisions(reader: Reader, *, since: datetime | None = None, pipeline: str | None = None) -> Recorded:
+    """Find the decisions to check."""
     wanted: dict[str, Any] = {
         **({"pipeline": pipeline} if pipeline else {}),
         **({"at": Range(low=since)} if since else {}),
     }
-    return reader.find(Decision, **wanted)
+    return Recorded(reader=reader, numbers=reader.numbers(Decision, **wanted))
 
 
-def reproduce(reader: Reader, found: Sequence[Decision]) -> Iterator[Reproduced]:
+def reproduce(reader: Reader, found: Iterable[Decision]) -> Iterator[Reproduced]:
     """Decide each decision again, but for those of which what they stood on was erased."""
 
     @cache

@@ -45,7 +45,8 @@ def policy(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) -> 
         "people": _people(reader, name),
         "reliability": [plain(each) for each in reliability(_pairs(reader, name))],
     }
-    newest = reader.find(Decision, pipeline=name, window_end_at=Range(EARLIEST), order="-window_end_at", limit=1)
+    # Windows are judged in order, and there is an index of when: by their ends, every body would be read and sorted.
+    newest = reader.find(Decision, pipeline=name, window_end_at=Range(EARLIEST), order="-at", limit=1)
     return {**view, **(_learned(newest[0]) if newest else {"at": None, "account": None, "actions": []})}
 
 

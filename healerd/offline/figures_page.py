@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from healerd.client.report.words import say_interval, say_value
+from healerd.client.report.words import say_interval, say_pruned, say_value
 from healerd.client.words import duration
 from healerd.offline.drawing import BOTTOM, HEIGHT, OURS, TOP, WIDTH, curve, grid, page, plot, x_of, y_of
 
@@ -50,6 +50,7 @@ def figures_page(view: Json) -> str:
         EXTRA,
         f"<h1>healerd: {escape(', '.join(view['pipelines']) or 'no pipeline')}</h1>",
         f"<p>{escape(_about(view))}</p>",
+        *([f"<p><b>{escape(said)}</b></p>"] if (said := say_pruned(view)) else ()),
         *([f"<p><b>{escape(SIMULATED)}</b></p>"] if named["interventions_simulated"]["value"] else ()),
         _cards(named),
         *_plots(view),

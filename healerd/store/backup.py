@@ -49,7 +49,8 @@ ROOM = 64 * 2**20
 """Bytes that must stay free after a copy."""
 _CHUNK = 2**20
 _NOT_COPIED = frozenset({LOCK, "STOP", FOLDER, KEY, MANIFEST})
-_UNFINISHED = "staging"
+_UNFINISHED = ("registry", "staging")
+"""`registry/PIPELINE/staging` holds versions that are being made; a pipeline or a version may have that name too."""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -227,13 +228,19 @@ def _others(folder: Path) -> Iterator[_Source]:
     """Everything else that a pipeline keeps in the folder: plain files; links and what is unfinished stay out."""
     for root, folders, names in os.walk(folder):
         at_top = Path(root) == folder
-        folders[:] = sorted(name for name in folders if name != _UNFINISHED and not (at_top and name in _NOT_COPIED))
+        above = Path(root).relative_to(folder).parts
+        folders[:] = sorted(name for name in folders if not _stays_out((*above, name)))
         for name in sorted(names):
             file = Path(root, name)
             if at_top and (name in _NOT_COPIED or name.startswith((DATABASE, f"{KEY}."))):
                 continue
             if stat.S_ISREG(file.lstat().st_mode):
                 yield _Source(file=file, path=str(file.relative_to(folder)))
+
+
+def _stays_out(parts: tuple[str, ...]) -> bool:
+    """Tell whether a folder, by the names that lead to it, is copied in another way or not at all."""
+    return (len(parts) == 1 and parts[0] in _NOT_COPIED) or (len(parts) == 3 and parts[::2] == _UNFINISHED)
 
 
 def _copied(source: _Source, into: Path) -> Stored | None:

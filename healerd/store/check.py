@@ -46,7 +46,7 @@ def check(
     try:
         start, seals = _start(connection, after, saved=saved, pinned=pinned)
     except LookupError as problem:
-        return AuditReport(leaves=0, head="", first_bad=1, problem=f"the stored tree is damaged: {problem}")
+        return _unusable(problem)
     leaves = _leaves(connection, after=start.after)
     report = _verified(connection, leaves, seals=seals, start=start, progress=progress)
     if report.first_bad is not None or start.after:
@@ -67,7 +67,10 @@ def check_slice(connection: sqlite.Connection, start: Start, upto: int) -> tuple
 
     The slices of one pass cover what one state of the log would: a row that a later leaf has written since is as good.
     """
-    seals = _seals(connection, start.after, upto=upto, due=False)
+    try:
+        seals = _seals(connection, start.after, upto=upto, due=False)
+    except LookupError as problem:
+        return _unusable(problem), start
     (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM audit_leaf").fetchone()
     leaves = _leaves(connection, after=start.after, upto=upto)
     report = _verified(connection, leaves, seals=seals, start=start, to_end=upto >= last)
@@ -77,6 +80,10 @@ def check_slice(connection: sqlite.Connection, start: Start, upto: int) -> tuple
         frontier.add(leaf.leaf_hash)
         chain = leaf.chain
     return report, Start(after=frontier.size, chain=chain, peaks=tuple(frontier.peaks))
+
+
+def _unusable(problem: LookupError) -> AuditReport:
+    return AuditReport(leaves=0, head="", first_bad=1, problem=str(problem))
 
 
 def _verified(
@@ -108,12 +115,20 @@ def _verified(
 def _start(
     connection: sqlite.Connection, after: int, *, saved: Sequence[Note], pinned: Sequence[VerifierKey]
 ) -> tuple[Start, Seals]:
-    """Take up the check after so many leaves; the keys known by then are read from their own leaves."""
+    """Take up the check after so many leaves; the keys known by then are read from their own leaves.
+
+    Raises:
+        LookupError: a leaf or a node that this needs is missing or damaged; the message is for people.
+    """
     seals = _seals(connection, after, saved=saved, pinned=pinned)
     if not after:
         return Start(), seals
-    (chain,) = connection.execute("SELECT chain FROM audit_leaf WHERE seq = ?", [after]).fetchone()
-    return Start(after=after, chain=chain, peaks=tuple(Frontier.of(after, nodes_of(connection)).peaks)), seals
+    chain = _leaf(connection, after).chain
+    try:
+        peaks = Frontier.of(after, nodes_of(connection)).peaks
+    except LookupError as problem:
+        raise LookupError(f"the stored tree is damaged: {problem}") from problem
+    return Start(after=after, chain=chain, peaks=tuple(peaks)), seals
 
 
 def _seals(
@@ -125,19 +140,33 @@ def _seals(
     pinned: Sequence[VerifierKey] = (),
     due: bool = True,
 ) -> Seals:
-    """Take up the checkpoints above `after` leaves, with the keys that were known by then."""
-    sql = "SELECT number, size, note FROM checkpoint WHERE size > ? AND size <= ? ORDER BY number"
-    rows = connection.execute(sql, [after, upto or _LAST])
-    seals = Seals(rows, saved=saved, pinned=pinned, due=due)
+    """Take up the checkpoints above `after` leaves, with the keys that were known by then. Raises LookupError."""
+    seals = Seals(_checkpoints(connection, after, upto), saved=saved, pinned=pinned, due=due)
     if after:
-        (first,) = connection.execute("SELECT leaf_hash FROM audit_leaf WHERE seq = 1").fetchone()
-        newest = "SELECT coalesce(max(number), 0) FROM checkpoint WHERE size <= ?"
-        seals.begin(first, number=connection.execute(newest, [after]).fetchone()[0])
-        sql = "SELECT leaf FROM signing_key WHERE leaf <= ? ORDER BY leaf"
-        for (seq,) in connection.execute(sql, [after]).fetchall():
-            (leaf,) = _leaves(connection, after=seq - 1, upto=seq)
-            seals.listen(leaf, SIGNING_KEY, msgspec.json.decode(leaf.body, type=_Recorded).record)
+        newest = "SELECT number FROM checkpoint WHERE size <= ? ORDER BY size DESC, number DESC LIMIT 1"
+        (number,) = connection.execute(newest, [after]).fetchone() or (0,)
+        seals.begin(_leaf(connection, 1).leaf_hash, number=number)
+        for (seq,) in connection.execute("SELECT seq FROM signing_key WHERE seq <= ? ORDER BY seq", [after]).fetchall():
+            _listen(seals, _leaf(connection, seq))
     return seals
+
+
+def _checkpoints(connection: sqlite.Connection, after: int, upto: int | None) -> Iterator[tuple[int, int, str]]:
+    """Read the checkpoints of a part of the log by the index of their sizes, which rise with the numbers.
+
+    Of the whole log every one is read in the order of the numbers: sorting them would hold them all.
+    """
+    if not after and upto is None:
+        return connection.execute("SELECT number, size, note FROM checkpoint ORDER BY number")
+    sql = "SELECT number, size, note FROM checkpoint WHERE size > ? AND size <= ? ORDER BY size, number"
+    return connection.execute(sql, [after, upto or _LAST])
+
+
+def _listen(seals: Seals, leaf: Leaf) -> None:
+    try:
+        seals.listen(leaf, SIGNING_KEY, msgspec.json.decode(leaf.body, type=_Recorded).record)
+    except (msgspec.MsgspecError, UnicodeError) as problem:
+        raise LookupError(f"the key in leaf {leaf.seq} cannot be read: {problem}") from problem
 
 
 class _Recorded(msgspec.Struct):
@@ -151,6 +180,12 @@ def _leaves(connection: sqlite.Connection, *, after: int = 0, upto: int | None =
     )
     for seq, body, leaf_hash, chain, salt in connection.execute(sql, [after, upto or _LAST]):
         yield Leaf(seq=seq, body=body or b"{}", leaf_hash=leaf_hash, chain=chain, salt=salt)
+
+
+def _leaf(connection: sqlite.Connection, seq: int) -> Leaf:
+    for leaf in _leaves(connection, after=seq - 1, upto=seq):
+        return leaf
+    raise LookupError(f"leaf {seq} is missing")
 
 
 _LAST = 2**62
@@ -173,7 +208,7 @@ def first_bad_row(connection: sqlite.Connection) -> str | None:
     try:
         start, seals = _start(connection, after, saved=(), pinned=())
     except LookupError as problem:
-        return f"the stored tree is damaged: {problem}"
+        return str(problem)
     report = _verified(connection, _leaves(connection, after=after), seals=seals, start=start)
     older = (flaw for name in sorted(_NAMES - _MANY) for flaw in _old_flaws(connection, name, after))
     others = (*_replaced(connection, newest=after), *measured_flaws(connection, after=after))
@@ -221,12 +256,19 @@ def _stranger(connection: sqlite.Connection, name: str, pointer: str) -> tuple[i
 
 
 def _replaced(connection: sqlite.Connection, *, newest: int = 0) -> Iterator[tuple[int, str]]:
-    """Find values without the hash that their row says; with `newest`, of tables that grow only those above it."""
-    for name in sorted(table.name for table in TABLES.values() if table.with_value):
-        sql = f'SELECT leaf, row_key, body, value FROM "{name}" WHERE leaf > ? ORDER BY leaf'
-        for leaf, key, body, value in connection.execute(sql, [newest if name in _MANY else -1]):
-            if sha256(value).hexdigest() != _hash_in(body):
-                yield leaf, f"the value of the {name} `{key}` was changed: it does not have the hash in leaf {leaf}"
+    """Find the first value without the hash that its row says; with `newest`, of tables that grow only above it."""
+    names = sorted(table.name for table in TABLES.values() if table.with_value)
+    first = min((flaw for name in names for flaw in _replaced_in(connection, name, newest)), default=None)
+    if first is not None:
+        yield first
+
+
+def _replaced_in(connection: sqlite.Connection, name: str, newest: int) -> Iterator[tuple[int, str]]:
+    # In the order of the rows, not of their leaves: sorting would hold every value.
+    sql = f'SELECT leaf, row_key, body, value FROM "{name}" WHERE leaf > ? ORDER BY seq'
+    for leaf, key, body, value in connection.execute(sql, [newest if name in _MANY else -1]):
+        if sha256(value).hexdigest() != _hash_in(body):
+            yield leaf, f"the value of the {name} `{key}` was changed: it does not have the hash in leaf {leaf}"
 
 
 def _hash_in(body: str) -> str | None:

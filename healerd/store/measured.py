@@ -41,8 +41,9 @@ def measured_flaws(connection: sqlite.Connection, *, after: int = 0) -> Iterator
     With `after`, only windows decided by later leaves are looked at, and strays are not looked for.
     """
     sql = (
-        "SELECT leaf, pipeline, window_end_at, CAST(body AS BLOB) FROM decision "
-        "WHERE window_end_at IS NOT NULL AND author = 'daemon' AND leaf > ? ORDER BY leaf"
+        # A decision is written once, so its leaf is the row's own number: no body is sorted, nor an older one read.
+        "SELECT seq, pipeline, window_end_at, CAST(body AS BLOB) FROM decision "
+        "WHERE seq > ? AND window_end_at IS NOT NULL AND author = 'daemon' ORDER BY seq"
     )
     for leaf, pipeline, end_at, body in connection.execute(sql, [after]):
         wanted = _wanted(body)

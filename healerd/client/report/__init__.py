@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from healerd.client.report.figures import figures
-from healerd.client.report.gather import Asked, Episode, Gathered, Progress, gather
+from healerd.client.report.gather import Asked, Episode, Gathered, Progress, gather, pruned_before, whole_part
 from healerd.client.stored import known_pipelines
 from healerd.client.views import Json, Reader, plain, require_pipeline
 
@@ -21,17 +21,23 @@ INCIDENTS_MAX = 1000
 
 
 def report_view(reader: Reader, asked: Asked, *, at: datetime, progress: Progress | None = None) -> Json:
-    """Make the report as plain JSON values: an infinite figure is `"not over"`. Raises NotFound for a pipeline."""
+    """Make the report as plain JSON values: an infinite figure is `"not over"`. Raises NotFound for a pipeline.
+
+    What was pruned is left out unless it was asked for: `pruned_before` says where the whole record begins.
+    """
     names = known_pipelines(reader)
     if asked.pipeline is not None:
         require_pipeline(asked.pipeline, names)
-    found = gather(reader, asked, names, progress)
+    pruned = pruned_before(reader)
+    asked = whole_part(asked, pruned)
+    found = gather(reader, asked, names, progress, pruned=pruned)
     leaves, head = reader.head()
     return {
         "schema": 1,
         "at": plain(at),
         "since": plain(asked.since or found.first_at),
         "until": plain(asked.until or found.last_at),
+        "pruned_before": plain(pruned),
         "pipelines": list(found.pipelines),
         "log": {"leaves": leaves, "head": head},
         "figures": [_figure(asdict(each)) for each in figures(found, at)],

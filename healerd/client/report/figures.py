@@ -20,6 +20,12 @@ SMALL = 20
 """Below so many values a figure says that they are few."""
 SIMULATED = "simulated"
 FEWER = "below 0: fewer failures than by rules alone"
+PARTLY = "of what was pruned only windows that acted are left"
+OF_WINDOWS = {
+    "windows", "observed", "degraded", "degraded_share", "safe", "detect_median", "detect_p90", "false_alarms",
+    "retrains_avoided", "deviations", "saved_expected",
+}  # fmt: skip
+"""Figures that stand on decisions which a pruning drops; what acted, incidents and what people said stay."""
 NOT_RUN = {IntentState.VETOED, IntentState.EXPIRED, IntentState.WITHDRAWN}
 
 
@@ -41,7 +47,12 @@ class Figure:
 
 def figures(found: Gathered, at: datetime) -> tuple[Figure, ...]:
     """Make every figure, in the order of the table; `at` is the moment up to which what is open has lasted."""
-    return tuple(figure for make in FIGURES for figure in make(found, at))
+    made = (figure for make in FIGURES for figure in make(found, at))
+    return tuple(_noted(figure) if found.partly and figure.key in OF_WINDOWS else figure for figure in made)
+
+
+def _noted(figure: Figure) -> Figure:
+    return replace(figure, note=f"{figure.note}; {PARTLY}" if figure.note else PARTLY)
 
 
 # windows and time ------------------------------------------------------------

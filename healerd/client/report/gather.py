@@ -4,10 +4,11 @@ Must never take a number from anywhere but the log, nor call a window clean that
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from healerd.audit.gaps import PRUNED
 from healerd.model import (
     Answer,
     Decision,
@@ -20,7 +21,7 @@ from healerd.model import (
 )
 from healerd.store import Range, Reader
 
-__all__ = ["Asked", "Day", "Episode", "Gathered", "IntentLine", "Progress", "gather"]
+__all__ = ["Asked", "Day", "Episode", "Gathered", "IntentLine", "Progress", "gather", "pruned_before", "whole_part"]
 
 PAGE = 100
 """Records that are held at once while they are read: a decision with its trace may have a hundred kilobytes."""
@@ -41,6 +42,18 @@ class Asked:
     since: datetime | None = None
     until: datetime | None = None
     pipeline: str | None = None
+
+
+def pruned_before(reader: Reader) -> datetime | None:
+    """Say up to when decisions that led to nothing were dropped; None where nothing was pruned."""
+    said = reader.leaves(kind=PRUNED)
+    return max((datetime.fromisoformat(leaf.record["before"]) for leaf in said), default=None)
+
+
+def whole_part(asked: Asked, pruned: datetime | None) -> Asked:
+    """Begin where every decision is kept, unless it was said where to begin, or that the end is to be before then."""
+    later = pruned is not None and (asked.until is None or asked.until > pruned)
+    return replace(asked, since=pruned) if asked.since is None and later else asked
 
 
 # the parts of a decision that are read ---------------------------------------
@@ -147,9 +160,13 @@ class Day:
 
 @dataclass(slots=True, kw_only=True)
 class Gathered:
-    """Everything the figures are made of. `degraded_ids` are the newest decisions of the `degraded` windows."""
+    """Everything the figures are made of. `degraded_ids` are the newest decisions of the `degraded` windows.
+
+    `partly`: the stretch reaches into what was pruned, of which only the decisions that acted are left.
+    """
 
     pipelines: tuple[str, ...]
+    partly: bool = False
     windows: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
@@ -166,10 +183,18 @@ class Gathered:
     stages: tuple[StageChange, ...] = ()
 
 
-def gather(reader: Reader, asked: Asked, names: Sequence[str], progress: Progress | None = None) -> Gathered:
+def gather(
+    reader: Reader,
+    asked: Asked,
+    names: Sequence[str],
+    progress: Progress | None = None,
+    *,
+    pruned: datetime | None = None,
+) -> Gathered:
     """Read the log once. What grows with its length is a small record for each incident, intent and answer."""
     wanted = (asked.pipeline,) if asked.pipeline else tuple(names)
-    found = Gathered(pipelines=wanted)
+    partly = pruned is not None and (asked.since is None or asked.since < pruned)
+    found = Gathered(pipelines=wanted, partly=partly)
     own: dict[str, Any] = {"pipeline": asked.pipeline} if asked.pipeline else {}
     span: dict[str, Any] = {"at": Range(asked.since, asked.until)} if asked.since or asked.until else {}
     for incident in reader.find(Incident, **own):

@@ -1,11 +1,12 @@
 """A figure in words: its value with the unit, and its interval. Pure; must never write a number for what is unknown."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from healerd.client.words import duration
 
-__all__ = ["say_interval", "say_value"]
+__all__ = ["say_interval", "say_pruned", "say_value"]
 
 
 def say_value(value: float | str | None, unit: str) -> str:
@@ -33,3 +34,13 @@ def say_interval(figure: Mapping[str, Any]) -> str:
         return ""
     low, high = ("open" if figure[end] is None else say_value(figure[end], figure["unit"]) for end in ("low", "high"))
     return f"{low} to {high}"
+
+
+def say_pruned(view: Mapping[str, Any]) -> str:
+    """Say what of a report's stretch was pruned, and what that means for it; empty where nothing was ever pruned."""
+    pruned, since = (datetime.fromisoformat(at) if (at := view[name]) else None for name in ("pruned_before", "since"))
+    if pruned is None:
+        return ""
+    whole = since is not None and since >= pruned
+    said = "only the record from then on is whole" if whole else "of the windows until then only those that acted count"
+    return f"entries from before {pruned:%Y-%m-%d} were pruned: {said}"

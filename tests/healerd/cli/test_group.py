@@ -175,6 +175,23 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert (told.returncode, told.stderr) == (0, "")
 
 
+def test_a_full_disk_is_a_message() -> None:
+    """Output that finds no room ends a verb with the reason, and without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "healerd", "version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (told.returncode, told.stderr) == (Exit.FAILED, "healerd: No space left on device\n")
+
+
+def test_a_place_that_is_not_there_is_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the system refuses ends a verb with the path and the reason, and without a traceback."""
+    table, out = tmp_path / "table.csv", tmp_path / "no" / "table.reference"
+    table.write_text("time,x\n" + "".join(f"2026-01-{day:02},{day % 3}\n" for day in range(1, 31)))
+    assert invoke(["reference", "fit", str(table), "--time", "time", "--out", str(out)]) == Exit.FAILED
+    assert f"`{out}`: No such file or directory" in capsys.readouterr().err
+
+
 def test_no_verb_imports_another_at_the_top() -> None:
     """Modules of verbs stand beside each other: what they share lies in options, show, exits and words."""
     shared = {"crew", "options", "show", "exits", "group", "evidence"}

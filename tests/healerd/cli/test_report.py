@@ -11,6 +11,7 @@ import pytest
 from healerd.cli.exits import Exit
 from healerd.clock import ManualClock
 from healerd.store import Store, Watermark
+from healerd.store.care import prune
 from tests.served import NOW, a_decision, an_intent
 
 Call = Callable[..., Any]
@@ -35,6 +36,21 @@ def test_the_table_has_a_line_a_figure(call: Call, state: Path) -> None:
     assert rows["time to detect, median"][1] == "unknown"
 
 
+def test_what_was_pruned_is_said(call: Call, tmp_path: Path) -> None:
+    """Text and JSON both say from when on the record is whole."""
+    clock = ManualClock(NOW)
+    with Store.open(tmp_path, clock=clock) as store:
+        for number in range(3):
+            clock.advance(86400)
+            with store.transaction() as tx:
+                tx.put(a_decision(id=f"dec-{number}", at=clock.now()))
+                tx.put(Watermark(pipeline="churn", end_at=clock.now()))
+        with store.transaction() as tx:
+            prune(tx, clock.now(), actor="ada", reason="old")
+    assert "entries from before 2026-05-10 were pruned" in call("report", "--state", tmp_path).err
+    assert call("report", "--state", tmp_path, "--json").json["pruned_before"] == "2026-05-10T14:17:00Z"
+
+
 def test_json_page_and_table_are_of_one_view(call: Call, state: Path, tmp_path: Path) -> None:
     """The page is written beside the JSON, whose schema is 1, and names every trace that it links to."""
     out = tmp_path / "report.html"
@@ -42,6 +58,14 @@ def test_json_page_and_table_are_of_one_view(call: Call, state: Path, tmp_path: 
     assert json.loads(printed.out)["schema"] == 1
     assert "dec-1" in out.read_text(encoding="utf-8")
     assert str(out) in printed.err
+
+
+@pytest.mark.parametrize("out", ["no/dir/x.html", "."])
+def test_a_page_that_cannot_be_written_is_said(call: Call, state: Path, tmp_path: Path, out: str) -> None:
+    """A place where no file can be ends the verb with the path and the reason, and without a traceback."""
+    printed = call("report", "--state", state, "--html", tmp_path / out)
+    assert printed.code == Exit.FAILED
+    assert f"`{tmp_path / out}` cannot be written" in printed.err
 
 
 def foreign(folder: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from healerd.cli.exits import Exit
 from healerd.cli.group import invoke
 from healerd.client.reproduce import decisions, reproduce
-from healerd.store import ReadStore
+from healerd.model import Decision
+from healerd.store import Reader, ReadStore, bodies
 from tests.healerd.client.conftest import Past
 from tests.healerd.daemon.loop import RULES, Loop
 
@@ -81,6 +82,26 @@ def test_since_and_pipeline_choose(past: Past, capsys: pytest.CaptureFixture[str
     assert said.out == "0/0 reproduced\n"
     assert "no such decision" in said.err
     assert invoke(["replay", "--state", str(past.state), "--since", "2999-01-01"]) == Exit.OK
+
+
+def test_decisions_are_read_a_page_at_a_time(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their number is known before any of them is read, and no more than a page of bodies is asked for at once."""
+    monkeypatch.setattr(bodies, "PAGE", 4)
+    asked: list[tuple[str, int]] = []
+
+    def query(self: Reader, sql: str, values: list[object]) -> list[object]:
+        rows = self._connection().execute(sql, values).fetchall()
+        asked.append((sql, len(rows)))
+        return rows
+
+    monkeypatch.setattr(Reader, "_query", query)
+    with past.store() as reader:
+        found = decisions(reader)
+        assert len(found) > 10
+        assert not any("body" in sql for sql, _ in asked)
+        assert len(list(found)) == len(found)
+        assert list(found) == list(reader.find(Decision))
+    assert max(count for sql, count in asked if 'AS BLOB) FROM "decision" WHERE seq IN' in sql) == 4
 
 
 def test_what_was_erased_is_counted_apart_and_never_made_up(

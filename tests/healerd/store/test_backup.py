@@ -103,6 +103,23 @@ def test_a_drill_brings_back_what_was_backed_up(state: Path, tmp_path: Path, nam
         assert store.leaves(kind="restored")[0].actor == "ada"
 
 
+@pytest.mark.parametrize("kept", ["staging/versions/v1", "p/versions/staging", "staging/versions/staging"])
+def test_what_is_only_called_staging_is_copied(state: Path, tmp_path: Path, kept: str) -> None:
+    """A pipeline or a version may have the name of the folder in which versions are made, and is in the backup."""
+    version = state / "registry" / kept
+    version.mkdir(parents=True)
+    (version / "model.onnx").write_bytes(b"model")
+    making = state / "registry" / kept.partition("/")[0] / "staging" / "v2.77"
+    making.mkdir(parents=True)
+    (making / "model.onnx").write_bytes(b"half")
+    made = back(state, tmp_path / "copy")
+    assert f"registry/{kept}/model.onnx" in {file.path for file in made.files}
+    shutil.rmtree(state)
+    put_back(tmp_path / "copy", state)
+    assert (version / "model.onnx").read_bytes() == b"model"
+    assert not making.exists()
+
+
 def test_a_copy_is_private(state: Path, tmp_path: Path) -> None:
     """Nobody but its owner can read a backup: it holds a key."""
     for name in ("copy", "copy.tar"):

@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healerd.client.report import Asked, report_view
-from healerd.client.report.figures import FIGURES
+from healerd.client.report.figures import FIGURES, OF_WINDOWS, PARTLY
 from healerd.client.report.quantiles import quantile, share
-from healerd.client.report.words import say_interval, say_value
+from healerd.client.report.words import say_interval, say_pruned, say_value
 from healerd.clock import ManualClock
 from healerd.errors import NotFound
 from healerd.model import (
@@ -31,6 +31,7 @@ from healerd.model import (
 )
 from healerd.offline.figures_page import figures_page
 from healerd.store import ReadStore, Store, Watermark
+from healerd.store.care import prune
 from tests.healerd.client.conftest import Past
 from tests.served import NOW, a_decision, an_intent
 
@@ -211,6 +212,60 @@ def test_a_report_of_a_stretch_counts_only_what_began_in_it(tmp_path: Path) -> N
     records = [an_incident(n, hours=1, opened=n) for n in range(4)] + [a_window(n) for n in range(1, 4)]
     view = report_of(tmp_path, *records, since=NOW + HOUR, until=NOW + 3 * HOUR)
     assert named(view)["incidents"]["value"] == 2
+    assert named(view)["windows"]["value"] == 2
+
+
+@pytest.fixture
+def pruned(tmp_path: Path) -> Path:
+    """Ten windows, the second of which acted and the third of which was bad; all before the sixth was pruned."""
+    clock = ManualClock(NOW)
+    with Store.open(tmp_path, clock=clock) as store:
+        for number in range(1, 11):
+            clock.advance(3600)
+            with store.transaction() as tx:
+                tx.put(a_window(number, alarms={"harm": number in (2, 3)}))
+                if number == 2:
+                    tx.put(an_intent(decision_id="dec-2", created_at=clock.now(), effect_at=clock.now()))
+                tx.put(Watermark(pipeline="churn", end_at=clock.now()))
+        with store.transaction() as tx:
+            prune(tx, NOW + 6 * HOUR, actor="ada", reason="a week is enough")
+            prune(tx, NOW + 4 * HOUR, actor="ada", reason="less than before")
+    return tmp_path
+
+
+def looked_at(folder: Path, **asked: Any) -> dict[str, Any]:
+    with ReadStore.open(folder) as reader:
+        return report_view(reader, Asked(**asked), at=NOW + 1000 * HOUR)
+
+
+@pytest.mark.parametrize("asked", [{}, {"since": NOW + 7 * HOUR}, {"until": NOW + 9 * HOUR}])
+def test_a_report_begins_where_the_record_is_whole(pruned: Path, asked: dict[str, Any]) -> None:
+    """After a pruning the windows before it, of which those that acted alone are left, are in no share."""
+    view = looked_at(pruned, **asked)
+    since = max(asked.get("since", NOW), NOW + 6 * HOUR)
+    assert datetime.fromisoformat(view["since"]) == since
+    assert datetime.fromisoformat(view["pruned_before"]) == NOW + 6 * HOUR
+    assert named(view)["windows"]["value"] == (asked.get("until", NOW + 11 * HOUR) - since) / HOUR
+    assert named(view)["degraded_share"]["value"] == 0
+    assert not any(PARTLY in figure["note"] for figure in view["figures"])
+    assert say_pruned(view).endswith("only the record from then on is whole")
+    assert say_pruned(view) in figures_page(view)
+
+
+@pytest.mark.parametrize("asked", [{"since": NOW}, {"until": NOW + 5 * HOUR}])
+def test_figures_of_what_was_pruned_say_so(pruned: Path, asked: dict[str, Any]) -> None:
+    """Whoever asks for an earlier stretch is told at each figure of windows what it stands on."""
+    view = looked_at(pruned, **asked)
+    assert named(view)["heals.retrain.not over"]["value"] == 1
+    assert {figure["key"] for figure in view["figures"] if PARTLY in figure["note"]} == OF_WINDOWS
+    assert say_pruned(view).endswith("only those that acted count")
+    assert say_pruned(view) in figures_page(view)
+
+
+def test_without_a_pruning_nothing_is_said(tmp_path: Path) -> None:
+    """A log of which nothing was dropped is reported from its first decision on."""
+    view = report_of(tmp_path, a_window(1), a_window(2))
+    assert (view["pruned_before"], say_pruned(view)) == (None, "")
     assert named(view)["windows"]["value"] == 2
 
 
