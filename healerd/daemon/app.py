@@ -5,6 +5,7 @@ supervises it starts it again; what was promised is in the database.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -123,6 +124,9 @@ class Daemon:
             if core is None:
                 return
             self._core = core
+            gc.collect()
+            gc.freeze()  # what the start loaded stays: no later look for garbage walks through it
+            stack.callback(gc.unfreeze)
             stack.push_async_callback(self._thread.call, self._core.close)
             self._listen_for_reloads()
             webhook = self._open_webhook(stack)
