@@ -31,7 +31,13 @@ WIDTH = 110
 )
 @click.option("--rules", "files", multiple=True, metavar="FILE", help="A rule file or a shipped pack; again for more.")
 @click.option("--policy", metavar="NAME", help="Another policy, such as `rules only`.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="gate, severity, or ACTION.cost|failure.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="gate (of deviations, .95), severity, or ACTION.cost|failure.",
+)
 @click.option("--since", type=Moment(), metavar="TIME", help="Only decisions from then on.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Only decisions before that.")
 @click.option("--pipeline", metavar="NAME", help="Only those about this pipeline.")
