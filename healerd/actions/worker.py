@@ -137,7 +137,7 @@ class ProcessWorker:
         self._folder, self._logs, self._score_deadline_s = folder, logs, score_deadline_s
         self._jobs: dict[str, ForkServerProcess] = {}
         self._watchers: dict[str, threading.Thread] = {}
-        self._closing = threading.Event()
+        self._closing, self._letting_go = threading.Event(), threading.Lock()
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         for needed in (folder, logs):
@@ -186,8 +186,9 @@ class ProcessWorker:
     def close(self) -> None:
         """Kill every job; the daemon that comes next finds them absent, and none of them failed for that."""
         self._closing.set()
-        for process in self._jobs.values():
-            _kill(process)
+        with self._letting_go:
+            for process in self._jobs.values():
+                _kill(process)
         for watcher in self._watchers.values():
             watcher.join()
 
@@ -232,6 +233,9 @@ class ProcessWorker:
         process.join()
         if not ended_by_us:
             self._note_failure(key, reason, unknown=can_be_elsewhere(job))
+        with self._letting_go:  # nobody asks a process anything once it is closed
+            del self._jobs[key]
+            process.close()  # it holds two descriptors, and a daemon trains for years
 
     def _note_failure(self, key: str, reason: str, *, unknown: bool) -> None:
         """Say why a job failed that could not say it itself."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from healerd.decision.deeds import Told, impossible, told_of
 from healerd.model import Decision, Intent, Outcome, Stage, StageChange
 from healerd.policy import KEEP, CostModel, Event, event_of
-from healerd.store import Reader
+from healerd.store import Checked, Reader
 
 __all__ = ["HOLDS", "Log", "activated_at", "events_of", "holds_of", "read_log", "refused_of"]
 
@@ -35,8 +35,8 @@ class Log:
 def read_log(reader: Reader, name: str, actions: Collection[str], *, kept: dict[str, Told] | None = None) -> Log:
     """Read the heals of a pipeline by these actions. `kept` holds what decisions told already, and takes up the new."""
     kept = {} if kept is None else kept
-    found = reader.find(Intent, pipeline=name, action=tuple(actions), parent_id=None)
-    outcomes = reader.find(Outcome, intent_id=tuple(heal.id for heal in found)) if found else ()
+    found = reader.find(Intent, pipeline=name, action=Checked(tuple(actions)), parent_id=Checked(None))
+    outcomes = reader.find(Outcome, row_key=tuple(heal.id for heal in found)) if found else ()
     by_heal = {each.intent_id: each for each in outcomes}
     heals = tuple(each for each in found if each.executed_at is not None or each.id in by_heal)
     told = {heal.id: each for heal in heals if (each := _told(reader, heal, kept)) is not None}

@@ -173,8 +173,8 @@ class Executor:
 
     def _fallbacks(self) -> tuple[Intent, ...]:
         """Find the fallbacks that took effect and may still serve: the newest of each pipeline."""
-        found = self._reach.store.find(Intent, action="fallback", order="-created_at", limit=100)
-        newest = {intent.pipeline: intent for intent in reversed(found) if intent.effect_at is not None}
+        found = self._reach.store.find(Intent, action="fallback", order="created_at")
+        newest = {intent.pipeline: intent for intent in found if intent.effect_at is not None}
         return tuple(newest.values())
 
     def _return(self, fallback: Intent, now: datetime) -> list[Move]:

@@ -99,4 +99,4 @@ class RuleGuards:
             return None
         found = self.pipelines[pipeline]
         moment = replace(self.moment(pipeline), now=now)
-        return now_in(seen, found, reader, moment, cost_model(found.settings))
+        return now_in(seen, found, reader, moment, cost_model(found.settings), ruleset=self.rules.of(pipeline))

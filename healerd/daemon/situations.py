@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,11 +20,12 @@ from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.stakes import stake_of
 from healerd.decision import Diagnosis, Logged, Situation, Target, Wish, from_json, logged, rejected_at
+from healerd.decision.elsewhere import counts, looks_elsewhere
 from healerd.errors import ActionError
 from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Stage, StageChange, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
-from healerd_rules import SignalState
+from healerd_rules import RuleSet, SignalState
 
 __all__ = [
     "CLOCK_SET",
@@ -136,8 +138,10 @@ def _target(name: str, plan: Plan | Refusal, world: World) -> Target:
     return Target(action=name, version=plan.target, observable=observable)
 
 
-def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Moment, model: CostModel) -> Situation:
-    """Bring everything in a situation that is not measured up to this moment."""
+def now_in(
+    situation: Situation, pipeline: Pipeline, reader: Reader, moment: Moment, model: CostModel, *, ruleset: RuleSet
+) -> Situation:
+    """Bring everything in a situation that is not measured up to this moment, for a decision by these rules."""
     stage = reader.find(StageChange, pipeline=pipeline.name, order="-seq", limit=1)  # by order: clocks are set back
     incident = reader.find(Incident, pipeline=pipeline.name, closed_at=None, order="-seq", limit=1)
     history = log_of(reader, pipeline)
@@ -155,7 +159,7 @@ def now_in(situation: Situation, pipeline: Pipeline, reader: Reader, moment: Mom
         active=_active(pipeline),
         registry_away=pipeline.sight.away,
         intents=_intents(reader, pipeline.name, moment.now),
-        log=_log(reader, moment),
+        log=_log(reader, moment, situation, ruleset),
         bars=reader.find(Bar, pipeline=pipeline.name, lifted_at=None),
         pauses=_pauses(reader, pipeline.name, moment),
         rejected_at=rejected_at(reader.find(Intent, incident_id=incident[0].id), incident[0].id) if incident else (),
@@ -269,17 +273,30 @@ def _intents(reader: Reader, pipeline: str, now: datetime) -> tuple[Intent, ...]
     return (*is_open, *reversed(ended))
 
 
-def _log(reader: Reader, moment: Moment) -> tuple[Logged, ...]:
-    """List what began or stands open, of all pipelines, oldest first; with times as if no clock had been set."""
+def _log(reader: Reader, moment: Moment, situation: Situation, ruleset: RuleSet) -> tuple[Logged, ...]:
+    """List what began or stands open, oldest first; with times as if no clock had been set.
+
+    Of other pipelines, only what these rules count: every decision keeps its log, and most rules look at their own.
+    """
+    where: dict[str, Any] = {} if looks_elsewhere(ruleset) else {"pipeline": situation.pipeline}
     longest_s = max([0.0, *(settings.window for settings in moment.pipelines.values())])
     since = moment.now - max(timedelta(days=LOG_DAYS), timedelta(seconds=LOG_WINDOWS * longest_s))
-    found = (*reader.find(Intent, created_at=Range(since), order="created_at"), *reader.find(Intent, state=OPEN_STATES))
+    found = (
+        *reader.find(Intent, created_at=Range(since), order="created_at", **where),
+        *reader.find(Intent, state=OPEN_STATES, **where),
+    )
     told = {intent.id: intent for intent in found}
     parents = {intent.id: intent.parent_id or intent.id for intent in found}
     sets = _clock_sets(reader, since)
     lines = (_line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents)) for each in told.values())
     moved = (_as_if_unset(line, sets) for line in lines if line is not None)
-    return tuple(sorted(moved, key=lambda line: (line.started_at, line.intent_id)))
+    counted = (
+        line
+        for line in moved
+        if line.pipeline == situation.pipeline
+        or counts(ruleset, line, tags=situation.tags, now=moment.now, window_s=situation.window_s)
+    )
+    return tuple(sorted(counted, key=lambda line: (line.started_at, line.intent_id)))
 
 
 def _clock_sets(reader: Reader, since: datetime) -> tuple[tuple[datetime, timedelta], ...]:

@@ -7,7 +7,7 @@ from healerd.config import PipelineSettings
 from healerd.decision import Stake, cost_model
 from healerd.detectors.harm import is_known
 from healerd.model import Cohort, Intent, Reference
-from healerd.store import Range, Reader
+from healerd.store import Checked, Range, Reader
 
 __all__ = ["stake_of"]
 
@@ -53,7 +53,7 @@ def stake_of(
 
 def _fits(reader: Reader, pipeline: str) -> tuple[Intent, ...]:
     """List the retrainings, oldest first."""
-    return reader.find(Intent, pipeline=pipeline, action="retrain", order="created_at")
+    return reader.find(Intent, pipeline=pipeline, action=Checked("retrain"), order="created_at")
 
 
 def _errors(judged: Sequence[Intent]) -> tuple[float, ...]:

@@ -148,10 +148,11 @@ class Ticker:
         if seen is None:
             raise ConfigError(f"pipeline `{pipeline.name}` has not judged a window yet; wait for the first")
         options = options_of(pipeline.world(moment.now), wish=wish)
-        situation = now_in(_with(seen, options), pipeline, self.store, moment, cost_model(pipeline.settings))
+        ruleset, model = self.rules.of(pipeline.name), cost_model(pipeline.settings)
+        situation = now_in(_with(seen, options), pipeline, self.store, moment, model, ruleset=ruleset)
         situation = replace(situation, id=_id(pipeline.name, moment, wish), window=None, wish=wish)
         situation = replace(situation, incident=open_for_wish(situation))
-        return situation, options, decide(situation, self.rules.of(pipeline.name))
+        return situation, options, decide(situation, ruleset)
 
     def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
         arrived = ingest(pipeline, window, now=moment.now)
@@ -216,7 +217,7 @@ class Ticker:
             signals=before.signals,
             diagnosis=before.diagnosis,
         )
-        return now_in(seen, pipeline, self.store, moment, model)
+        return now_in(seen, pipeline, self.store, moment, model, ruleset=self.rules.of(pipeline.name))
 
 
 def _with(situation: Situation, options: Options) -> Situation:

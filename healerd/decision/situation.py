@@ -89,8 +89,8 @@ class Situation:
     `incident` is the open one; one with `closed_at` set has just been closed. `signals` is the rules' memory after
     this window. `standing` names the rules that proposed at the window before. `intents` are those of this pipeline
     and of any other that shares its alias: all open ones, and those that ended in the last day. `log` is
-    the action log of all pipelines. `rejected_at` tells when candidates were rejected in this incident,
-    `diagnosis` what was found when it was looked into: for people, no verdict hangs on it.
+    the action log, of other pipelines what the rules count. `rejected_at` tells when candidates were rejected in this
+    incident, `diagnosis` what was found when it was looked into: for people, no verdict hangs on it.
     `account` bounds the policy's deviations; without one, as before there were accounts, the gate alone does.
     `unlearned` says why nothing could be learned from the log: the policy has no answer then. `forget` tells whether
     what was learned fades with each `lesson`, or with each `day`.

@@ -8,7 +8,7 @@ from typing import Any
 
 from healerd.audit import stamp
 
-__all__ = ["Range", "order_by", "where"]
+__all__ = ["Checked", "Range", "order_by", "where"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,16 @@ class Range:
 
     low: Any = None
     high: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A filter by which rows are never looked up, only checked: where another one finds fewer.
+
+    The library knows nothing of how many rows share a value, and may look up what half of all rows have in common.
+    """
+
+    wanted: Any
 
 
 def where(filters: Mapping[str, object]) -> tuple[str, list[Any]]:
@@ -40,6 +50,8 @@ def _clause(field: str, wanted: object) -> tuple[list[str], list[Any]]:
     match wanted:
         case None:
             return [f"{field} IS NULL"], []
+        case Checked(wanted=value):
+            return _clause(f"+{field}", value)
         case Range(low=low, high=high):
             bounds = [(f"{field} >= ?", low), (f"{field} < ?", high)]
             given = [(clause, _bound(value)) for clause, value in bounds if value is not None]

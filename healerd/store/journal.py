@@ -179,8 +179,13 @@ class Store(ReadStore):
         return write_labels(self.folder / FOLDER, pipeline, labels)
 
     def check_epoch(self) -> None:
-        """See, right before an effect, that this is still the newest daemon. Raises StaleEpoch."""
-        with guarded(self.folder / DATABASE):
+        """See, right before an effect, that this is still the newest daemon. Raises StaleEpoch.
+
+        Another thread of this daemon that is writing ends its transaction first: for a moment, its leaves are
+        committed and not yet known as our own.
+        """
+        assert self._owner != threading.get_ident(), "an effect is never inside a transaction"
+        with self._turn, guarded(self.folder / DATABASE):
             self._check_newest(self._connection())
 
     def _check_newest(self, connection: sqlite.Connection) -> None:

@@ -110,6 +110,20 @@ def test_a_job_is_killed_at_its_deadline_with_what_it_started(
     assert "asleep" in (tmp_path / "logs" / f"job-{KEY[:12]}.log").read_text()
 
 
+def test_jobs_that_are_over_hold_no_descriptors(process: ProcessWorker, registry: Registry, trainers: str) -> None:
+    """A daemon has as many open descriptors after many trainings as after the first, and can still be closed."""
+
+    def train(number: int) -> int:
+        key = f"{number:064}"
+        process.start(replace(a_job(registry, f"{trainers}:missing"), key=key))
+        process.wait(key)
+        assert process.look(key).run is Run.FAILED
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    assert {train(number) for number in range(4)} == {train(4)}
+    process.close()
+
+
 def test_a_version_that_raises_or_hangs_has_no_output(registry: Registry, trainers: str, tmp_path: Path) -> None:
     """One bad version does not spoil the others: it alone has no output, and the reason is said."""
     inline = InlineWorker()

@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from healerd.daemon.rowcache import WINDOW_ROWS, RowCache
+from healerd.daemon.rulebook import compile_rules
 from healerd.daemon.situations import carried_on, newest_decision, situation_of
-from healerd.model import Decision
+from healerd.decision import replay
+from healerd.model import Decision, IntentState, Outcome, Result
 from healerd.store import Reader
-from tests.healerd.daemon.loop import NAME, START, Loop
+from tests.healerd.daemon.loop import HOUR_S, NAME, RULES, START, Loop
+from tests.healerd.store.records import an_intent
+
+GAINS = ("gain", "gain_low", "gain_high", "p_better")
 
 
 def test_a_window_hands_on_what_its_whole_decision_says(tmp_path: Path) -> None:
@@ -64,21 +69,22 @@ def test_rows_that_are_kept_have_a_bound(tmp_path: Path) -> None:
 
 
 def test_no_step_reads_through_all_intents_there_ever_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a window and the executor ask of intents is found by an index, however long the record is."""
+    """What a window and the executor ask of intents and outcomes is found by an index, however long the record is."""
     asked: dict[str, str] = {}
 
     def query(self: Reader, sql: str, values: list[object]) -> list[object]:
         connection = self._connection()
-        if 'FROM "intent"' in sql and sql not in asked:
+        if ('FROM "intent"' in sql or 'FROM "outcome"' in sql) and sql not in asked:
             plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
             asked[sql] = "; ".join(step[-1] for step in plan)
         return connection.execute(sql, values).fetchall()
 
     loop = Loop(tmp_path)
+    heal(loop, NAME)
     monkeypatch.setattr(Reader, "_query", query)
     loop.play(2)
     loop.core.close()
-    assert len(asked) >= 4
+    assert len(asked) >= 5
     assert [sql for sql, plan in asked.items() if "SCAN" in plan] == []
 
 
@@ -91,6 +97,48 @@ def test_a_window_costs_the_database_no_more_after_a_long_life(tmp_path: Path) -
     assert steps(loop, lambda: loop.play(5)) / 5 < 1.1 * judged
     assert steps(loop, loop.core.store.verify) / 150 < 1.1 * checked
     loop.core.close()
+
+
+def test_a_window_costs_the_database_no_more_beside_a_fleet(tmp_path: Path) -> None:
+    """What SQLite's machine does in a quiet window of a pipeline is the same, whatever other pipelines did lately."""
+    loop = Loop(tmp_path)
+    heal(loop, NAME)
+    loop.play(3)
+    alone = steps(loop, lambda: loop.play(4))
+    for number in range(30):
+        heal(loop, f"other-{number}", 10)
+    assert steps(loop, lambda: loop.play(4)) < 1.1 * alone
+    loop.core.close()
+
+
+def test_a_decision_keeps_of_other_pipelines_what_its_rules_count(tmp_path: Path) -> None:
+    """With a limit over the fleet, the lines that it counts; without one, none: a trace does not grow with the fleet.
+    Each decision replays."""
+    log = {}
+    for name, more in {"own": "", "fleet": "limit blast: rollback at most 10% of pipelines per 6h\n"}.items():
+        loop = Loop(tmp_path / name, rules=RULES + more)
+        heal(loop, NAME, 3)
+        loop.play(2)
+        heal(loop, "near", 3)
+        loop.clock.advance(5 * HOUR_S)
+        heal(loop, "far", 3)
+        loop.play(2)
+        ruleset = compile_rules((tmp_path / name / "flights.heal",))
+        assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
+        log[name] = [line["pipeline"] for line in loop.decision().trace["situation"]["log"]]
+        loop.core.close()
+    assert log == {"own": [NAME] * 3, "fleet": [NAME] * 3 + ["far"]}
+
+
+def heal(loop: Loop, pipeline: str, count: int = 1) -> None:
+    """Have a pipeline's heals on record that are over by now, by turns a retraining, a rollback and a recalibration."""
+    now = loop.clock.now()
+    with loop.core.store.transaction() as tx:
+        for number in range(count):
+            name, action = f"{pipeline}-{number}", ("retrain", "rollback", "recalibrate")[number % 3]
+            times = dict.fromkeys(("created_at", "executed_at", "effect_at", "ended_at"), now)
+            tx.put(an_intent(id=name, key=name, pipeline=pipeline, action=action, state=IntentState.VERIFIED, **times))
+            tx.put(Outcome(intent_id=name, at=now, result=Result.HEALED, n=0, paired=False, **dict.fromkeys(GAINS)))
 
 
 def steps(loop: Loop, run: Callable[[], object]) -> int:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from healerd.clock import ManualClock
-from healerd.errors import Conflict, StoreError
+from healerd.errors import Conflict, StaleEpoch, StoreError
 from healerd.model import Cohort, Decision, Incident, Intent, IntentState, Outcome, Version
 from healerd.segments import Segment
 from healerd.store import TABLES, Epoch, Range, ReadStore, Saved, SavedProfile, SigningKey, Store, Watermark
@@ -135,6 +135,33 @@ def test_threads_take_turns(store: Store) -> None:
         thread.join()
     assert len(store.find(Intent)) == 60
     assert store.verify().first_bad is None
+
+
+def test_what_this_daemon_writes_is_no_other_daemon(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that sees the leaves of another one's commit, before the store has noted them, finds no new leader."""
+    found: list[Exception | None] = []
+
+    def check() -> None:
+        try:
+            store.check_epoch()
+            found.append(None)
+        except StaleEpoch as error:
+            found.append(error)
+
+    checking = Thread(target=check)
+    with store.transaction() as tx:
+        over = tx.end
+
+        def end() -> tuple[int, bytes]:  # called once the commit is there
+            if checking.ident is None:
+                checking.start()
+                checking.join(0.5)  # without a turn of its own it is over long before
+            return over()
+
+        monkeypatch.setattr(tx, "end", end)
+        tx.put(an_intent())
+    checking.join()
+    assert found == [None]
 
 
 def test_s14_an_intent_moves_by_compare_and_set(store: Store) -> None:

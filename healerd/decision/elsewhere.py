@@ -1,0 +1,54 @@
+"""Which lines of other pipelines the cooldowns and limits of a rule set count. Must never leave out one that they do.
+
+A decision is recorded with the action log that it stood on: with every line of a whole fleet, each would grow with it.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from healerd.decision.situation import Logged
+from healerd_rules import RuleSet
+from healerd_rules.program import BoundTerms, CompiledRule, RestTerms
+
+__all__ = ["counts", "looks_elsewhere"]
+
+
+def looks_elsewhere(ruleset: RuleSet) -> bool:
+    """Tell whether any rule counts what was done on other pipelines."""
+    return any(_across(rule) is not None for rule in ruleset.compiled)
+
+
+def counts(ruleset: RuleSet, line: Logged, *, tags: Collection[str], now: datetime, window_s: float) -> bool:
+    """Tell whether a rule counts a line of another pipeline for one with these tags and windows, at `now`.
+
+    `age`, `did` and the built-in guards look at their own pipeline alone.
+    """
+    for rule in ruleset.compiled:
+        terms = _across(rule)
+        if terms is not None and _is_about(rule, terms, line, tags) and _is_recent(terms, line, now, window_s):
+            return True
+    return False
+
+
+def _across(rule: CompiledRule) -> RestTerms | BoundTerms | None:
+    """Give the terms of a rule that looks beyond its own pipeline; None for any other."""
+    terms = rule.terms
+    return terms if isinstance(terms, RestTerms | BoundTerms) and terms.per != "pipeline" else None
+
+
+def _is_about(rule: CompiledRule, terms: RestTerms | BoundTerms, line: Logged, tags: Collection[str]) -> bool:
+    """Tell whether the line is of a counted action and group; without a tag of its own, all are one group."""
+    after = terms.after if isinstance(terms, RestTerms) else None
+    mine = {tag for tag in tags if tag.startswith(f"{terms.per}:")} if terms.per is not None else set()
+    named = rule.covers(line.action) if after is None else line.action in after
+    return named and (not mine or not mine.isdisjoint(line.tags))
+
+
+def _is_recent(terms: RestTerms | BoundTerms, line: Logged, now: datetime, window_s: float) -> bool:
+    """Tell whether the line is open, or lies within the time that counts."""
+    if isinstance(terms, RestTerms):
+        rest = timedelta(seconds=terms.length_s or terms.windows * window_s)
+        return line.ended_at is None or line.ended_at + rest > now
+    if terms.kind == "concurrent":
+        return line.ended_at is None
+    return line.started_at + timedelta(seconds=terms.period_s or terms.windows * window_s) > now
