@@ -391,7 +391,7 @@ class Transaction(Reader):
             "INSERT INTO audit_leaf (seq, body, leaf_hash, chain, salt) VALUES (?, ?, ?, ?, ?)",
             [leaf.seq, leaf.body.decode(), leaf.leaf_hash, leaf.chain, leaf.salt],
         )
-        self._seal.add(leaf.leaf_hash, table=table)
+        self._seal.add(leaf.leaf_hash, table=table, kind=kind)
         self._head = (leaf.seq, leaf.chain)
         return leaf.seq, bytes(msgspec.json.decode(leaf.body, type=_Recorded).record).decode()
 
