@@ -39,7 +39,7 @@ _key = msgspec.json.Decoder(_Key).decode
 def must_sign(table: str | None, kind: str, *, every_row: bool = True) -> bool:
     """Tell whether the transaction that writes a leaf ends with a checkpoint: the leaf writes a row, or excuses a gap.
 
-    Without `every_row`, as an older healerd kept it: there a row of some tables, and a gap, stood on what nobody signed.
+    Without `every_row`, as an older healerd kept it: some rows, and gaps, stood there on what nobody signed.
     """
     return table in _ALWAYS or (every_row and (table is not None or kind in _STATEMENTS))
 

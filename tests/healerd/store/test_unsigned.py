@@ -79,7 +79,7 @@ class Forger:
         seq = self.append(table.name, record, table=table.name, key=key)
         body = canonical(plain(record)).decode()
         update = "ON CONFLICT (row_key) DO UPDATE SET leaf = excluded.leaf, body = excluded.body"
-        into = f'INSERT INTO "{table.name}" (seq, row_key, leaf, body) VALUES (?, ?, ?, ?)'  # noqa: S608 - a table's name
+        into = f'INSERT INTO "{table.name}" (seq, row_key, leaf, body) VALUES (?, ?, ?, ?)'
         self.run(f"{into} {update}", seq, key, seq, body)
 
     def body(self, seq: int) -> bytes:
@@ -196,7 +196,7 @@ def test_notes_may_wait_for_their_signature(folder: Path) -> None:
 
 
 def test_a_tail_that_an_older_healerd_left_is_sound(folder: Path, tmp_path: Path) -> None:
-    """Checkpoints of before the rule promise less: rows that an older daemon wrote before it was killed are no damage."""
+    """Checkpoints of before the rule promise less: rows that an older daemon left there are no damage."""
     as_before(folder)
     forge(folder, go_live)
     with ReadStore.open(folder) as reader:
