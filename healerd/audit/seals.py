@@ -110,7 +110,8 @@ class Seals:
         if self._keys and size > self._sealed:
             self.remarks.append(f"the newest {size - self._sealed} leaves are not signed yet")
         if not self._keys and not self._pinned and size:
-            self.remarks.append("nothing is signed yet: the log is of an older healerd, start the daemon once")
+            words = "the log is of an older healerd, and the daemon's next start signs it"
+            self.remarks.append(f"nothing is signed yet: {words}; or somebody without the key wrote it anew")
         return None
 
     def _signed(self, row: tuple[int, int, str], frontier: Frontier) -> str | None:

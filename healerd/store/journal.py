@@ -204,13 +204,13 @@ class Store(ReadStore):
         newest = self.find(Epoch, order="-number", limit=1)
         self.epoch = newest[0].number + 1 if newest else 1
         keys = self.find(SigningKey, order="-seq", limit=1)
-        now, newest_key = self._clock.read(), keys[0] if keys else None
+        now, newest_key, begun = self._clock.read(), keys[0] if keys else None, self._head[0] > 0
         held = None if lost else take_key(key, newest=newest_key, restored=self.folder / RESTORED, at=now.at)
         with self.transaction() as tx:
             tx.put(Epoch(number=self.epoch, at=now.at, boot_id=now.boot_id, process=os.getpid()), kind="started")
             if held is None:
                 origin = origin_of(self._seal.origin or tx.first_leaf())
-                made = first_key(key, origin, at=now.at, before=newest_key, lost=bool(lost))
+                made = first_key(key, origin, at=now.at, before=newest_key, lost=bool(lost), begun=begun)
                 tx.put(made.record, kind="key lost" if newest_key else "key", actor=lost or "daemon")
                 held = made.signer
             tx.sign_with(held)

@@ -124,12 +124,22 @@ def check_key(path: Path, *, newest: SigningKey) -> "Signer":
 _MEND = "put the right one back from a backup, or go on with a new one by `healerd audit key --lost` (the log says so)"
 
 
-def first_key(path: Path, origin: str, *, at: datetime, before: SigningKey | None, lost: bool) -> MadeKey:
-    """Make the key of a log, or take the one that lies there; after a loss, make a new one beside what is there."""
+def first_key(
+    path: Path, origin: str, *, at: datetime, before: SigningKey | None, lost: bool, begun: bool = False
+) -> MadeKey:
+    """Make the key of a log, or take the one that lies there; after a loss, make a new one beside what is there.
+
+    A log that was `begun` without a key takes none that lies there: it may stand in the place of one that was signed.
+    """
     from healerd.audit.signatures import Signer
 
     if before is not None and not lost:
         raise StoreError(f"the audit log names a key: {_MEND}")
+    if begun and path.exists() and not lost:
+        raise StoreError(
+            f"the audit log names no key, but `{path}` is there: somebody without it may have written the log anew; "
+            "restore a backup, or, if this state was never signed, go on with a new key by `healerd audit key --lost`"
+        )
     if path.exists() and not lost:
         signer = _read(path, origin)
     else:

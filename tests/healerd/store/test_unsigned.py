@@ -8,16 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from healerd.audit import Entry, canonical, make_leaf
+from healerd.audit import EMPTY, Entry, canonical, make_leaf
 from healerd.audit.gaps import digest_of, make_stub
-from healerd.audit.notes import Checkpoint, read_checkpoint, read_notes
+from healerd.audit.notes import Checkpoint, read_checkpoint, read_key, read_notes
 from healerd.audit.personal import hashed_form
 from healerd.clock import ManualClock
 from healerd.errors import StoreError
 from healerd.model import Bar, Incident, Pause, Reference, Stage, StageChange, Version
 from healerd.segments import Segment
-from healerd.store import TABLES, ReadStore, Store, standalone
+from healerd.store import TABLES, ReadStore, SigningKey, Store, standalone
 from healerd.store.exported import ExportedLog
+from healerd.store.keys import KEY
 from healerd.store.library import sqlite
 from healerd.store.tables import key_of, plain
 from tests.healerd.store.records import EACH, HALF_HOUR, START
@@ -53,7 +54,8 @@ class Forger:
 
     def append(self, kind: str, record: object, *, table: str | None = None, key: str | None = None) -> int:
         """Append a leaf as the daemon would, but for the checkpoint."""
-        seq, chain = self.run("SELECT seq, chain FROM audit_leaf ORDER BY seq DESC LIMIT 1").fetchone()
+        newest = self.run("SELECT seq, chain FROM audit_leaf ORDER BY seq DESC LIMIT 1").fetchone()
+        seq, chain = newest or (0, EMPTY)
         entry = Entry(
             seq=seq + 1,
             at=LATER,
@@ -172,6 +174,35 @@ def test_the_checks_of_an_export_judge_the_same(folder: Path, tmp_path: Path, ho
     with pytest.raises(standalone.BadLogError) as bad:
         standalone.verify(tmp_path / "out.db")
     assert bad.value.args[0] == found
+
+
+def write_anew(forger: Forger) -> None:
+    """Write another log in the place of this one, as a healerd that had no key would have."""
+    forger.run("DROP TRIGGER audit_leaf_no_delete")
+    for table in ("audit_leaf", "audit_node", "checkpoint", *(table.name for table in TABLES.values())):
+        forger.run(f'DELETE FROM "{table}"')
+    forger.run("UPDATE sqlite_sequence SET seq = 0 WHERE name = 'audit_leaf'")
+    go_live(forger)
+
+
+def test_a_log_written_anew_without_a_key_is_never_signed(folder: Path) -> None:
+    """Where a key lies and the log names none, a start refuses; the public key finds it, before and after."""
+    key = (folder / KEY).read_bytes()
+    with ReadStore.open(folder) as reader:
+        trusted = [read_key(reader.find(SigningKey)[0].key)]
+    forge(folder, write_anew)
+    with ReadStore.open(folder) as reader:
+        report = reader.verify()
+        assert reader.verify(pinned=trusted).problem is not None
+    assert report.problem is None
+    assert "or somebody without the key wrote it anew" in report.remarks[0]
+    with pytest.raises(StoreError, match=r"names no key, but `.*audit\.key` is there"):
+        Store.open(folder, clock=CLOCK)
+    assert (folder / KEY).read_bytes() == key
+    Store.open(folder, clock=CLOCK, lost="ada").close()
+    with ReadStore.open(folder) as reader:
+        assert reader.verify().checkpoints == 1
+        assert reader.verify(pinned=trusted).problem is not None
 
 
 @pytest.mark.parametrize("kind", [Bar, Incident, Pause, Reference, Segment, StageChange, Version])
