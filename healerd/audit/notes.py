@@ -16,6 +16,7 @@ __all__ = ["Checkpoint", "Note", "Signature", "VerifierKey", "origin_of", "read_
 _ED25519 = b"\x01"
 _DASH = "\N{EM DASH} "
 _NUMBER = "number "
+_EVERY_ROW = "every row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +60,21 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint says: which log, how many leaves, the root of their tree, and its own running number."""
+    """What a checkpoint says: which log, how many leaves, the root of their tree, and its own running number.
+
+    `every_row` promises that from here on no row, and no word for a gap, is written without a checkpoint over it; those
+    of an older healerd do not.
+    """
 
     origin: str
     size: int
     root: bytes
     number: int
+    every_row: bool = True
 
     def __str__(self) -> str:
-        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n{_NUMBER}{self.number}\n"
+        promise = f"{_EVERY_ROW}\n" if self.every_row else ""
+        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n{_NUMBER}{self.number}\n{promise}"
 
 
 def origin_of(first_leaf: bytes) -> str:
@@ -99,7 +106,8 @@ def read_checkpoint(note: Note) -> Checkpoint:
     number = next((line.removeprefix(_NUMBER) for line in lines[3:] if line.startswith(_NUMBER)), "0")
     if not re.fullmatch(r"[0-9]{1,18}", number):
         raise ValueError("the number in the checkpoint is none")
-    return Checkpoint(origin=lines[0], size=int(lines[1]), root=root, number=int(number))
+    every_row = _EVERY_ROW in lines[3:]
+    return Checkpoint(origin=lines[0], size=int(lines[1]), root=root, number=int(number), every_row=every_row)
 
 
 def read_key(text: str) -> VerifierKey:

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from healerd.audit.gaps import ERASED, PRUNED
 from healerd.audit.leaves import EMPTY, Leaf
 from healerd.audit.notes import Checkpoint, Note, VerifierKey, origin_of, read_checkpoint, read_key, read_notes
 from healerd.audit.tree import Frontier
 
-__all__ = ["SIGNED", "SIGNING_KEY", "Seals"]
+__all__ = ["SIGNING_KEY", "Seals", "must_sign"]
 
 SIGNING_KEY = "signing_key"
 """The table of the keys."""
-SIGNED = frozenset({"watermark", "decision", "intent", "answer", "outcome", SIGNING_KEY, "epoch"})
-"""A transaction that writes to one of these tables ends with a checkpoint: each window, each acting decision, each
-word of a person, each start."""
+_ALWAYS = frozenset({"watermark", "decision", "intent", "answer", "outcome", SIGNING_KEY, "epoch"})
+"""The tables that every healerd signed: each window, each acting decision, each start."""
+_STATEMENTS = frozenset({PRUNED, ERASED})
 
 Flaw = tuple[str | None, int]
 """What is wrong, and from which leaf on."""
@@ -33,6 +34,14 @@ class _Key(msgspec.Struct):
 
 
 _key = msgspec.json.Decoder(_Key).decode
+
+
+def must_sign(table: str | None, kind: str, *, every_row: bool = True) -> bool:
+    """Tell whether the transaction that writes a leaf ends with a checkpoint: the leaf writes a row, or excuses a gap.
+
+    Without `every_row`, as an older healerd kept it: some rows, and gaps, stood there on what nobody signed.
+    """
+    return table in _ALWAYS or (every_row and (table is not None or kind in _STATEMENTS))
 
 
 class Seals:
@@ -59,15 +68,15 @@ class Seals:
         self._pinned, self._due_wanted = list(pinned), due
         self._keys, self._origin = list[VerifierKey](), ""
         self._sealed = self._due = self._agreed_size = 0
-        self._is_pinned = False
+        self._is_pinned = self._every_row = False
 
     def begin(self, first_leaf: bytes, *, number: int = 0) -> None:
         """Name the log by its first leaf; in the middle of one, say the number of the newest checkpoint before."""
         self._origin, self._number = origin_of(first_leaf), number
 
-    def listen(self, leaf: Leaf, table: str | None, record: msgspec.Raw) -> str | None:
+    def listen(self, leaf: Leaf, table: str | None, record: msgspec.Raw, *, kind: str = "") -> str | None:
         """Hear what a leaf says: a key from now on, or a change that must be signed. Raises msgspec.MsgspecError."""
-        if table in SIGNED:
+        if self._due <= self._sealed and must_sign(table, kind, every_row=self._every_row):
             self._due = leaf.seq
         return self._learn(leaf.seq, _key(record)) if table == SIGNING_KEY else None
 
@@ -94,13 +103,15 @@ class Seals:
         if self._next is not None:
             return size + 1, f"a checkpoint speaks of {self._next[1]} leaves, the log has {size}: it was cut off"
         if self._due_wanted and self._keys and self._due > self._sealed:
-            return self._due, f"no checkpoint was signed over leaf {self._due}: checkpoints were taken out"
+            words = "it was added by somebody without the key, or checkpoints were taken out"
+            return self._due, f"no checkpoint was signed over leaf {self._due}: {words}"
         if self._pinned and not self._is_pinned:
             return 1, "the log is signed by another key than the one given: it is another log, or was written anew"
         if self._keys and size > self._sealed:
             self.remarks.append(f"the newest {size - self._sealed} leaves are not signed yet")
         if not self._keys and not self._pinned and size:
-            self.remarks.append("nothing is signed yet: the log is of an older healerd, start the daemon once")
+            words = "the log is of an older healerd, and the daemon's next start signs it"
+            self.remarks.append(f"nothing is signed yet: {words}; or somebody without the key wrote it anew")
         return None
 
     def _signed(self, row: tuple[int, int, str], frontier: Frontier) -> str | None:
@@ -116,6 +127,7 @@ class Seals:
         if flaw or (said.number, said.size) != (number, size):
             return flaw or f"checkpoint {number} says that it has number {said.number} and {said.size} leaves"
         self._number, self._sealed, self.count, self.newest = number, size, self.count + 1, text
+        self._every_row = said.every_row
         return None
 
     def _kept(self, said: Checkpoint, note: Note, frontier: Frontier) -> str | None:

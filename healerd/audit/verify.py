@@ -229,8 +229,10 @@ def _taken_in(leaf: Leaf, stub: Stub | None, state: _Pass) -> str | None:
         if claim.seq != leaf.seq:
             return f"leaf {leaf.seq} says that it is leaf {claim.seq}"
         state.gaps.listen(claim.kind, claim.record, leaf.seq)
-        if state.seals is not None and (said := state.seals.listen(leaf, claim.table, claim.record)):
-            return said
+        if state.seals is not None:
+            said = state.seals.listen(leaf, claim.table, claim.record, kind=claim.kind)
+            if said:
+                return said
     except msgspec.MsgspecError as problem:
         return f"leaf {leaf.seq} cannot be read: {problem}"
     return _row_flaw(claim, state, dropped=stub is not None) if state.row_of is not None else None

@@ -27,7 +27,7 @@ from healerd.model import Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
 from healerd.store.check import first_bad_row
-from healerd.store.keys import KEY, first_key, keep_key, next_path, rotated, settle_key, take_key
+from healerd.store.keys import KEY, RESTORED, first_key, keep_key, next_path, rotated, set_aside, settle_key, take_key
 from healerd.store.library import DATABASE, connect_to_read, connect_to_write, guarded, sqlite
 from healerd.store.lock import held
 from healerd.store.read import Reader, ReadStore
@@ -135,6 +135,8 @@ class Store(ReadStore):
         path, old = key or self.folder / KEY, self._seal.signer
         assert old is not None, "an open store has a key"
         made = rotated(old, at=self._clock.now())
+        # One that waits still was never named: its rotation was cut short before the log heard of it.
+        set_aside(next_path(path), at=made.record.at)
         keep_key(made.signer, next_path(path))
         with self.transaction() as tx:
             tx.put(made.record, kind="key rotated", actor=actor)
@@ -158,7 +160,13 @@ class Store(ReadStore):
                 self._writer.execute("VACUUM INTO ?", [str(compact.absolute())])
                 with closing(connect_to_read(compact, frozen=True)) as copy:
                     copy.backup(self._writer)
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the whole database went through the log
+                # The whole database went through the log; a reader of the old state keeps it from becoming the file.
+                (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if busy:
+                    raise StoreError(
+                        f"the database `{self.folder / DATABASE}` is being read: end what reads it, such as a "
+                        "`healerd audit verify`"
+                    )
         except StoreError as problem:
             raise StoreError(
                 f"{problem}; what was taken out of the record still lies in the file until it is called again"
@@ -201,14 +209,14 @@ class Store(ReadStore):
         newest = self.find(Epoch, order="-number", limit=1)
         self.epoch = newest[0].number + 1 if newest else 1
         keys = self.find(SigningKey, order="-seq", limit=1)
-        held = None if lost else take_key(key, newest=keys[0] if keys else None)
-        now = self._clock.read()
+        now, newest_key, begun = self._clock.read(), keys[0] if keys else None, self._head[0] > 0
+        held = None if lost else take_key(key, newest=newest_key, restored=self.folder / RESTORED, at=now.at)
         with self.transaction() as tx:
             tx.put(Epoch(number=self.epoch, at=now.at, boot_id=now.boot_id, process=os.getpid()), kind="started")
             if held is None:
                 origin = origin_of(self._seal.origin or tx.first_leaf())
-                made = first_key(key, origin, at=now.at, before=keys[0] if keys else None, lost=bool(lost))
-                tx.put(made.record, kind="key lost" if keys else "key", actor=lost or "daemon")
+                made = first_key(key, origin, at=now.at, before=newest_key, lost=bool(lost), begun=begun)
+                tx.put(made.record, kind="key lost" if newest_key else "key", actor=lost or "daemon")
                 held = made.signer
             tx.sign_with(held)
 
@@ -396,7 +404,7 @@ class Transaction(Reader):
             "INSERT INTO audit_leaf (seq, body, leaf_hash, chain, salt) VALUES (?, ?, ?, ?, ?)",
             [leaf.seq, leaf.body.decode(), leaf.leaf_hash, leaf.chain, leaf.salt],
         )
-        self._seal.add(leaf.leaf_hash, table=table)
+        self._seal.add(leaf.leaf_hash, table=table, kind=kind)
         self._head = (leaf.seq, leaf.chain)
         return leaf.seq, bytes(msgspec.json.decode(leaf.body, type=_Recorded).record).decode()
 

@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -23,12 +24,12 @@ from healerd.clock import Clock
 from healerd.errors import StoreError
 from healerd.store.backup import ARCHIVES, FORMAT, MANIFEST, ROOM, Manifest, Stored
 from healerd.store.journal import Store
-from healerd.store.keys import KEY
+from healerd.store.keys import KEY, RESTORED, KeyPlace, settle_restored
 from healerd.store.library import DATABASE, connect_to_read, guarded
 from healerd.store.lock import LOCK, held
 from healerd.store.read import ReadStore
 from healerd.store.schema import is_older
-from healerd.store.tables import Epoch
+from healerd.store.tables import Epoch, SigningKey
 
 __all__ = ["Restored", "read_manifest", "restore"]
 
@@ -44,12 +45,16 @@ _HERE = -100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What was done: `replaced` is where the state that stood before lies now; None where there was none."""
+    """What was done: `replaced` is where the state that stood before lies now; None where there was none.
+
+    `key` signs the log from now on.
+    """
 
     manifest: Manifest
     leaves: int
     head: str
     epoch: int
+    key: SigningKey
     replaced: Path | None
 
 
@@ -70,11 +75,15 @@ def restore(
     `replace` allows to put it in the place of a state that stands, which is kept under another name. `key` is the file
     of the signing key where it is not in the backup; `lost` goes on with a new one.
 
+    A new key changes places with the old one at `key` only after the swap: should this process end in between, the next
+    start does it.
+
     Raises:
         LockHeld: a daemon runs on the state folder.
         StoreError: there is a state already, or the backup is broken, incomplete or of a newer healerd.
     """
     state = state.absolute()
+    place = KeyPlace.of(state, key, lost=lost)
     _check_target(state, replace=replace or dry_run)
     staging = state.with_name(f".{state.name}.restoring-{os.getpid()}")
     with ExitStack() as stack:
@@ -83,12 +92,18 @@ def restore(
         stack.callback(shutil.rmtree, staging, ignore_errors=True)
         manifest = _unpack(backup, staging)
         _check_database(staging / DATABASE, backup)
-        done = _settle(
-            staging, manifest, state, clock=clock, actor=actor, reason=reason, key=key, lost=lost, backup=backup
-        )
+        done = _settle(staging, manifest, state, clock=clock, actor=actor, reason=reason, place=place, backup=backup)
         if dry_run:
             return done
-        return _swap_in(staging, state, done, at=clock.now())
+        if place.elsewhere is None or not lost:
+            return _swap_in(staging, state, done, at=clock.now())
+        stack.enter_context(held(staging))  # it comes along: until the key lies in its place, nobody starts
+        done = _swap_in(staging, state, done, at=clock.now())
+        try:
+            settle_restored(state / RESTORED, place.elsewhere, newest=done.key, at=clock.now())
+        except StoreError as problem:
+            raise StoreError(f"the state is restored, but {problem}") from problem
+        return done
 
 
 def read_manifest(backup: Path) -> Manifest:
@@ -249,17 +264,18 @@ def _settle(
     clock: Clock,
     actor: str,
     reason: str,
-    key: Path | None,
-    lost: bool,
+    place: KeyPlace,
     backup: Path,
 ) -> Restored:
     """Bring the copy up to this version, verify its log, and write into it that and why it was restored."""
     try:
-        signing = key or staging / KEY
-        if not lost and not signing.exists():
-            raise StoreError(f"the key `{KEY}` that signs its log is not in it: put it where `audit.key` says; {_LOST}")
-        opened = Store.open(staging, clock=clock, create=False, key=signing, lost=actor if lost else "")
-        with opened as store:
+        with ExitStack() as stack:
+            key = stack.enter_context(place.lent(staging))
+            if not place.lost and not key.exists():
+                said = f"the key `{KEY}` that signs its log is not in it: put it where `audit.key` says"
+                raise StoreError(f"{said}; {_LOST}")
+            lost = actor if place.lost else ""
+            store = stack.enter_context(Store.open(staging, clock=clock, create=False, key=key, lost=lost))
             report = store.verify()
             if report.first_bad is not None:
                 said = f"its log does not verify from leaf {report.first_bad} on: {report.problem}"
@@ -271,13 +287,14 @@ def _settle(
                 tx.note("restored", told, actor=actor)
                 tx.put(Epoch(number=number, at=now.at, boot_id=now.boot_id, process=os.getpid()), kind="restored")
             leaves, head = store.head()
+            newest = store.find(SigningKey, order="-seq", limit=1)[0]
     except StoreError as problem:
         said = _said(problem, staging / DATABASE, backup)
         raise StoreError(f"the backup `{backup}` cannot be restored: {said}") from problem
     (staging / LOCK).unlink(missing_ok=True)
     stop = f"{actor}: restored from a backup of {manifest.at:%Y-%m-%d %H:%M} UTC: {reason}\n"
     (staging / STOP).write_text(stop, encoding="utf-8")
-    return Restored(manifest=manifest, leaves=leaves, head=head, epoch=number, replaced=None)
+    return Restored(manifest=manifest, leaves=leaves, head=head, epoch=number, key=newest, replaced=None)
 
 
 _LOST = "or say --lost-key to go on with a new one, which the log will tell"
@@ -314,7 +331,7 @@ def _swap_in(staging: Path, state: Path, done: Restored, *, at: datetime) -> Res
         said = problem.strerror or str(problem)
         raise StoreError(f"the state folder `{state}` cannot be replaced: {said}; it is as it was") from problem
     os.sync()
-    return Restored(manifest=done.manifest, leaves=done.leaves, head=done.head, epoch=done.epoch, replaced=kept)
+    return changed(done, replaced=kept)
 
 
 def _hand_over(staging: Path, *, like: Path) -> None:

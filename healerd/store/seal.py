@@ -6,7 +6,7 @@ Must never commit: what it writes belongs to the transaction whose leaves it cov
 from typing import TYPE_CHECKING
 
 from healerd.audit.notes import Checkpoint, origin_of
-from healerd.audit.seals import SIGNED
+from healerd.audit.seals import must_sign
 from healerd.audit.tree import Frontier, Nodes
 from healerd.errors import StoreError
 from healerd.store.library import sqlite
@@ -69,12 +69,12 @@ class Seal:
         """Sign with this key from the next checkpoint on."""
         self.signer = signer
 
-    def add(self, hashed: bytes, *, table: str | None) -> None:
+    def add(self, hashed: bytes, *, table: str | None, kind: str) -> None:
         """Take in a leaf that was appended."""
         if self.origin is None:
             self.origin = hashed
         self._nodes += self.frontier.add(hashed)
-        self._due = self._due or table in SIGNED
+        self._due = self._due or must_sign(table, kind)
 
     def write(self, connection: sqlite.Connection) -> None:
         """Store the new nodes, and a checkpoint where one is due: before the commit, in its transaction."""

@@ -36,6 +36,7 @@ PERSONAL = {
     "trace",
     "why",
 }
+SIGNED = {"watermark", "decision", "intent", "answer", "outcome", "signing_key", "epoch"}
 PLAIN = {"null", '""', "[]", "{}", '"daemon"'}
 EXPORT_ID = 0x68656178
 
@@ -86,6 +87,7 @@ class _Check:
         )
         self.rows = db.execute("SELECT number, size, note FROM checkpoint ORDER BY number")
         self.next, self.number, self.sealed, self.agreed = self.rows.fetchone(), 0, 0, 0
+        self.due, self.every_row = 0, False
         self.gone, self.told, self.left_out, self.remarks = set[int](), set[int](), 0, list[str]()
         self.stubs, self.statements = dict[int, list[Any]](), dict[int, tuple[int, str]]()
 
@@ -138,12 +140,19 @@ class _Check:
     def hear(self, seq: int, said: dict[str, Any]) -> None:
         """Take in what a leaf says of the log itself."""
         record = said["record"]
+        if self.due <= self.sealed and self.must_be_signed(said):
+            self.due = seq
         if said["kind"] == "erased":
             self.told.update(record["leaves"])
         elif said["kind"] == "pruned":
             self.statements[seq] = (record["leaves"], record["stubs"])
         elif said["table"] == "signing_key":
             self.learn(seq, record)
+
+    def must_be_signed(self, said: dict[str, Any]) -> bool:
+        """A leaf that writes a row, or excuses a gap, is never above the newest checkpoint, once one has said so."""
+        excuses = said["kind"] in {"erased", "pruned"}
+        return said["table"] in SIGNED or (self.every_row and (said["table"] is not None or excuses))
 
     def learn(self, seq: int, record: dict[str, Any]) -> None:
         before = self.keys[-1] if self.keys else ""
@@ -167,7 +176,7 @@ class _Check:
         if f"number {number}" not in text.split("\n")[3:]:
             raise BadLogError(self.sealed + 1, f"checkpoint {number} says that it has another number")
         self.signed(text, signed, self.keys[-1:], f"checkpoint {number}")
-        self.number, self.sealed = number, size
+        self.number, self.sealed, self.every_row = number, size, "every row" in text.split("\n")[3:]
 
     def signed(self, text: str, signed: str, keys: list[str], name: str) -> None:
         wanted = [self.origin, str(self.size), base64.b64encode(self.root()).decode()]
@@ -180,6 +189,8 @@ class _Check:
         if self.next or self.saved:
             size = self.next[1] if self.next else self.saved[0][0]
             raise BadLogError(self.size + 1, f"a checkpoint speaks of {size} leaves: the log was cut off or put back")
+        if self.keys and self.due > self.sealed:
+            raise BadLogError(self.due, "no checkpoint was signed over it: it was added, or checkpoints were taken out")
         if self.pinned and (not self.pinned_at or self.sealed < self.pinned_at):
             raise BadLogError(1, "the log is signed by another key than the given one")
         if self.gone - self.told:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from healerd.audit.notes import read_checkpoint, read_notes
 from healerd.cli.audit.given import advancing, read_checkpoints, read_pinned
 from healerd.cli.exits import Exit
 from healerd.cli.options import Moment, json_option, locate, place_options
@@ -15,6 +16,7 @@ from healerd.errors import ConfigError
 
 if TYPE_CHECKING:
     from healerd.audit import AuditReport
+    from healerd.store import ReadStore
 
 __all__ = ["verify"]
 
@@ -61,9 +63,18 @@ def verify(
 def _of_state(folder: Path, since: datetime | None, given: dict[str, Any]) -> "AuditReport":
     with Client(folder).open_store() as store:
         total = store.head()[0]
-        after = min(store.leaf_before(since), total) if since else 0
+        after = min(store.leaf_before(since), _last_signed(store)) if since else 0
         with advancing("verifying", total) as progress:
             return store.verify(progress, after=after, **given)
+
+
+def _last_signed(store: "ReadStore") -> int:
+    """Give where a part must begin at the latest, so that it holds a signature: right before the newest checkpoint."""
+    try:
+        said = [read_checkpoint(note) for note in read_notes(store.checkpoint() or "")]
+    except ValueError:  # no note, or none that can be read: then all of the log is
+        return 0
+    return max(0, said[-1].size - 1)
 
 
 def _of_file(file: Path, since: datetime | None, given: dict[str, Any]) -> "AuditReport":

@@ -75,6 +75,16 @@ def test_part_of_the_log_is_verified(call: Call, state: Path) -> None:
     assert 0 < told["after"] < told["leaves"]
 
 
+def test_a_late_part_of_a_sound_log_is_sound(call: Call, state: Path) -> None:
+    """A part that begins after the newest checkpoint is read from that one on: nothing is called unsigned for it."""
+    told = call("audit", "verify", "--since", "2026-02-01", "--json", "--state", state)
+    assert (told.code, told.json["problem"], told.json["checkpoints"]) == (Exit.OK, None, 1)
+    with sqlite.connect(state / "healerd.db") as connection:
+        connection.execute("UPDATE checkpoint SET note = 'x' WHERE number = (SELECT max(number) FROM checkpoint)")
+    told = call("audit", "verify", "--since", "2026-02-01", "--json", "--state", state)
+    assert told.code == Exit.CHECK_FAILED
+
+
 def test_what_is_checked_is_said(call: Call, state: Path, tmp_path: Path) -> None:
     """Without a checkpoint from outside, the verb says what it cannot find; with one, what it did."""
     assert "an old copy verifies as well" in call("audit", "verify", "--state", state).err

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -320,6 +321,25 @@ def test_what_could_not_be_taken_out_of_the_file_is_said(folder: Path, clock: Ma
         assert b"of ada" in b"".join(path.read_bytes() for path in folder.glob("healerd.db*"))
         store.shrink()
         assert b"of ada" not in b"".join(path.read_bytes() for path in folder.glob("healerd.db*"))
+
+
+def test_what_a_reader_keeps_in_the_file_is_said(folder: Path, clock: ManualClock) -> None:
+    """While another program reads the old state it cannot leave the file: the error says so, and again mends it."""
+    with Store.open(folder, clock=clock) as store, closing(sqlite.connect(folder / "healerd.db")) as reader:
+        with store.transaction() as tx:
+            tx.save_state("p", "blob", b"of ada" * 5_000)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM audit_leaf").fetchone()
+        with store.transaction() as tx:
+            tx.save_state("p", "blob", b"nothing")
+        store._writer.execute("PRAGMA busy_timeout = 10")
+        with pytest.raises(StoreError, match=r"is being read: .* still lies in the file until it is called again"):
+            store.shrink()
+        assert b"of ada" in b"".join(path.read_bytes() for path in folder.glob("healerd.db*"))
+        reader.execute("ROLLBACK")
+        store.shrink()
+        assert b"of ada" not in b"".join(path.read_bytes() for path in folder.glob("healerd.db*"))
+        assert store.verify().problem is None
 
 
 def memory_kb(name: str) -> int:
