@@ -191,7 +191,7 @@ class Figures:
 WARNING = (
     "each decision stands on the context that was recorded: after other actions, later windows would have been "
     "other ones. Heals that only the trial starts are taken to end at once, and what only the trial asks to go "
-    "unanswered"
+    "unanswered. Of other pipelines a limit over the fleet sees only what the rules counted that were recorded"
 )
 
 
