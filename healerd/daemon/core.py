@@ -18,7 +18,7 @@ from healerd.daemon.accounts import current_account
 from healerd.daemon.alerting import hear
 from healerd.daemon.anchoring import Anchoring
 from healerd.daemon.answers import resolve, take_answer
-from healerd.daemon.executor import Executor, Move
+from healerd.daemon.executor import Executor, Move, ends_all
 from healerd.daemon.guards import RuleGuards
 from healerd.daemon.lookout import Lookout
 from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipelines
@@ -29,7 +29,7 @@ from healerd.daemon.situations import CLOCK_SET, EVERYTHING, STOP, Moment
 from healerd.daemon.tick import Ticker
 from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
-from healerd.errors import ActionError, ConfigError, Conflict, NotFound, SourceError
+from healerd.errors import ConfigError, Conflict, HealerdError, NotFound
 from healerd.model import (
     Answer,
     AnswerKind,
@@ -124,7 +124,10 @@ class Core:
     # The loop.
 
     def run_due(self) -> tuple[object, ...]:
-        """Judge every closed window, and move every intent that can move. Harmless when late or doubled."""
+        """Judge every closed window, and move every intent that can move. Harmless when late or doubled.
+
+        What goes wrong with one pipeline holds that one. Raises StaleEpoch, and StoreError for the database.
+        """
         told: list[object] = []
         for pipeline in self.pipelines.values():
             told += self._lookout.seek(pipeline)
@@ -148,8 +151,10 @@ class Core:
         for window in windows:
             try:
                 told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name)))
-            except (SourceError, ActionError) as error:
-                self._ticker.world_failed(pipeline, window, error)
+            except HealerdError as error:
+                if ends_all(error):
+                    raise
+                told += self._ticker.world_failed(pipeline, window, error)
                 break
         return told
 
