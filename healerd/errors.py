@@ -6,7 +6,8 @@ A *no* (hold, a forbidding verdict, a diagnostic) is a value and never raised. A
     |- ConfigError     a setting is missing, misspelt or of the wrong type        exit 2 (run: 78)
     |- RulesError      a rule file does not compile                               exit 7 (run: 78)
     |- StoreError      the control database cannot be used                        exit 1 (run: 66)
-    |  `- LockHeld     another daemon owns the state folder                       exit 1 (run: 75)
+    |  |- LockHeld     another daemon owns the state folder                       exit 1 (run: 75)
+    |  `- SegmentError a file of rows is gone, damaged or cannot be written       exit 1 (run: 66)
     |- SourceError     predictions or labels cannot be read                       exit 1 (run: 69)
     |- ServingError    a request to the gateway cannot be answered                HTTP status
     |- ActionError     an action cannot be carried out                            exit 1
@@ -46,6 +47,10 @@ class StoreError(HealerdError):
 
 class LockHeld(StoreError):
     """Another daemon owns the state folder."""
+
+
+class SegmentError(StoreError):
+    """A file of one pipeline's rows is gone, damaged, or cannot be written; the control database is not at fault."""
 
 
 class SourceError(HealerdError):

@@ -2,20 +2,22 @@
 
     versions/NAME/model.EXT       the model; its format is in its name (see model_files.py)
     versions/NAME/meta.json       what it is, and the SHA-256 of the model
-    staging/                      versions that are being made; a name appears in `versions` whole or not at all
+    staging/                      versions that are being made, each held by who makes it; a name appears in `versions`
+                                  whole or not at all
     active.json                   the alias (see alias.py)
 
 Must never change a stored version, never load a model whose content is not the recorded one, and never remove a
 version that serves, has just been replaced or is spoken of by an open intent. Loading a model runs its code.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,9 +66,12 @@ class FolderRegistry:
             raise ActionError(f"registry `{self.folder}` is read-only; make it writable for the user that runs healerd")
 
     def sweep(self) -> None:
-        """Remove what a crash left in `staging`. Only for the daemon that holds the lock, before any job runs."""
+        """Remove what a crash left in `staging`. Only for the daemon that holds the lock, before any job runs.
+
+        What somebody still makes stays: the training of a daemon that was stopped goes on, and its version counts.
+        """
         for left in self._staging.iterdir() if self._staging.exists() else ():
-            shutil.rmtree(left, ignore_errors=True)
+            _sweep(left)
 
     # The alias.
 
@@ -202,14 +207,12 @@ class FolderRegistry:
     @contextmanager
     def _draft_folder(self, name: str) -> Iterator[Path]:
         folder = self._staging / f"{name}.{os.getpid()}"
-        shutil.rmtree(folder, ignore_errors=True)
         try:
-            folder.mkdir()
-            yield folder
+            _sweep(folder)
+            with _held(folder):
+                yield folder
         except OSError as error:
             raise ActionError(f"version `{name}` cannot be stored: {error.strerror}; check room and rights") from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _content(self, version: Version) -> bytes:
         path = self._file(version.name)
@@ -262,6 +265,48 @@ class FolderRegistry:
     def _names_text(self) -> str:
         names = self.names()
         return ", ".join(f"`{name}`" for name in names[:10]) or "none"
+
+
+# A draft is held by a lock on its folder, which the kernel lets go of when its process dies. The number of a process
+# would not do: it is used again, and it says nothing to a daemon in another container.
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it until it is done with; then it is gone, or has another name."""
+    handle = _hold(folder)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _hold(folder: Path) -> int:
+    while True:
+        folder.mkdir()
+        with suppress(FileNotFoundError):  # a sweep was faster
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
+                return handle
+            os.close(handle)
+
+
+def _sweep(left: Path) -> None:
+    """Remove a folder that nobody holds; what cannot be removed now is swept at a later start."""
+    try:
+        handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    else:
+        shutil.rmtree(left, ignore_errors=True)
+    finally:
+        os.close(handle)
 
 
 def _check_name(name: str) -> None:

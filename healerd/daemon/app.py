@@ -19,6 +19,7 @@ from healerd.client.channels import apprise_sender
 from healerd.client.views import Json, plain
 from healerd.clock import Clock, SystemClock
 from healerd.config import Config
+from healerd.daemon.clocks import ClockGuard
 from healerd.daemon.control import Bell, Control
 from healerd.daemon.listen import Listener, bind, unbind
 from healerd.daemon.logs import LogTail
@@ -28,7 +29,7 @@ from healerd.daemon.outlook import Outlook, open_outlook
 from healerd.daemon.people import People
 from healerd.daemon.ports import Core
 from healerd.daemon.rereading import Rereading
-from healerd.daemon.scheduler import ClockGuard, Ticker
+from healerd.daemon.scheduler import Ticker
 from healerd.daemon.supervised import Progress, ping_while_it_goes_on, tell
 from healerd.daemon.telling import Teller, fetch
 from healerd.daemon.threads import OneThread
@@ -153,7 +154,7 @@ class Daemon:
                     tell("STATUS=on standby: another daemon leads")
                 told = str(error)
             else:
-                # What the clocks did meanwhile is no jump of this leader: its core counts everything anew (S16).
+                # What the clocks did before is no jump of this leader: its core has looked at that by the record (S16).
                 self._guard, self._started_at = ClockGuard(self._clock.read()), self._clock.now()
                 return core
             with suppress(TimeoutError):
@@ -261,7 +262,11 @@ class Daemon:
         jumped_s = self._guard.check(self._clock.read())
         if jumped_s:
             log.warning("the clock was set by %+.1f s; nothing acts until the next full window", jumped_s)
-            self._core.clock_jumped(jumped_s)
+            try:
+                self._core.clock_jumped(jumped_s)
+            except HealerdError:
+                self._guard.tell_again()
+                raise
         return jumped_s
 
     async def _watch_clock(self, ticker: Ticker) -> None:

@@ -5,6 +5,7 @@ guards again in the transaction that starts an effect. The module is long becaus
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,18 +19,19 @@ from healerd.daemon.accounts import current_account
 from healerd.daemon.alerting import hear
 from healerd.daemon.anchoring import Anchoring
 from healerd.daemon.answers import resolve, take_answer
-from healerd.daemon.executor import Executor, Move
+from healerd.daemon.clocks import meanwhile
+from healerd.daemon.executor import Executor, Move, ends_all
 from healerd.daemon.guards import RuleGuards
 from healerd.daemon.lookout import Lookout
 from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipelines
 from healerd.daemon.reach import Reach
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
-from healerd.daemon.situations import CLOCK_SET, EVERYTHING, STOP, Moment
+from healerd.daemon.situations import CLOCK_SET, EVERYTHING, REBOOTED, STOP, Moment
 from healerd.daemon.tick import Ticker
 from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
-from healerd.errors import ActionError, ConfigError, Conflict, NotFound, SourceError
+from healerd.errors import ConfigError, Conflict, HealerdError, NotFound
 from healerd.model import (
     Answer,
     AnswerKind,
@@ -47,6 +49,8 @@ from healerd.sources.alertmanager import Message
 from healerd.store import Store
 
 __all__ = ["Core"]
+
+log = logging.getLogger("healerd")
 
 CHANNEL_OPEN_S = 15 * 60.0
 """How long after a person's look people count as able to answer (SAFETY S9): the time one is away for a coffee."""
@@ -113,6 +117,7 @@ class Core:
             made = make_pipelines(config, store=store, worker=hands, sources=sources or {}, registries=registries or {})
             core = cls(config, clock, store=store, worker=hands, pipelines=made, stack=stack)
             core._keep_rules()
+            core._look_at_the_clocks()
             core._lookout.open(core._executor.recover, start_at=start_at)
             core._stack = stack.pop_all()
         return core
@@ -124,7 +129,10 @@ class Core:
     # The loop.
 
     def run_due(self) -> tuple[object, ...]:
-        """Judge every closed window, and move every intent that can move. Harmless when late or doubled."""
+        """Judge every closed window, and move every intent that can move. Harmless when late or doubled.
+
+        What goes wrong with one pipeline holds that one. Raises StaleEpoch, and StoreError for the database.
+        """
         told: list[object] = []
         for pipeline in self.pipelines.values():
             told += self._lookout.seek(pipeline)
@@ -148,8 +156,10 @@ class Core:
         for window in windows:
             try:
                 told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name)))
-            except (SourceError, ActionError) as error:
-                self._ticker.world_failed(pipeline, window, error)
+            except HealerdError as error:
+                if ends_all(error):
+                    raise
+                told += self._ticker.world_failed(pipeline, window, error)
                 break
         return told
 
@@ -163,6 +173,17 @@ class Core:
             pipelines=self.config.pipeline,
             on_hold=f"the clock was set; nothing starts before {until:%Y-%m-%d %H:%M}" if now < until else "",
         )
+
+    def _look_at_the_clocks(self) -> None:
+        """Count what the clocks did while no daemon ran as if one had seen it (SAFETY S16)."""
+        found = meanwhile(self.store, self._clock.read())
+        if found.set_s:
+            log.warning("the clock was set by %+.1f s; nothing acts until the next full window", found.set_s)
+            self.clock_jumped(found.set_s)
+        if found.uncounted_s:
+            log.info("the machine was started anew; %.0f s before that count towards no rest", found.uncounted_s)
+            with self.store.transaction() as tx:
+                tx.note(REBOOTED, {"by_s": found.uncounted_s})
 
     def clock_jumped(self, seconds: float) -> None:
         """Record that the wall clock was set, and hold actions until the next full window (SAFETY S16)."""

@@ -17,10 +17,19 @@ from healerd.daemon.consent import Count, Passage, passage_between, review
 from healerd.daemon.following import consider_return, follow
 from healerd.daemon.reach import Reach, end, retell
 from healerd.daemon.starting import resume, start, waiting_states, withdrawal
-from healerd.errors import ActionError, ConfigError, Conflict, RegistryAway, SourceError, StaleEpoch
+from healerd.errors import (
+    ActionError,
+    ConfigError,
+    Conflict,
+    HealerdError,
+    RegistryAway,
+    SegmentError,
+    StaleEpoch,
+    StoreError,
+)
 from healerd.model import OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
 
-__all__ = ["Executor", "Move"]
+__all__ = ["Executor", "Move", "ends_all"]
 
 MOVES_MAX = 12
 """Moves of one intent in one pass; more would be a circle."""
@@ -103,12 +112,12 @@ class Executor:
                 after = self._one(intent, now, passage, channel_open=channel_open)
             except Conflict:  # a person was faster: their word stands, and is read at the next step
                 break
-            except StaleEpoch:
-                raise
             except RegistryAway as error:
                 self._wait_for_registry(intent, error)
                 break
-            except (ActionError, SourceError, ConfigError) as error:
+            except HealerdError as error:
+                if ends_all(error):
+                    raise
                 with suppress(Conflict):  # it has moved since, and says why by itself
                     retell(self._reach, intent, str(error)[:500])
                 break
@@ -184,8 +193,8 @@ class Executor:
             return []
         try:
             after = consider_return(self._reach, fallback, now)
-        except (Conflict, ActionError, SourceError, ConfigError) as error:
-            if isinstance(error, StaleEpoch):
+        except HealerdError as error:
+            if ends_all(error):
                 raise
             return []
         return [Move(was=fallback.state, intent=after)] if after.version > fallback.version else []
@@ -201,6 +210,14 @@ class Executor:
                     worker.wait(key)
                     waited = True
         return waited
+
+
+def ends_all(error: HealerdError) -> bool:
+    """Tell whether nothing can go on: a newer daemon leads, or the database cannot be used.
+
+    Anything else is the trouble of one pipeline, and the others go on; a file of its rows is not the database.
+    """
+    return isinstance(error, StaleEpoch) or (isinstance(error, StoreError) and not isinstance(error, SegmentError))
 
 
 def _versions_of(intent: Intent) -> set[str]:

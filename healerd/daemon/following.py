@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from healerd.actions import Refusal, Seen, World, effect_of
+from healerd.actions.alias import Alias
 from healerd.actions.registry import version_name
 from healerd.actions.retrain import observe_fit, refit_key, start_refit
 from healerd.daemon.judgement import Candidate, gain_note, judge_candidate, judge_refit, patience_until
 from healerd.daemon.reach import Reach, end, move, retell
-from healerd.daemon.starting import ATTEMPTS_MAX
+from healerd.daemon.rulings import Go
+from healerd.daemon.starting import ATTEMPTS_MAX, ruling_on
 from healerd.daemon.steps import newest_step, propose_step
 from healerd.daemon.verification import Judged, Word, outcome_of, return_gain, verify
 from healerd.errors import ActionError
@@ -120,7 +122,7 @@ def _accept_or_refuse(reach: Reach, heal: Intent, world: World, judged: Candidat
 
 
 def _refitted(reach: Reach, heal: Intent, world: World) -> Intent:
-    """Fit the accepted candidate anew; if that fails, the candidate itself goes into shadow."""
+    """Fit the accepted candidate anew; if that fails or may not be, the candidate itself goes into shadow."""
     seen = observe_fit(world, key=refit_key(heal), name=str(heal.result["refit"]))
     attempt = int(heal.result["refit_attempt"])
     match seen.seen:
@@ -136,18 +138,38 @@ def _refitted(reach: Reach, heal: Intent, world: World) -> Intent:
         case Seen.ABSENT if reach.stopped():
             return heal
         case _:
-            reason = f"the refit failed: {seen.reason or 'no attempt is left'}"
-            alone = {**heal.result, "phase": "shadow", "refit": heal.result["version"]}
-            return move(reach, heal, result=alone, reason=reason)
+            return _without_refit(reach, heal, f"the refit failed: {seen.reason or 'no attempt is left'}")
 
 
 def _start_refit(reach: Reach, heal: Intent, world: World, *, attempt: int) -> Intent:
-    heal = move(reach, heal, result={**heal.result, "refit_attempt": attempt})
+    """Train once more if that may begin now: what people said when the retraining began may no longer stand (S7, S15).
+
+    Nobody is asked for a refit alone: where it may not be, or has to wait for too long, the heal goes on without it.
+    """
+    with reach.store.transaction() as tx:
+        ruling = ruling_on(reach, heal, tx, world, Alias())
+        if ruling.go is Go.RUN:
+            begun = replace(heal, result={**heal.result, "refit_attempt": attempt}, reason="")
+            heal = tx.replace(begun, expect=heal)
+    if ruling.go is Go.WAIT and world.now < patience_until(heal, world):
+        return retell(reach, heal, f"the refit waits: {ruling.reason}")
+    if ruling.go is not Go.RUN:
+        return _without_refit(reach, heal, f"no refit: {ruling.reason}")
+    # INVARIANT: stop-all is read after the commit and right before the effect.
+    if reach.stopped():
+        return heal
+    reach.store.check_epoch()
     try:
         start_refit(heal, world, end=datetime.fromisoformat(heal.result["refit_to"]))
     except ActionError as error:
         return retell(reach, heal, f"the refit did not start: {error}")
     return heal
+
+
+def _without_refit(reach: Reach, heal: Intent, reason: str) -> Intent:
+    """Let the accepted candidate itself go into shadow."""
+    alone = {**heal.result, "phase": "shadow", "refit": heal.result["version"]}
+    return move(reach, heal, result=alone, reason=reason)
 
 
 def _promoted(reach: Reach, heal: Intent, world: World) -> Intent:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from healerd.daemon.executor import Move
 from healerd.daemon.lookout import Outage
+from healerd.daemon.tick import Trouble
 from healerd.listen_settings import NotifySettings, parse_hours
 from healerd.model import HOLD, Decision, Intent, IntentState
 
@@ -42,6 +43,14 @@ def about(told: Iterable[object], *, intents: Mapping[str, Intent]) -> Iterator[
                 yield from _of_decision(each, intents.get(each.id))
             case Move(intent=intent):
                 yield from _of_move(intent)
+            case Trouble(pipeline=pipeline, said=said):
+                yield Message(
+                    key=f"trouble:{pipeline}:{said}",
+                    kind="trouble",
+                    pipeline=pipeline,
+                    what=f"{pipeline} is not judged",
+                    text=f"{said}\nsee `healerd doctor`",
+                )
             case Outage(pipeline=pipeline, place=place, over=over):
                 now = "is back" if over else "is away"
                 yield Message(

@@ -1,4 +1,4 @@
-"""Calls the tick on time, and notices when the clock was set. Must never know what is due: the tables know.
+"""Calls the tick on time. Must never know what is due: the tables know.
 
 APScheduler is a ticker only. A tick may come late, twice or not at all without effect, because each one computes what
 is due from what is stored.
@@ -11,33 +11,10 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from healerd.clock import Instant
-
-__all__ = ["ClockGuard", "Ticker"]
+__all__ = ["Ticker"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-JUMP_S = 2.0
-"""Clocks that are kept by slewing never differ by so much at once; one that was set does."""
 JOB = "tick"
-
-
-class ClockGuard:
-    """Compares the wall clock with the time since boot, which nobody can set (SAFETY S16)."""
-
-    def __init__(self, start: Instant) -> None:
-        self._last = start
-
-    def check(self, now: Instant) -> float:
-        """Say by how many seconds the wall clock was set since the last jump, or 0.0; negative is backwards.
-
-        Small steps add up until they are a jump. A machine that slept has not jumped: both clocks went on.
-        """
-        wall_s = (now.at - self._last.at).total_seconds()
-        jumped_s = wall_s - (now.boot_s - self._last.boot_s)
-        if abs(jumped_s) <= JUMP_S:
-            return 0.0
-        self._last = now
-        return jumped_s
 
 
 class Ticker:

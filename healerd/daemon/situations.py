@@ -30,6 +30,7 @@ from healerd_rules import RuleSet, SignalState
 __all__ = [
     "CLOCK_SET",
     "EVERYTHING",
+    "REBOOTED",
     "STOP",
     "Carried",
     "Moment",
@@ -49,6 +50,8 @@ STOP = "STOP"
 """The file in the state folder that stops everything while it exists (SAFETY S15)."""
 CLOCK_SET = "clock set"
 """The kind of the leaf that says by how much the wall clock was set."""
+REBOOTED = "rebooted"
+"""The kind of the leaf that says how long, by the wall clock, it was before a boot of which nobody knows anything."""
 REMEMBERED = timedelta(days=1)
 """How long an intent that has ended still matters to the guards: bars and the circuit breaker look back a day."""
 LOG_DAYS, LOG_WINDOWS = 31, 64
@@ -300,8 +303,11 @@ def _log(reader: Reader, moment: Moment, situation: Situation, ruleset: RuleSet)
 
 
 def _clock_sets(reader: Reader, since: datetime) -> tuple[tuple[datetime, timedelta], ...]:
-    """List when the wall clock was set, by the clock before it was, and by how much; in the order of happening."""
-    leaves = reader.leaves(kind=CLOCK_SET, newest_first=True, limit=CLOCK_SETS_MAX)
+    """List when the wall clock was set, by the clock before it was, and by how much; in the order of happening.
+
+    The time before a boot of which nobody knows anything counts as a clock that was set forwards by as much.
+    """
+    leaves = reader.leaves(kind=(CLOCK_SET, REBOOTED), newest_first=True, limit=CLOCK_SETS_MAX)
     by = [(leaf.at, timedelta(seconds=float(leaf.record["by_s"]))) for leaf in reversed(leaves) if leaf.at > since]
     return tuple((at - step, step) for at, step in by)
 

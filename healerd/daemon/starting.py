@@ -18,7 +18,7 @@ from healerd.errors import ActionError, RegistryAway, StaleEpoch
 from healerd.model import OPEN_STATES, STEPS, Decision, Incident, Intent, IntentState, Outcome, Quality, Result
 from healerd.store import Reader, Transaction
 
-__all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "start", "waiting_states", "withdrawal"]
+__all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "ruling_on", "start", "waiting_states", "withdrawal"]
 
 ATTEMPTS_MAX = 5
 REVISIONS_MAX = 5
@@ -42,8 +42,11 @@ def start(reach: Reach, intent: Intent, now: datetime) -> Intent:
     except ActionError as error:
         return retell(reach, intent, f"waits: {error}")
     begun = _begin(reach, intent, world, effect, alias)
+    # A resumed intent is `executing` whatever the guards say of it: only what may run counts one attempt more.
+    if begun.attempt == intent.attempt:
+        return begun
     # INVARIANT: stop-all is read after the commit and right before the effect.
-    if begun.state is not IntentState.EXECUTING or reach.stopped():
+    if reach.stopped():
         return begun
     return _carry_out(reach, begun, world, effect)
 
@@ -82,14 +85,16 @@ def failure_of(intent: Intent, at: datetime, reason: str) -> Outcome:
 
 
 def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Alias) -> Intent:
-    """In one transaction: see that nothing has changed, ask the guards again, and commit what follows."""
+    """In one transaction: see that nothing has changed, ask the guards again, and commit what follows.
+
+    What may be carried out is `executing` with one attempt more; anything else is not.
+    """
     with reach.store.transaction() as tx:
         fresh = tx.get(Intent, intent.id)
         assert fresh is not None, "an intent is never removed"
         if (fresh.state, fresh.version) != (intent.state, intent.version):
             return fresh
-        ruling = _own_ruling(fresh, tx, effect, alias, quality=world.quality, current=world.current)
-        ruling = ruling or reach.guards.recheck(fresh, tx, world.now)
+        ruling = ruling_on(reach, fresh, tx, world, alias)
         match ruling.go:
             case Go.RUN:
                 _end_others(tx, fresh, world.now)
@@ -106,6 +111,13 @@ def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Al
                 return fresh if fresh.reason == reason else tx.replace(replace(fresh, reason=reason), expect=fresh)
             case Go.REFUSE:
                 return end(tx, fresh, IntentState.WITHDRAWN, at=world.now, reason=ruling.reason)
+
+
+def ruling_on(reach: Reach, intent: Intent, tx: Transaction, world: World, alias: Alias) -> Ruling:
+    """Say whether what `intent` does may begin, inside the transaction that says it begins (SAFETY S7)."""
+    effect = effect_of(intent.action, world.settings)
+    own = _own_ruling(intent, tx, effect, alias, quality=world.quality, current=world.current)
+    return own or reach.guards.recheck(intent, tx, world.now)
 
 
 def _own_ruling(

@@ -39,7 +39,7 @@ from healerd.profiles import to_bytes
 from healerd.segments.read import as_read
 from healerd.store import Reader, Store, Transaction
 
-__all__ = ["ALIAS", "Rehearsal", "Ticker"]
+__all__ = ["ALIAS", "Rehearsal", "Ticker", "Trouble"]
 
 log = logging.getLogger("healerd")
 
@@ -49,6 +49,9 @@ STATES = {
     "approval needed": IntentState.AWAITING_APPROVAL,
 }
 """Where an intent begins, by the level of its verdict."""
+ID_DIGITS = 8
+WINDOW_FAILED = "window failed"
+"""The kind of the leaf that says that a window cannot be judged, where neither its source nor its registry is why."""
 ALIAS = "alias"
 """The name under which it is saved where the alias stood that the newest tick saw: its generation and version."""
 
@@ -63,8 +66,16 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What keeps one pipeline from being judged, and is for people to mend; told once while it lasts."""
+
+    pipeline: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
-    """Judges windows. `failing` remembers which sources are down, so that each outage is written down once.
+    """Judges windows. `failing` remembers what keeps which pipeline from being judged, so that it is told once.
 
     `lost` is told which pipeline's registry has just not answered.
     """
@@ -73,18 +84,18 @@ class Ticker:
     references: References
     rules: Rulebook
     lost: Callable[[str, RegistryAway], None] = lambda pipeline, error: None
-    failing: set[str] = field(default_factory=set)
+    failing: set[tuple[str, str]] = field(default_factory=set)
 
     def tick(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision | None:
         """Judge one closed window and commit what was decided; None when the tick itself failed, which holds.
 
         Raises SourceError when the window cannot be read yet, ActionError when nobody can tell which version serves,
-        StoreError when nothing can be written.
+        SegmentError when rows that were taken in cannot be read again, StoreError when nothing can be written.
         """
         try:
             self._look(pipeline)
             self._take_in(pipeline, window, moment)
-            return self._judge(pipeline, window, moment)
+            decision = self._judge(pipeline, window, moment)
         except HealerdError:
             raise
         except Exception as error:  # around a tick: a bug holds, and says so in the trace
@@ -94,7 +105,9 @@ class Ticker:
                 said = {"window_end_at": window.end_at, "error": f"{type(error).__name__}: {error}"[:500]}
                 tx.note("tick failed", said, pipeline=pipeline.name)
                 tx.set_watermark(pipeline.name, window.end_at)
-            return None
+            decision = None
+        self.failing.difference_update([each for each in self.failing if each[0] == pipeline.name])
+        return decision
 
     def _look(self, pipeline: Pipeline) -> None:
         """See where the alias stands. While the registry is away, what it said last holds; it must have said it once.
@@ -110,18 +123,22 @@ class Ticker:
         if sight.away and sight.alias is None:
             raise RegistryAway(sight.away)
 
-    def world_failed(self, pipeline: Pipeline, window: Window, error: SourceError | ActionError) -> None:
-        """Write down, once an outage, that a window cannot be judged: its rows or the registry cannot be read."""
+    def world_failed(self, pipeline: Pipeline, window: Window, error: HealerdError) -> tuple[Trouble, ...]:
+        """Write down, once an outage, that a window cannot be judged; give what people have to mend.
+
+        Raises StoreError when not even that can be written.
+        """
         if isinstance(error, RegistryAway):
             self.lost(pipeline.name, error)
-            return
-        if pipeline.name in self.failing:
-            return
-        self.failing.add(pipeline.name)
+            return ()
+        kind = _kind_of(error)
+        if (pipeline.name, kind) in self.failing:
+            return ()
         log.error("`%s`: %s", pipeline.name, error)
         with self.store.transaction() as tx:
-            kind = "source failed" if isinstance(error, SourceError) else "registry failed"
             tx.note(kind, {"window_end_at": window.end_at, "error": str(error)[:1000]}, pipeline=pipeline.name)
+        self.failing.add((pipeline.name, kind))
+        return (Trouble(pipeline=pipeline.name, said=str(error)),) if kind == WINDOW_FAILED else ()
 
     def wish(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Decision:
         """Decide on what a person asks for, as of now: under the same guards as any other (SAFETY S17)."""
@@ -156,14 +173,15 @@ class Ticker:
 
     def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
         arrived = ingest(pipeline, window, now=moment.now)
-        self.failing.discard(pipeline.name)
         points = read_operations(pipeline, window)
+        # Rows that were taken in before their window failed come again with each try: once is enough to say so.
+        told = (pipeline.name, WINDOW_FAILED) in self.failing and not arrived.segments
         with self.store.transaction() as tx:
             if points is not None:
                 tx.save_state(pipeline.name, POINTS, points)
             for segment in arrived.segments:
                 tx.add_segment(segment)
-            if arrived.irregular:
+            if arrived.irregular and not told:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         pipeline.cache.forget(settled=arrived.late > 0)
         if arrived.alone:
@@ -218,6 +236,17 @@ class Ticker:
             diagnosis=before.diagnosis,
         )
         return now_in(seen, pipeline, self.store, moment, model, ruleset=self.rules.of(pipeline.name))
+
+
+def _kind_of(error: HealerdError) -> str:
+    """Name the leaf that says why a window cannot be judged."""
+    match error:
+        case SourceError():
+            return "source failed"
+        case ActionError():
+            return "registry failed"
+        case _:
+            return WINDOW_FAILED
 
 
 def _with(situation: Situation, options: Options) -> Situation:
@@ -285,7 +314,7 @@ def _intent(reader: Reader, pipeline: Pipeline, decision: Decision, plan: Plan) 
     parts = (pipeline.name, decision.incident_id or "", decision.chosen, plan.target or "", str(generation))
     key = sha256("\n".join(parts).encode()).hexdigest()
     return Intent(
-        id=f"{decision.chosen}-{key[:8]}",
+        id=_free_id(reader, decision.chosen, key),
         key=key,
         pipeline=pipeline.name,
         incident_id=decision.incident_id,
@@ -304,6 +333,20 @@ def _intent(reader: Reader, pipeline: Pipeline, decision: Decision, plan: Plan) 
         default=decision.trace["on_silence"] or "it does not run",
         reason=decision.reason,
     )
+
+
+def _free_id(reader: Reader, action: str, key: str) -> str:
+    """Name an intent by as much of its key as tells it from every other one: people type it, so eight digits do.
+
+    Two keys in four thousand million begin alike; an id that is taken would hold the pipeline up at every tick.
+    """
+    named = (f"{action}-{key[:digits]}" for digits in range(ID_DIGITS, len(key) + 1, ID_DIGITS))
+    return next((name for name in named if _is_free(reader, name, key)), f"{action}-{key}")
+
+
+def _is_free(reader: Reader, name: str, key: str) -> bool:
+    found = reader.get(Intent, name)
+    return found is None or found.key == key
 
 
 def _alias_moved(reader: Reader, pipeline: Pipeline) -> bool | None:

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 
 from healerd.columns import Column, Predictions, Times, take
-from healerd.errors import StoreError
+from healerd.errors import SegmentError
 from healerd.segments.duck import SQL_TYPES, fetch, filled, quoted
 from healerd.segments.manifest import SCORE, ColumnSpec, Segment
 from healerd.segments.times import naive
@@ -56,7 +56,7 @@ def read(
     not have is missing in its rows. The order of features is that of the newest segment.
 
     Raises:
-        StoreError: a file is gone or damaged, or a column changes its kind between segments.
+        SegmentError: a file is gone or damaged, or a column changes its kind between segments.
     """
     bound = _bound(folder, segments, labels, selection)
     if _is_whole(selection):
@@ -141,7 +141,7 @@ def _shape(segments: Sequence[Segment]) -> _Shape:
 
 def _check_kind(spec: ColumnSpec, wanted: ColumnSpec, segment: Segment) -> None:
     if spec.kind != wanted.kind:
-        raise StoreError(
+        raise SegmentError(
             f"`{spec.name}` is {spec.kind} in the segment `{segment.path}` and {wanted.kind} in others: "
             "a column that changes its kind needs a new name"
         )
@@ -229,4 +229,4 @@ def _fetch(sql: str, bound: Mapping[str, Any]) -> list[Any]:
     try:
         return list(fetch(sql, bound))
     except (duckdb.IOException, duckdb.InvalidInputException) as problem:
-        raise StoreError(f"a segment is gone or damaged: {problem}; restore it from a backup") from problem
+        raise SegmentError(f"a segment is gone or damaged: {problem}; restore it from a backup") from problem

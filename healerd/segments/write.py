@@ -16,7 +16,7 @@ import msgspec
 
 from healerd.audit import canonical
 from healerd.columns import Column, Labels, Predictions, Times, is_missing, kind_of
-from healerd.errors import StoreError
+from healerd.errors import SegmentError
 from healerd.segments.duck import SQL_TYPES, connection, quoted
 from healerd.segments.manifest import SCORE, ColumnSpec, Content, Segment
 from healerd.segments.times import aware
@@ -34,7 +34,7 @@ def write(folder: Path, pipeline: str, rows: Predictions) -> Segment:
     the manifest has the segment.
 
     Raises:
-        StoreError: the file cannot be written.
+        SegmentError: the file cannot be written.
     """
     assert kind_of(rows.label) == kind_of(rows.output), "labels and outputs are of one kind"
     features_given = {**rows.features} if rows.score is None else {**rows.features, SCORE: rows.score}
@@ -86,7 +86,7 @@ def _write(
         place.mkdir(parents=True, exist_ok=True)
         path, digest = _place(place, f"{start_at:%H%M%S}-{content}", fields)
     except (OSError, duckdb.IOException) as problem:
-        raise StoreError(
+        raise SegmentError(
             f"the segment cannot be written in `{place}`: {problem}; check the folder's rights and the disk's space"
         ) from problem
     return Segment(

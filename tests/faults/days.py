@@ -20,8 +20,8 @@ from healerd.actions import InlineWorker
 from healerd.actions.worker import Look, Run
 from healerd.clock import ManualClock
 from healerd.columns import Labels, Predictions, take
+from healerd.daemon.clocks import ClockGuard
 from healerd.daemon.core import Core
-from healerd.daemon.scheduler import ClockGuard
 from healerd.errors import ActionError, Conflict, HealerdError, NotAllowed, StaleEpoch, StoreError
 from healerd.model import OPEN_STATES, AnswerKind, Intent, IntentState, Stage
 from healerd.store import Store

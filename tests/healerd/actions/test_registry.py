@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from datetime import timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +235,41 @@ def test_a_sweep_leaves_no_half_version(folder: FolderRegistry) -> None:
     folder.sweep()
     assert list((folder.folder / "staging").iterdir()) == []
     assert folder.names() == ("a", "b")
+
+
+def test_s14_a_sweep_leaves_what_is_being_made(folder: FolderRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that starts while the training of a stopped one stores its version takes nothing away from it."""
+
+    def swept_meanwhile(source: Path, target: Path) -> bool:
+        FolderRegistry(folder.folder, "flights", folder.files).sweep()
+        return durable.move_folder(source, target)
+
+    monkeypatch.setattr("healerd.actions.folder.move_folder", swept_meanwhile)
+    folder.add(constant(3.0), Draft(name="c", kind=VersionKind.MODEL, created_at=START, key="k"))
+    assert folder.check("c").key == "k"
+    assert np.array_equal(folder.load("c").predict(features(2)), np.full(2, 3.0))
+    assert list((folder.folder / "staging").iterdir()) == []
+
+
+def test_a_draft_of_a_process_that_died_is_swept_at_the_next_start(folder: FolderRegistry) -> None:
+    """While its process lives a draft stays, however often is swept; killed in the middle, it leaves nothing."""
+    staging = folder.folder / "staging"
+    child = get_context("spawn").Process(target=store_and_hang, args=(folder,))
+    child.start()
+    while not list(staging.glob("*/meta.json")):
+        assert child.is_alive()
+        time.sleep(0.01)
+    folder.sweep()
+    assert len(list(staging.iterdir())) == 1
+    child.kill()
+    child.join()
+    folder.sweep()
+    assert list(staging.iterdir()) == []
+    assert folder.names() == ("a", "b")
+
+
+def store_and_hang(registry: FolderRegistry) -> None:
+    """Begin to store a version, and never come to its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("healerd.actions.folder.move_folder", lambda _source, _target: time.sleep(60))
+        registry.add(constant(3.0), Draft(name="c", kind=VersionKind.MODEL, created_at=START))

@@ -94,6 +94,7 @@ class Bench:
         self.worker = worker or InlineWorker()
         self.guards = SaidGuards()
         self.quality = Quality.GOOD
+        self.current = True
         self.bad: set[datetime] = set()
         self.served: list[Predictions] = []
         self.labels_after = timedelta()
@@ -129,6 +130,7 @@ class Bench:
             worker=self.worker,
             now=now,
             quality=self.quality,
+            current=self.current,
             rows=self.rows,
             trusted=lambda start: start not in self.bad,
         )

@@ -202,6 +202,24 @@ def test_s16_a_set_clock_is_told_before_the_next_tick(tmp_path: Path) -> None:
     assert core.calls.index(("clock_jumped", -3600.0)) == 1
 
 
+def test_s16_a_set_clock_that_could_not_be_written_down_is_told_again(tmp_path: Path) -> None:
+    """While the disk is full the jump is not forgotten: nothing is judged until the core has taken it down."""
+
+    class Full(ScriptedCore):
+        full = True
+
+        def clock_jumped(self, seconds: float) -> None:
+            super().clock_jumped(seconds)
+            if self.full:
+                self.full = False
+                raise StoreError("the disk is full")
+
+    clock = ManualClock(NOON)
+    core = Full(clock, [lambda core: clock.jump(3600)])
+    assert run(config_in(tmp_path), open_core=lambda config, clock: core, clock=clock) is RunExit.OK
+    assert core.calls.count(("clock_jumped", 3600.0)) == 2
+
+
 def test_it_answers_while_a_tick_hangs(tmp_path: Path) -> None:
     """The control API shows how things stand while a tick takes its time, and says since when it runs."""
     seen = {}

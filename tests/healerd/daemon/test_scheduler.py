@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healerd.clock import Instant, ManualClock, SystemClock
-from healerd.daemon.scheduler import EPOCH, ClockGuard, Ticker
+from healerd.daemon.clocks import ClockGuard
+from healerd.daemon.scheduler import EPOCH, Ticker
 
 NOON = datetime(2026, 5, 7, 12, 0, 3, tzinfo=UTC)
 
