@@ -122,10 +122,13 @@ def best_stored(world: World, rows: Predictions, names: Sequence[str], *, agains
 
 
 def models_that_never_saw(world: World, rows: Predictions) -> list[str]:
-    """List the stored models that trained on none of these rows, the newest first; n rows, n > 0."""
+    """List the stored models that trained on none of these rows, the newest first; n rows, n > 0.
+
+    Of a version that others made nobody knows what it saw: all that there was when it was made, to be safe.
+    """
     first = rows.at.min()
     stored = (version for version in world.registry.versions() if version.kind is VersionKind.MODEL)
-    return [each.name for each in stored if each.trained_to_at is None or _stamp(each.trained_to_at) <= first]
+    return [each.name for each in stored if _stamp(each.trained_to_at or each.created_at) <= first]
 
 
 def newest_windows(world: World, count: int) -> tuple[datetime, ...]:

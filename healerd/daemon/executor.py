@@ -181,7 +181,10 @@ class Executor:
             world.registry.prune(keep=world.settings.healing.versions_kept, referenced=spoken_of)
 
     def _fallbacks(self) -> tuple[Intent, ...]:
-        """Find the fallbacks that took effect and may still serve: the newest of each pipeline."""
+        """Find the fallbacks that took effect and may still serve: the newest of each pipeline.
+
+        One pass over all there ever were, some microseconds each: no index knows which of a pipeline is its newest.
+        """
         found = self._reach.store.find(Intent, action="fallback", order="created_at")
         newest = {intent.pipeline: intent for intent in found if intent.effect_at is not None}
         return tuple(newest.values())

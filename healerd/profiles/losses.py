@@ -55,8 +55,9 @@ def parse_loss(text: str) -> Loss:
 def losses(loss: Loss, output: Column, label: Column) -> Losses:
     """Give each row its loss: 0 or 1, NaN where the label is missing, 1 where only the output is.
 
-    `relative` is in parts of the label's size: beside a label of 0 only 0 is right. Raises SourceError when a loss of
-    numbers is asked of text, or output and label are of different kinds while both hold values.
+    `relative` is in parts of the label's size: beside a label of 0 only 0 is right, beside an infinite one only itself.
+    Raises SourceError when a loss of numbers is asked of text, or output and label are of different kinds while both
+    hold values.
     """
     assert len(output) == len(label), "columns of unequal length"
     silent, unknown = is_missing(output), is_missing(label)
@@ -77,7 +78,7 @@ def _wrong(loss: Loss, output: Column, label: Column) -> Losses:
         raise SourceError(f"the loss `{loss.kind}` needs numbers, the outputs are text; use `zero-one`")
     with np.errstate(over="ignore", invalid="ignore"):
         reach = loss.amount * (np.abs(label) if loss.kind == "relative" else np.ones(len(label)))
-        right = (np.abs(output - label) <= reach) | (output == label)
+        right = (np.abs(output - label) <= reach) & np.isfinite(label) | (output == label)
     return np.asarray(~right, np.float64)
 
 

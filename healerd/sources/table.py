@@ -218,6 +218,11 @@ def _comparable(table: Relation, prediction: str, truth: Relation, label: str) -
         truth.refuse(label, f"{quoted(label)} IS NOT NULL AND ({number}) IS NULL", "is no number, as predictions are")
         return number
     if kind == "categorical" and other == "numeric":
+        if table.types[prediction] == "BOOLEAN":
+            raise SourceError(
+                f"`{table.path}`, column `{prediction}` is true or false, and the labels in `{label}` are numbers: "
+                "they would never be equal; write both as 0 and 1, or both as true and false"
+            )
         text = table.number_sql(prediction)
         mend = f"is no number, as the labels in `{label}` are"
         table.refuse(prediction, f"{quoted(prediction)} IS NOT NULL AND ({text}) IS NULL", mend)

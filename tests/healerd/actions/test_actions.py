@@ -8,11 +8,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from healerd.actions import ACTIONS, EFFECTS, Plan, Refusal
+from healerd.actions import ACTIONS, EFFECTS, Draft, Plan, Refusal
 from healerd.actions.evidence import compare, models_that_never_saw, newest, newest_windows, since, thin
+from healerd.actions.safe_model import fit_safe_model
 from healerd.columns import is_missing
 from healerd.config import ActionSettings
-from healerd.model import STEPS, Quality
+from healerd.model import STEPS, Quality, VersionKind
 from tests.healerd.daemon.bench import HOUR, ROWS, START, Bench, with_healing
 
 
@@ -128,6 +129,19 @@ def test_s12_a_version_is_not_judged_on_rows_that_trained_it(bench: Bench) -> No
     rows = newest(world(bench), windows=5).rows
     assert fitted not in models_that_never_saw(world(bench), rows)
     assert fitted in models_that_never_saw(world(bench), newest(world(bench), windows=1).rows)
+
+
+def test_s12_a_version_of_unknown_training_is_not_judged_on_rows_from_before_it_was_made(bench: Bench) -> None:
+    """What others registered may have trained on all that there was by then; what came later it never saw."""
+    bench.close_windows(3, label=1.0)
+    before = newest(world(bench), windows=2).rows
+    made_at = bench.clock.now()
+    bench.registry.add(
+        fit_safe_model({}, np.array([1.0])), Draft(name="v7", kind=VersionKind.MODEL, created_at=made_at)
+    )
+    bench.close_windows(1, label=1.0)
+    assert "v7" not in models_that_never_saw(world(bench), before)
+    assert "v7" in models_that_never_saw(world(bench), newest(world(bench), windows=1).rows)
 
 
 def test_a_version_that_cannot_be_loaded_is_no_target(bench: Bench) -> None:

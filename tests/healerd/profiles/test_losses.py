@@ -34,6 +34,13 @@ def test_a_missing_label_is_unknown_and_a_missing_output_wrong():
     assert np.array_equal(found, [0.0, 1.0, NAN, NAN], equal_nan=True)
 
 
+def test_beside_an_infinite_label_only_that_one_is_right():
+    """A share of infinity is infinite, and would call every output right."""
+    for text in ("zero-one", "relative 10%", "absolute 5"):
+        found = losses(parse_loss(text), np.array([1.0, np.inf, np.inf]), np.array([np.inf, -np.inf, np.inf]))
+        assert found.tolist() == [1.0, 1.0, 0.0], text
+
+
 def test_text_is_compared_as_text():
     """Classes by name are right when equal."""
     found = losses(parse_loss("zero-one"), np.array(["a", "b", None], object), np.array(["a", "a", "a"], object))

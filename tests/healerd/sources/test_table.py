@@ -161,6 +161,18 @@ def test_labels_that_turn_to_text_late_are_named_with_their_row(tmp_path: Path) 
             source.labels(START, START + HOUR, START + HOUR)
 
 
+def test_truths_are_not_held_against_numbers(tmp_path: Path) -> None:
+    """Predictions that are true or false never equal labels of 0 and 1: that is said, with both columns."""
+    text = "id,time,prediction,label\na,2026-01-01T00:00:00Z,True,1\nb,2026-01-01T00:01:00Z,False,0\n"
+    with pytest.raises(
+        SourceError, match=r"column `prediction` is true or false, and the labels in `label` are numbers"
+    ):
+        a_source(tmp_path, text).labels(START, START + HOUR, START + HOUR)
+    alike = a_source(tmp_path, text.replace(",1\n", ",true\n").replace(",0\n", ",false\n"))
+    rows, labels = alike.fetch(START, START + HOUR), alike.labels(START, START + HOUR, START + HOUR)
+    assert rows.output.tolist() == labels.label.tolist() == ["true", "false"]
+
+
 def test_a_score_is_kept_apart_from_the_features(tmp_path: Path) -> None:
     """The column that says how sure the model was is no feature; one that holds text is an error that names it."""
     text = "id,time,x,p,prediction,label\na,2026-01-01T00:00:00Z,3,0.75,1,1\nb,2026-01-01T00:01:00Z,4,,0,1\n"
