@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from healerd.clock import SystemClock
+from healerd.columns import Labels
 from healerd.serving.signature import signature_of
 from tests.healerd.serving.gate import Moody, Shelf, Sums, ask, asked, opened, outputs, run, until
 
@@ -387,6 +389,55 @@ def test_labels_that_make_no_sense_are_refused(tmp_path: Path, said: object) -> 
         async with opened(tmp_path, Shelf(one=Sums())) as gate:
             found = await gate.client.post("/labels", content=json.dumps(said))
             assert (found.status_code, "error" in found.json()) == (400, True)
+
+    run(body)
+
+
+class Names(Sums):
+    """Answers with the name of a class."""
+
+    def predict(self, features: Any) -> Any:
+        return np.array(["big" if each else "small" for each in features["a"] > 1], object)
+
+
+@pytest.mark.parametrize(
+    ("model", "wrong", "right", "mend"), [(Sums, "1", 1.0, "send a number"), (Names, 1.0, "big", "send text")]
+)
+def test_a_label_of_another_kind_than_the_outputs_is_refused(
+    tmp_path: Path, model: type, wrong: object, right: object, mend: str
+) -> None:
+    """Such a label is a 400 with its id and the mend, nothing of the request is kept, and the right one is then new."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=model())) as gate:
+            first, second = [(await ask(gate, [1])).json()["parameters"]["prediction_id"] for _ in range(2)]
+            both = {"labels": [{"id": first, "label": right}, {"id": second, "label": wrong}]}
+            refused = await gate.client.post("/labels", json=both)
+            assert refused.status_code == 400
+            assert f"label of `{second}`" in refused.json()["error"]
+            assert mend in refused.json()["error"]
+        async with opened(tmp_path, Shelf(one=model())) as gate:
+            refused = await gate.client.post("/labels", json=both)
+            assert refused.status_code == 400, "also before anything is asked"
+            mended = {"labels": [{"id": name, "label": right} for name in (first, second)]}
+            assert (await gate.client.post("/labels", json=mended)).json()["accepted"] == 2
+
+    run(body)
+
+
+def test_a_recorded_label_of_another_kind_may_be_sent_again(tmp_path: Path) -> None:
+    """A record that holds a text label of a model that gives numbers takes the right one, and only once."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Sums())) as gate:
+            name = (await ask(gate, [1])).json()["parameters"]["prediction_id"]
+            now = np.array([SystemClock().now().replace(tzinfo=None)], "datetime64[us]")
+            text = Labels(ids=np.array([name], object), label=np.array(["yes"], object), at=now)
+            await gate.service["m"].recorder.keep_labels(text)
+        for accepted in (1, 0):
+            async with opened(tmp_path, Shelf(one=Sums())) as gate:
+                again = await gate.client.post("/labels", json={"labels": [{"id": name, "label": 1.0}]})
+                assert again.json()["accepted"] == accepted
 
     run(body)
 
