@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from healerd.clock import SystemClock
 from healerd.columns import Labels
+from healerd.errors import StoreError
 from healerd.serving.signature import signature_of
 from tests.healerd.serving.gate import Moody, Shelf, Sums, ask, asked, opened, outputs, run, until
 
@@ -325,6 +327,56 @@ def test_a_registry_that_cannot_be_reached_leaves_the_model_serving(tmp_path: Pa
             assert outputs(await ask(gate, [1])) == [1.0]
 
     run(body)
+
+
+def test_a_sweep_that_fails_leaves_the_alias_followed(tmp_path: Path) -> None:
+    """An old file that can be neither read nor removed is said, and the next version serves all the same."""
+
+    async def body() -> None:
+        shelf = Shelf(one=Sums(), two=Sums(100))
+        async with opened(tmp_path, shelf, sweep_s=0, keep=100) as gate:
+            unreadable = tmp_path / "m" / "old-000001.spool"
+            unreadable.mkdir()
+            os.utime(unreadable, (1, 1))
+            await until(lambda: any("old-000001.spool" in each for each in gate.said))
+            shelf.move("two")
+            await until(lambda: gate.service["m"].slot.current.version == "two")
+            assert outputs(await ask(gate, [1])) == [101.0]
+
+    run(body)
+
+
+@pytest.mark.parametrize("wrong", [OSError("the share went away"), StoreError("the registry is torn")])
+def test_a_registry_that_raises_anything_of_the_world_is_said_once_and_followed(
+    tmp_path: Path, wrong: Exception
+) -> None:
+    """Whatever failure of the world reading the alias raises, it is said once, and the next version serves."""
+
+    async def body() -> None:
+        shelf = Torn(one=Sums(), two=Sums(100))
+        async with opened(tmp_path, shelf) as gate:
+            shelf.wrong, asked = wrong, shelf.asked
+            await until(lambda: shelf.asked > asked + 2)
+            assert outputs(await ask(gate, [1])) == [1.0]
+            shelf.wrong = None
+            shelf.move("two")
+            await until(lambda: gate.service["m"].slot.current.version == "two")
+            assert sum(str(wrong) in each for each in gate.said) == 1
+
+    run(body)
+
+
+class Torn(Shelf):
+    """A registry whose alias cannot be read while something is wrong; counts how often it is asked."""
+
+    wrong: Exception | None = None
+    asked = 0
+
+    def alias(self) -> Any:
+        self.asked += 1
+        if self.wrong is not None:
+            raise self.wrong
+        return super().alias()
 
 
 def test_a_model_can_be_unloaded_and_loaded(tmp_path: Path) -> None:
