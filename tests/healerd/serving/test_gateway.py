@@ -219,6 +219,22 @@ def test_a_model_that_raises_is_answered_for_and_the_answer_says_so(tmp_path: Pa
     run(body)
 
 
+def test_an_answer_that_is_no_number_is_not_usual(tmp_path: Path) -> None:
+    """Answers that are not finite count for nothing in the usual one, nor in how many make something usual."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Moody())) as gate:
+            for _ in range(19):
+                await ask(gate, [3])
+            gate.service["m"]._substitute.learn(np.array([np.inf, -np.inf]))
+            assert outputs(await ask(gate, [3], [None])) == [None]
+            assert (await ask(gate, [-1])).status_code == 500
+            assert outputs(await ask(gate, [3])) == [3.0]
+            assert outputs(await ask(gate, [-1])) == [3.0]
+
+    run(body)
+
+
 def test_without_a_substitute_a_failing_model_is_an_error(tmp_path: Path) -> None:
     """Before anything is usual, a model that raises gives 500 with its reason, and nothing is recorded as answered."""
 
