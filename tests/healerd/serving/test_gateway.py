@@ -525,6 +525,28 @@ def test_what_a_model_takes_is_told(tmp_path: Path) -> None:
     run(body)
 
 
+class Anything:
+    """A model that does not say what it takes, and adds up all of it."""
+
+    def predict(self, features: Any) -> Any:
+        return np.sum([*features.values()], axis=0)
+
+
+def test_a_matrix_without_columns_is_refused(tmp_path: Path) -> None:
+    """Where a model does not say what it takes, a tensor of no columns is a 400 and not a model's failure."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Anything())) as gate:
+            for shape in ([5, 0], [0, 0]):
+                none = {"name": "x", "datatype": "FP64", "shape": shape, "data": []}
+                found = await gate.client.post("/v2/models/m/infer", json={"inputs": [none]})
+                assert (found.status_code, "has no columns" in found.text) == (400, True), found.text
+            some = {"name": "x", "datatype": "FP64", "shape": [1, 2], "data": [1, 2]}
+            assert outputs(await gate.client.post("/v2/models/m/infer", json={"inputs": [some]})) == [3.0]
+
+    run(body)
+
+
 def test_models_that_do_not_say_take_anything() -> None:
     """A model without features of its own is asked with what the request names."""
     assert signature_of(object()).features == ()
