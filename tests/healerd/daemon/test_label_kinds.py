@@ -121,3 +121,39 @@ def test_a_number_is_the_name_of_a_class_for_a_model_that_gives_text(tmp_path: P
     assert served.core.store.watermark("m") == START + 3 * HOUR
     assert served.labels == {1: "1", 2: "yes"}
     served.core.close()
+
+
+TABLE = """
+[daemon]
+state = "state"
+[pipeline.m]
+window = "1h"
+label_horizon = "4h"
+[pipeline.m.source]
+path = "rows.csv"
+id = "id"
+settle = 0
+labels = { path = "labels.csv", at = "at" }
+"""
+
+
+def test_labels_of_a_table_are_read_as_the_stored_outputs(tmp_path: Path) -> None:
+    """A file whose predictions and labels look like numbers today labels rows that are stored as names of classes."""
+    clock = ManualClock(START)
+
+    def write(hour: int, prediction: str, label: str) -> None:
+        at = (START + HOUR * hour + HOUR / 4).isoformat()
+        known = (START + HOUR * hour + HOUR / 2).isoformat()
+        (tmp_path / "rows.csv").write_text(f"id,time,x,prediction\nr{hour},{at},1,{prediction}\n")
+        (tmp_path / "labels.csv").write_text(f"id,label,at\nr{hour},{label},{known}\n")
+
+    write(0, "big", "big")
+    config = parse_config(TABLE, path=tmp_path / "healerd.toml")
+    core = Core.open(config, clock, worker=InlineWorker(), start_at=START)
+    for hour, (prediction, label) in enumerate([("big", "big"), ("7", "7"), ("7", "8")]):
+        write(hour, prediction, label)
+        clock.advance(HOUR.total_seconds())
+        core.run_due()
+    assert core.store.watermark("m") == START + 3 * HOUR
+    assert [*core.store.rows("m", START, clock.now(), as_of=clock.now()).label] == ["big", "7", "8"]
+    core.close()
