@@ -3,14 +3,14 @@
 Must never count a row twice, drop one silently, or let a file count before the manifest has it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from healerd.columns import Labels, Predictions, is_missing, take
-from healerd.daemon.kinds import aligned
+from healerd.columns import Column, Kind, Labels, Mask, Predictions, is_missing, kind_of, take
+from healerd.daemon.kinds import aligned, number_in
 from healerd.daemon.missed import apart, look_again
 from healerd.daemon.pipeline import Pipeline
 from healerd.model import Window
@@ -31,6 +31,7 @@ class Arrived:
     and may be labelled and trained on, but no window is judged twice. `repeated` rows of the window have an id that is
     known already, and are left out; those of earlier windows are only looked at again. `early` are the ids of the
     window's rows whose label was known before they were predicted: that is no truth about a prediction, and left out.
+    `unreadable` are the ids of rows whose label cannot be read as the kind of the outputs: it is left out too.
     `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered. `alone`
     says that `rows`, with the labels that they brought, are all that is stored of the window.
     """
@@ -41,6 +42,7 @@ class Arrived:
     repeated: int
     labels: int
     early: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     lost: int = 0
     substituted: int = 0
     alone: bool = False
@@ -48,7 +50,8 @@ class Arrived:
     @property
     def irregular(self) -> bool:
         """Tell whether there is anything to say about the rows."""
-        return bool(self.late or self.repeated or self.early or self.lost or self.substituted)
+        told = self.early or self.unreadable
+        return bool(self.late or self.repeated or told or self.lost or self.substituted)
 
 
 def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
@@ -66,7 +69,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     missed = [_unknown(store, window, each) for each in look_again(pipeline, window)]
     missed = [each for each in missed if len(each)]
     segments += [store.keep_rows(window.pipeline, part) for each in missed for part in apart(each, settings.window)]
-    labels, early = _new_labels(pipeline, window, now=now, fresh=(fresh, *missed))
+    labels, early, unreadable = _new_labels(pipeline, window, now=now, fresh=(fresh, *missed))
     if len(labels):
         segments.append(store.keep_labels(window.pipeline, labels))
     return Arrived(
@@ -76,6 +79,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         repeated=int((fetched.at >= naive(window.start_at)).sum() - own.sum()),
         labels=len(labels) + sum(int((~is_missing(each.label)).sum()) for each in (fresh, *missed)),
         early=early,
+        unreadable=unreadable,
         lost=source.lost(window.start_at, window.end_at) if isinstance(source, Lossy) else 0,
         substituted=int(np.count_nonzero(fresh.version[own] == SUBSTITUTE)),
         alone=bool(own.any()) and not before and not set(labels.ids) & set(fresh.ids[own]),
@@ -95,22 +99,67 @@ def _unknown(reader: Reader, window: Window, fetched: Predictions) -> Prediction
 
 def _new_labels(
     pipeline: Pipeline, window: Window, *, now: datetime, fresh: Sequence[Predictions]
-) -> tuple[Labels, tuple[str, ...]]:
-    """Keep the first label of each row that has none yet; and name the fresh rows whose label came before them."""
+) -> tuple[Labels, tuple[str, ...], tuple[str, ...]]:
+    """Keep the first label of each row that has none yet, as the kind of the outputs.
+
+    Names as well the fresh rows whose label came before them, and the rows whose label cannot be read as that kind.
+    """
     patience_s = pipeline.settings.label_horizon + pipeline.settings.source.late_s
     since = min([window.start_at - timedelta(seconds=patience_s), *(aware(one.at.min()) for one in fresh if len(one))])
     found = pipeline.source.labels(since, window.end_at, now)
     if not len(found):
-        return found, ()
+        return found, (), ()
     stored = pipeline.rows(since, window.start_at, as_of=now)
     unlabelled = (take(rows, is_missing(rows.label)) for rows in (stored, *fresh))
     waiting = {id_: at for rows in unlabelled for id_, at in zip(rows.ids, rows.at, strict=True)}
+    found, unreadable = _of_kind(found, _kind(stored, *fresh))
     before = (at < waiting.get(id_, at) for id_, at in zip(found.ids, found.at, strict=True))
     early = np.fromiter(before, np.bool_, len(found))
     too_soon = set(found.ids[early])
     told = tuple(id_ for rows in fresh for id_ in rows.ids if id_ in too_soon)
-    found = Labels(ids=found.ids[~early], label=found.label[~early], at=found.at[~early])
+    found = _which(found, ~early)
     _, first = np.unique(found.ids.astype(str), return_index=True)
     kept = np.sort(first)
     kept = kept[np.fromiter((each in waiting for each in found.ids[kept]), np.bool_, len(kept))]
-    return Labels(ids=found.ids[kept], label=found.label[kept], at=found.at[kept]), told
+    misread = _new(unreadable, waiting, {id_ for rows in fresh for id_ in rows.ids}, window, now)
+    return _which(found, kept), told, misread
+
+
+def _kind(*parts: Predictions) -> Kind | None:
+    """Tell the kind of the outputs, which is that of all rows once they are aligned; None where there are none."""
+    return next((kind_of(rows.output) for rows in parts if len(rows)), None)
+
+
+def _of_kind(labels: Labels, kind: Kind | None) -> tuple[Labels, Labels]:
+    """Give the labels as the kind of the outputs, and those apart that cannot be read as that: a label of another kind
+    among the stored ones would make all of them unreadable."""
+    if kind in {None, kind_of(labels.label)}:
+        return labels, _which(labels, np.zeros(len(labels), np.bool_))
+    if kind == "categorical":
+        gone = is_missing(labels.label)
+        texts = [None if none else f"{value:.17g}" for value, none in zip(labels.label, gone, strict=True)]
+        return replace(labels, label=np.array(texts, np.object_)), _which(labels, np.zeros(len(labels), np.bool_))
+    numbers = [number_in(value) for value in labels.label]
+    bad = np.fromiter((number is None for number in numbers), np.bool_, len(labels))
+    read = np.array([np.nan if number is None else number for number in numbers], np.float64)
+    return _which(replace(labels, label=read), ~bad), _which(labels, bad)
+
+
+def _which(labels: Labels, which: Mask | Column) -> Labels:
+    return Labels(ids=labels.ids[which], label=labels.label[which], at=labels.at[which])
+
+
+def _new(
+    labels: Labels, waiting: Container[str], fresh: Container[str], window: Window, now: datetime
+) -> tuple[str, ...]:
+    """Name the unlabelled rows whose label is seen first in this window: it is found again in those that follow.
+
+    A label without a time of its own has that of the reading, and is named each time.
+    """
+    start, end, read_at = naive(window.start_at), naive(window.end_at), naive(now)
+    told = (
+        id_
+        for id_, at in zip(labels.ids, labels.at, strict=True)
+        if id_ in waiting and (at >= read_at or (at < end and (at >= start or id_ in fresh)))
+    )
+    return tuple(dict.fromkeys(told))

@@ -14,7 +14,7 @@ from healerd.daemon.pipeline import Pipeline
 from healerd.errors import SourceError
 from healerd.segments import Content, Segment
 
-__all__ = ["aligned"]
+__all__ = ["aligned", "number_in"]
 
 OUTPUT = "(output)"
 """The name under which the kind of the output is kept, beside those of the features."""
@@ -61,7 +61,7 @@ def _as_kind(name: str, column: Column, kind: Kind, rows: Predictions) -> Column
     if kind == "categorical":
         texts = [None if gone else f"{value:.17g}" for value, gone in zip(column, is_missing(column), strict=True)]
         return np.array(texts, np.object_)
-    numbers = [_number(value) for value in column]
+    numbers = [number_in(value) for value in column]
     bad = [place for place, number in enumerate(numbers) if number is None]
     if bad:
         raise SourceError(f"column `{name}`, {_where(rows, bad)}: `{column[bad[0]]}` is no number, {_MEND}")
@@ -71,7 +71,7 @@ def _as_kind(name: str, column: Column, kind: Kind, rows: Predictions) -> Column
 _MEND = "but the column held numbers so far; mend or empty the value, or give the column another name"
 
 
-def _number(value: object) -> float | None:
+def number_in(value: object) -> float | None:
     """Read a number, NaN where there is nothing; None where it is none. `1_000` is text here, as in any other table."""
     if value is None:
         return float("nan")

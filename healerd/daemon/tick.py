@@ -368,8 +368,9 @@ def _alias_moved(reader: Reader, pipeline: Pipeline) -> bool | None:
 def _irregular(window: Window, arrived: Arrived) -> dict[str, object]:
     told: dict[str, object] = {"window_end_at": window.end_at, "late": arrived.late, "repeated": arrived.repeated}
     told |= {name: count for name in ("lost", "substituted") if (count := getattr(arrived, name))}
-    if arrived.early:
-        told["early_labels"] = {"count": len(arrived.early), "first": arrived.early[0], "last": arrived.early[-1]}
+    for name, ids in (("early_labels", arrived.early), ("unreadable_labels", arrived.unreadable)):
+        if ids:
+            told[name] = {"count": len(ids), "first": ids[0], "last": ids[-1]}
     return told
 
 

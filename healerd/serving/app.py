@@ -32,9 +32,10 @@ from healerd.serving.models import Loaded
 from healerd.serving.openapi import openapi
 from healerd.serving.service import FUTURE_MAX_S, Service
 
-__all__ = ["Gateway"]
+__all__ = ["SWEEP_S", "Gateway"]
 
 SWEEP_S = 3600.0
+"""How often old files are removed."""
 LABELS_MAX = 100_000
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 _MODEL = "/v2/models/{model}"
@@ -74,7 +75,9 @@ class Gateway:
         *,
         folder: Path,
         report: Callable[[str], None],
+        sweep_s: float = SWEEP_S,
     ) -> None:
+        self._sweep_s = sweep_s
         self._registries, self._settings, self._folder, self._report = registries, settings, folder, report
         self._metrics = Metrics()
         self._services: dict[str, Service] = {}
@@ -136,9 +139,16 @@ class Gateway:
         while True:
             await asyncio.sleep(self._settings.poll)
             await asyncio.to_thread(service.slot.follow)
-            if time.monotonic() - swept_at > SWEEP_S:
+            if time.monotonic() - swept_at >= self._sweep_s:
                 swept_at = time.monotonic()
-                await service.sweep()
+                await self._sweep(service)
+
+    async def _sweep(self, service: Service) -> None:
+        """Remove what is old; where that fails it is tried again at the next turn, and the alias is followed on."""
+        try:
+            await service.sweep()
+        except (HealerdError, OSError) as error:
+            self._report(f"model `{service.name}`: what is recorded for longer than it is kept stays: {error}")
 
     async def _body(self, request: Request) -> bytes:
         return await self._bodies.read(headers_of(request.scope), request.receive)

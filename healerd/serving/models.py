@@ -92,7 +92,10 @@ class Slot:
         self._samples.append(columns if few else {name: column[:1].copy() for name, column in columns.items()})
 
     def follow(self) -> None:
-        """Load and swap in what the alias names, when it names another version. Never raises for a bad model."""
+        """Load and swap in what the alias names, when it names another version.
+
+        Never raises for a bad model, nor where the registry cannot be read.
+        """
         with self._busy:
             if not self.wanted:
                 return
@@ -107,7 +110,7 @@ class Slot:
                 if self._refused == (version, alias.generation):
                     return
                 self._swap(version, alias.generation)
-            except ActionError as error:
+            except (HealerdError, OSError) as error:
                 self._say(str(error))
 
     def load(self) -> None:

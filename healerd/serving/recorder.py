@@ -78,21 +78,26 @@ class Recorder:
 
     async def keep(self, served: Served) -> None:
         """Take a row, when there is room; with `flush_s` 0, come back when it is durable. Raises StoreError then."""
-        while not self._take(served):
+        done = self._loop.create_future() if self._flush_s <= 0 else None
+        while not self._take(served, done):
             if self.failing:
                 self._lose([served])
                 if self._flush_s <= 0:
                     raise StoreError(f"`{self.writer.folder}` cannot be written; check the disk's room and the rights")
                 return
             await self._room()
-        if self._flush_s <= 0:
-            await self._durable()
+        if done is not None:
+            self._wake.set()
+            await done
 
     async def keep_labels(self, labels: Labels) -> None:
         """Take labels, and come back when they are durable. Raises StoreError."""
-        with self._lock:
+        done = self._loop.create_future()
+        with self._lock:  # at once: written between the two, they could fail and nobody would be told
             self._labels.append(labels)
-        await self._durable()
+            self._waiting.append(done)
+        self._wake.set()
+        await done
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -103,13 +108,16 @@ class Recorder:
         if self._unsaid:
             self._report(f"{self._unsaid.total()} rows are lost, and the record does not say so")
 
-    def _take(self, served: Served) -> bool:
+    def _take(self, served: Served, done: "asyncio.Future[None] | None") -> bool:
+        """Take a row, where there is room, together with who waits until it is durable."""
         rows = len(served.ids)
         with self._lock:
             # A request of more rows than may wait is taken when nothing else waits: its body is bounded already.
             if self._held and self._held + rows > self._rows_max:
                 return False
             self._rows.append(served)
+            if done is not None:
+                self._waiting.append(done)
             self._held += rows
             soon = self._held > self._rows_max // 4
         if soon:
@@ -117,17 +125,15 @@ class Recorder:
         return True
 
     async def _room(self) -> None:
-        try:
-            await self._durable()
-        except StoreError:
-            return
-
-    async def _durable(self) -> None:
+        """Wait until what waits now is written, or refused."""
         done: asyncio.Future[None] = self._loop.create_future()
         with self._lock:
             self._waiting.append(done)
         self._wake.set()
-        await done
+        try:
+            await done
+        except StoreError:
+            return
 
     def _lose(self, rows: Sequence[Served]) -> None:
         """Count rows that were answered and are not kept; with `flush_s` 0 such a request gets no answer."""

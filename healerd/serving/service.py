@@ -16,7 +16,7 @@ import numpy as np
 
 from healerd.actions import Registry
 from healerd.clock import SystemClock
-from healerd.columns import Column, Labels
+from healerd.columns import Column, Kind, Labels, kind_of
 from healerd.config import ServingSettings
 from healerd.errors import ServingError, StoreError
 from healerd.segments.spool import SUBSTITUTE, BlockKind, SpoolWriter, read_blocks, spool_files, written_at
@@ -84,7 +84,8 @@ class Service:
         self._instance, self._number = secrets.token_hex(6), 0
         _begin(folder)
         self._known = Instances.found(folder)
-        self._labelled = {name for path in spool_files(folder) for name in _labelled(path)}
+        self._kind = _kind(folder)  # of the outputs; None before there are any
+        self._labelled = {name for path in spool_files(folder) for name in _labelled(path, self._kind)}
         self.recorder = Recorder(
             SpoolWriter(folder, self._instance),
             flush_s=settings.flush,
@@ -135,7 +136,11 @@ class Service:
         return [self._known.know(each) for each in ids]
 
     async def take_labels(self, labels: Mapping[str, tuple[float | str, datetime | None]]) -> LabelsTaken:
-        """Keep labels by id, each the first time only; come back when they are durable. Raises StoreError."""
+        """Keep labels by id, each the first time only; come back when they are durable.
+
+        Raises StoreError; ServingError, and keeps none, where one is of another kind than the outputs.
+        """
+        _check_kinds(labels, self._kind)
         unknown = tuple(each for each in labels if not self._known.know(each))
         repeated = tuple(each for each in labels if each in self._labelled)
         fresh = {each: found for each, found in labels.items() if each not in {*unknown, *repeated}}
@@ -160,7 +165,7 @@ class Service:
     async def sweep(self) -> None:
         """Remove recorded files that are older than they are kept; which ids were labelled is forgotten with them."""
         oldest = self._clock.now().timestamp() - self._settings.keep
-        gone = await asyncio.to_thread(_sweep, self.folder, oldest, self.recorder.writer.path)
+        gone = await asyncio.to_thread(_sweep, self.folder, oldest, self.recorder.writer.path, self._kind)
         self._labelled -= gone
 
     def close(self) -> None:
@@ -191,6 +196,7 @@ class Service:
             )
         except (ServingError, TimeoutError) as error:
             return self._instead(loaded, rows, error), None, True
+        self._kind = kind_of(outputs)
         self._substitute.learn(outputs)
         self.slot.remember(columns)
         return outputs, found, False
@@ -260,17 +266,40 @@ def _sureness(chances: Array) -> Array:
     return sure
 
 
-def _sweep(folder: Path, oldest: float, open_: Path | None) -> set[str]:
+def _sweep(folder: Path, oldest: float, open_: Path | None, kind: Kind | None) -> set[str]:
     """Remove what was last written before `oldest`; give the ids whose labels went with it."""
     old = [path for path in spool_files(folder) if written_at(path) < oldest and path != open_]
-    gone = {name for path in old for name in _labelled(path)}
+    gone = {name for path in old for name in _labelled(path, kind)}
     for path in old:
         path.unlink(missing_ok=True)
     return gone
 
 
-def _labelled(path: Path) -> set[str]:
-    return {str(name) for block in read_blocks(path, kind=BlockKind.LABELS) for name in block.labels().ids}
+def _labelled(path: Path, kind: Kind | None) -> set[str]:
+    """Name the rows that have a label; one of another kind than the outputs is none, and may be sent again."""
+    blocks = (block.labels() for block in read_blocks(path, kind=BlockKind.LABELS))
+    return {str(name) for labels in blocks if kind in {None, kind_of(labels.label)} for name in labels.ids}
+
+
+def _kind(folder: Path) -> Kind | None:
+    """Tell of which kind the outputs of the newest file are that a model answered. Raises StoreError."""
+    for path in reversed(spool_files(folder)):
+        for block in read_blocks(path, kind=BlockKind.ROWS):
+            rows = block.rows()
+            if (rows.version != SUBSTITUTE).any():
+                return kind_of(rows.output)
+    return None
+
+
+def _check_kinds(labels: Mapping[str, tuple[float | str, datetime | None]], kind: Kind | None) -> None:
+    """Refuse labels that could never equal an output. Raises ServingError."""
+    for name, (label, _) in labels.items():
+        if kind == "numeric" and isinstance(label, str):
+            raise ServingError(
+                f'label of `{name}`: `"{label[:80]}"` is text, but the model gives numbers; send a number'
+            )
+        if kind == "categorical" and not isinstance(label, str):
+            raise ServingError(f"label of `{name}`: `{label:.17g}` is a number, but the model gives text; send text")
 
 
 def _labels(fresh: Mapping[str, tuple[float | str, datetime | None]], at: Mapping[str, datetime], kind: type) -> Labels:

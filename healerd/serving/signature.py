@@ -48,6 +48,8 @@ class Signature:
 
     def _of_matrix(self, tensor: Tensor) -> dict[str, Column]:
         width = tensor.values.shape[1]
+        if width == 0:
+            raise ServingError(f"input `{tensor.name}` has no columns; send one a feature")
         names = [each.name for each in self.features] or [f"x{index}" for index in range(width)]
         if width != len(names):
             raise ServingError(

@@ -1,6 +1,6 @@
 """What is answered when a model raises or takes too long (SAFETY S18). Must never be taken for the model's own answer.
 
-A configured value, or else the usual answer of late: the median of numbers, the most frequent of texts.
+A configured value, or else the usual answer of late: the median of finite numbers, the most frequent of texts.
 """
 
 from collections import Counter, deque
@@ -42,4 +42,6 @@ class Substitute:
             return None
         if isinstance(self._answers[-1], str):
             return Counter(self._answers).most_common(1)[0][0]
-        return float(np.median(np.array(self._answers)))
+        numbers = np.array(self._answers)
+        usual = numbers[np.isfinite(numbers)]  # one NaN would make the median NaN
+        return float(np.median(usual)) if len(usual) >= KNOWN_MIN else None

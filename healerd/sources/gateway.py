@@ -1,12 +1,13 @@
 """Predictions and labels that the inference gateway recorded. Must never read what is not yet whole."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from healerd.columns import Labels, Predictions, concatenate, take
+from healerd.columns import Column, Labels, Predictions, concatenate, is_missing, take
 from healerd.config import SourceSettings
 from healerd.errors import SourceError, StoreError
 from healerd.segments.read import no_rows
@@ -48,9 +49,10 @@ class GatewaySource:
         if not wanted:
             return Labels(ids=np.empty(0, np.object_), label=np.empty(0), at=np.empty(0, "datetime64[us]"))
         kinds = {each.label.dtype for each, which in wanted if which.any()}
-        if len(kinds) > 1:
-            raise SourceError(f"`{self._folder}` has labels that are text and labels that are numbers; send one kind")
         kept = [(each, which) for each, which in wanted if which.any() or not kinds][: None if kinds else 1]
+        if len(kinds) > 1:
+            # As in a table: numbers beside text are text. Whoever reads them knows the kind of the outputs.
+            kept = [(replace(each, label=_texts(each.label)), which) for each, which in kept]
         return Labels(
             ids=np.concatenate([each.ids[which] for each, which in kept]),
             label=np.concatenate([each.label[which] for each, which in kept]),
@@ -73,3 +75,10 @@ class GatewaySource:
                     yield from read_blocks(path, kind=kind, from_us=from_us, to_us=to_us)
         except StoreError as error:
             raise SourceError(str(error)) from error
+
+
+def _texts(column: Column) -> Column:
+    if column.dtype == np.object_:
+        return column
+    texts = [None if gone else f"{value:.17g}" for value, gone in zip(column, is_missing(column), strict=True)]
+    return np.array(texts, np.object_)

@@ -78,7 +78,7 @@ def test_labels_of_a_file_are_joined(
     blocks = [b for path in spool_files(gateway.folder / "m") for b in read_blocks(path, kind=BlockKind.LABELS)]
     times = {i: at for block in blocks for i, at in zip(block.labels().ids, block.labels().at, strict=True)}
     assert str(times[one]) == "2026-01-31T12:00:00.000000"
-    file.write_text(f"id,label\n{one},1\n{three},true\n000000000000-7,0\n")
+    file.write_text(f"id,label\n{one},1\n{three},0\n000000000000-7,0\n")
     assert add(gateway, file) == 5
     said = capsys.readouterr()
     assert said.out.split() == ["new", "1", "repeated", "1", "unknown", "1", "without", "a", "label", "0"]

@@ -16,7 +16,7 @@ import numpy as np
 from healerd.columns import Column
 from healerd.config import ServingSettings
 from healerd.errors import ActionError
-from healerd.serving.app import Gateway
+from healerd.serving.app import SWEEP_S, Gateway
 
 
 class Sums:
@@ -73,12 +73,12 @@ class Shelf:
 
 
 @asynccontextmanager
-async def opened(folder: Path, shelf: Shelf | Mapping[str, Shelf], **settings: Any):
+async def opened(folder: Path, shelf: Shelf | Mapping[str, Shelf], *, sweep_s: float = SWEEP_S, **settings: Any):
     """Open a gateway on `m`, or on several models; give a client, and the gateway."""
     said = list[str]()
     shelves = shelf if isinstance(shelf, Mapping) else {"m": shelf}
     wanted = {"flush": 0, "poll": 0.01, "timeout": 0.3, **settings}
-    gateway = Gateway(shelves, ServingSettings(**wanted), folder=folder, report=said.append)  # type: ignore[arg-type]
+    gateway = Gateway(shelves, ServingSettings(**wanted), folder=folder, report=said.append, sweep_s=sweep_s)  # type: ignore[arg-type]
     app = gateway.app()
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -3,12 +3,16 @@
 import asyncio
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from healerd.clock import SystemClock
+from healerd.columns import Labels
+from healerd.errors import StoreError
 from healerd.serving.signature import signature_of
 from tests.healerd.serving.gate import Moody, Shelf, Sums, ask, asked, opened, outputs, run, until
 
@@ -215,6 +219,22 @@ def test_a_model_that_raises_is_answered_for_and_the_answer_says_so(tmp_path: Pa
     run(body)
 
 
+def test_an_answer_that_is_no_number_is_not_usual(tmp_path: Path) -> None:
+    """Answers that are not finite count for nothing in the usual one, nor in how many make something usual."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Moody())) as gate:
+            for _ in range(19):
+                await ask(gate, [3])
+            gate.service["m"]._substitute.learn(np.array([np.inf, -np.inf]))
+            assert outputs(await ask(gate, [3], [None])) == [None]
+            assert (await ask(gate, [-1])).status_code == 500
+            assert outputs(await ask(gate, [3])) == [3.0]
+            assert outputs(await ask(gate, [-1])) == [3.0]
+
+    run(body)
+
+
 def test_without_a_substitute_a_failing_model_is_an_error(tmp_path: Path) -> None:
     """Before anything is usual, a model that raises gives 500 with its reason, and nothing is recorded as answered."""
 
@@ -325,6 +345,56 @@ def test_a_registry_that_cannot_be_reached_leaves_the_model_serving(tmp_path: Pa
     run(body)
 
 
+def test_a_sweep_that_fails_leaves_the_alias_followed(tmp_path: Path) -> None:
+    """An old file that can be neither read nor removed is said, and the next version serves all the same."""
+
+    async def body() -> None:
+        shelf = Shelf(one=Sums(), two=Sums(100))
+        async with opened(tmp_path, shelf, sweep_s=0, keep=100) as gate:
+            unreadable = tmp_path / "m" / "old-000001.spool"
+            unreadable.mkdir()
+            os.utime(unreadable, (1, 1))
+            await until(lambda: any("old-000001.spool" in each for each in gate.said))
+            shelf.move("two")
+            await until(lambda: gate.service["m"].slot.current.version == "two")
+            assert outputs(await ask(gate, [1])) == [101.0]
+
+    run(body)
+
+
+@pytest.mark.parametrize("wrong", [OSError("the share went away"), StoreError("the registry is torn")])
+def test_a_registry_that_raises_anything_of_the_world_is_said_once_and_followed(
+    tmp_path: Path, wrong: Exception
+) -> None:
+    """Whatever failure of the world reading the alias raises, it is said once, and the next version serves."""
+
+    async def body() -> None:
+        shelf = Torn(one=Sums(), two=Sums(100))
+        async with opened(tmp_path, shelf) as gate:
+            shelf.wrong, asked = wrong, shelf.asked
+            await until(lambda: shelf.asked > asked + 2)
+            assert outputs(await ask(gate, [1])) == [1.0]
+            shelf.wrong = None
+            shelf.move("two")
+            await until(lambda: gate.service["m"].slot.current.version == "two")
+            assert sum(str(wrong) in each for each in gate.said) == 1
+
+    run(body)
+
+
+class Torn(Shelf):
+    """A registry whose alias cannot be read while something is wrong; counts how often it is asked."""
+
+    wrong: Exception | None = None
+    asked = 0
+
+    def alias(self) -> Any:
+        self.asked += 1
+        if self.wrong is not None:
+            raise self.wrong
+        return super().alias()
+
+
 def test_a_model_can_be_unloaded_and_loaded(tmp_path: Path) -> None:
     """The repository's calls take a model out of service and back, and readiness says so."""
 
@@ -391,6 +461,55 @@ def test_labels_that_make_no_sense_are_refused(tmp_path: Path, said: object) -> 
     run(body)
 
 
+class Names(Sums):
+    """Answers with the name of a class."""
+
+    def predict(self, features: Any) -> Any:
+        return np.array(["big" if each else "small" for each in features["a"] > 1], object)
+
+
+@pytest.mark.parametrize(
+    ("model", "wrong", "right", "mend"), [(Sums, "1", 1.0, "send a number"), (Names, 1.0, "big", "send text")]
+)
+def test_a_label_of_another_kind_than_the_outputs_is_refused(
+    tmp_path: Path, model: type, wrong: object, right: object, mend: str
+) -> None:
+    """Such a label is a 400 with its id and the mend, nothing of the request is kept, and the right one is then new."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=model())) as gate:
+            first, second = [(await ask(gate, [1])).json()["parameters"]["prediction_id"] for _ in range(2)]
+            both = {"labels": [{"id": first, "label": right}, {"id": second, "label": wrong}]}
+            refused = await gate.client.post("/labels", json=both)
+            assert refused.status_code == 400
+            assert f"label of `{second}`" in refused.json()["error"]
+            assert mend in refused.json()["error"]
+        async with opened(tmp_path, Shelf(one=model())) as gate:
+            refused = await gate.client.post("/labels", json=both)
+            assert refused.status_code == 400, "also before anything is asked"
+            mended = {"labels": [{"id": name, "label": right} for name in (first, second)]}
+            assert (await gate.client.post("/labels", json=mended)).json()["accepted"] == 2
+
+    run(body)
+
+
+def test_a_recorded_label_of_another_kind_may_be_sent_again(tmp_path: Path) -> None:
+    """A record that holds a text label of a model that gives numbers takes the right one, and only once."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Sums())) as gate:
+            name = (await ask(gate, [1])).json()["parameters"]["prediction_id"]
+            now = np.array([SystemClock().now().replace(tzinfo=None)], "datetime64[us]")
+            text = Labels(ids=np.array([name], object), label=np.array(["yes"], object), at=now)
+            await gate.service["m"].recorder.keep_labels(text)
+        for accepted in (1, 0):
+            async with opened(tmp_path, Shelf(one=Sums())) as gate:
+                again = await gate.client.post("/labels", json={"labels": [{"id": name, "label": 1.0}]})
+                assert again.json()["accepted"] == accepted
+
+    run(body)
+
+
 def test_what_a_model_takes_is_told(tmp_path: Path) -> None:
     """Metadata, the server's name, the list of models and the description of the interface are there."""
 
@@ -402,6 +521,28 @@ def test_what_a_model_takes_is_told(tmp_path: Path) -> None:
             described = (await gate.client.get("/openapi.json")).json()
             paths = {route.path for route in gate.gateway.app().routes} - {"/openapi.json"}
             assert set(described["paths"]) == paths
+
+    run(body)
+
+
+class Anything:
+    """A model that does not say what it takes, and adds up all of it."""
+
+    def predict(self, features: Any) -> Any:
+        return np.sum([*features.values()], axis=0)
+
+
+def test_a_matrix_without_columns_is_refused(tmp_path: Path) -> None:
+    """Where a model does not say what it takes, a tensor of no columns is a 400 and not a model's failure."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Anything())) as gate:
+            for shape in ([5, 0], [0, 0]):
+                none = {"name": "x", "datatype": "FP64", "shape": shape, "data": []}
+                found = await gate.client.post("/v2/models/m/infer", json={"inputs": [none]})
+                assert (found.status_code, "has no columns" in found.text) == (400, True), found.text
+            some = {"name": "x", "datatype": "FP64", "shape": [1, 2], "data": [1, 2]}
+            assert outputs(await gate.client.post("/v2/models/m/infer", json={"inputs": [some]})) == [3.0]
 
     run(body)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,11 @@ class Failing(SpoolWriter):
         if self.full:
             raise StoreError("no room")
         super().add_rows(rows, last_number=last_number)
+
+    def add_labels(self, labels: Labels) -> None:
+        if self.full:
+            raise StoreError("no room")
+        super().add_labels(labels)
 
 
 def test_rows_that_cannot_be_kept_are_counted_and_said(tmp_path: Path) -> None:
@@ -271,5 +278,60 @@ def test_how_sure_the_model_was_is_recorded_where_wanted(tmp_path: Path) -> None
             found = source(tmp_path / "m").fetch(now - timedelta(hours=1), now + timedelta(hours=1))
             assert found.score is not None
             assert np.allclose(found.score, [0.9, 0.7, 0.7, np.nan], equal_nan=True)
+
+    run(body)
+
+
+class Turn:
+    """The recorder's lock; the first time that it is given back, something else is done before anything follows."""
+
+    def __init__(self, between: Callable[[], None]) -> None:
+        self._lock, self._between = threading.Lock(), [between]
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._between:
+            self._between.pop()()
+
+
+@pytest.mark.parametrize("what", ["row", "label"])
+def test_what_is_lost_is_never_confirmed(tmp_path: Path, what: str) -> None:
+    """However soon the disk refuses what was handed over, and works again after it, who waits for it is told."""
+
+    async def body() -> None:
+        writer = Failing(tmp_path, "aa")
+        recorder = recorder_of(tmp_path, writer, [], flush_s=0)
+
+        def refuse() -> None:
+            writer.full = True
+            recorder._write()
+            writer.full = False
+
+        recorder._lock = Turn(refuse)  # type: ignore[assignment]
+        late = np.array(["2026-05-01T13:00"], "datetime64[us]")
+        label = Labels(ids=np.array(["x"], object), label=np.array([1.0]), at=late)
+        with pytest.raises(StoreError, match="no room"):
+            await (recorder.keep(served(1)) if what == "row" else recorder.keep_labels(label))
+        recorder.close()
+        assert blocks(tmp_path, BlockKind.ROWS) == blocks(tmp_path, BlockKind.LABELS) == []
+
+    run(body)
+
+
+def test_a_label_that_could_not_be_kept_is_new_when_it_comes_again(tmp_path: Path) -> None:
+    """While the disk is full a label is a 503, and what is sent again is accepted, not repeated."""
+
+    async def body() -> None:
+        async with opened(tmp_path, Shelf(one=Sums())) as gate:
+            name = (await ask(gate, [1])).json()["parameters"]["prediction_id"]
+            gate.service["m"].recorder.writer = writer = Failing(tmp_path / "m", "bb")
+            said = {"labels": [{"id": name, "label": 1.0}]}
+            writer.full = True
+            assert (await gate.client.post("/labels", json=said)).status_code == 503
+            writer.full = False
+            assert (await gate.client.post("/labels", json=said)).json()["accepted"] == 1
 
     run(body)
