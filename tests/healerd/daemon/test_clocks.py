@@ -137,8 +137,6 @@ def test_s16_a_boot_whose_clock_is_behind_the_record_shortens_no_rest_once_it_is
     healed.core.clock_jumped(behind_s + 13 * HOUR_S)
     healed.play(5)
     assert propose(healed, "first").level == "deferred"
-    healed.play(5)
-    assert propose(healed, "first").chosen == "rollback"
 
 
 def test_a_clock_behind_the_record_does_not_lengthen_a_rest_by_as_much(healed: Loop) -> None:
