@@ -46,8 +46,8 @@ class ClockGuard:
 class Meanwhile:
     """What the clocks did while no daemon ran: by how much the wall clock was set, or how long nobody knows anything.
 
-    `uncounted_s` is the time between the record and the boot by the wall clock alone, which may have been set: the
-    cautious reading is that it did not pass.
+    `uncounted_s` is what the wall clock alone says of the time since the record, beyond the time since boot: it may
+    have been set, and the cautious reading is that it did not pass. Negative where the clock is behind the record.
     """
 
     set_s: float = 0.0
@@ -56,16 +56,20 @@ class Meanwhile:
 
 def meanwhile(reader: Reader, now: Instant) -> Meanwhile:
     """Compare the clocks with those of the newest leaves; nothing where the record begins or tells nothing."""
-    last = next(iter(reader.leaves(kind=OF_A_DAEMON, newest_first=True, limit=1)), None)
+    # One kind after the other: for several at once all of their leaves would be sorted, which are the record's windows.
+    newest = [leaf for kind in OF_A_DAEMON for leaf in reader.leaves(kind=kind, newest_first=True, limit=1)]
+    last = max(newest, key=lambda leaf: leaf.seq, default=None)
     if last is None:
         return Meanwhile()
     if _same_boot(last, now):
         return Meanwhile(set_s=ClockGuard(_instant(last)).check(now))
     later = reader.leaves(after=last.seq, newest_first=True)
     before = next((leaf for leaf in later if not _same_boot(leaf, now)), last)
-    # Where this boot is older than the record, the record comes from another machine, and its times are all there is.
-    uncounted_s = (now.at - before.at).total_seconds() - now.boot_s
-    return Meanwhile(uncounted_s=uncounted_s if uncounted_s > JUMP_S else 0.0)
+    passed_s = (now.at - before.at).total_seconds()
+    # A boot that is older than the record may be another machine's: of the time since the record it then says nothing.
+    uncounted_s = passed_s - (now.boot_s if now.boot_s <= passed_s else 0.0)
+    # Behind the record every step counts: a line in the future would stay there when the clock is set right.
+    return Meanwhile(uncounted_s=uncounted_s if uncounted_s < 0.0 or uncounted_s > JUMP_S else 0.0)
 
 
 def _same_boot(leaf: Entry, now: Instant) -> bool:

@@ -181,7 +181,7 @@ class Core:
             log.warning("the clock was set by %+.1f s; nothing acts until the next full window", found.set_s)
             self.clock_jumped(found.set_s)
         if found.uncounted_s:
-            log.info("the machine was started anew; %.0f s before that count towards no rest", found.uncounted_s)
+            log.info("since the record the clock went on by %+.0f s that count towards no rest", found.uncounted_s)
             with self.store.transaction() as tx:
                 tx.note(REBOOTED, {"by_s": found.uncounted_s})
 

@@ -51,7 +51,7 @@ STOP = "STOP"
 CLOCK_SET = "clock set"
 """The kind of the leaf that says by how much the wall clock was set."""
 REBOOTED = "rebooted"
-"""The kind of the leaf that says how long, by the wall clock, it was before a boot of which nobody knows anything."""
+"""The kind of the leaf that says by how much the wall clock went on over a boot without anybody knowing what passed."""
 REMEMBERED = timedelta(days=1)
 """How long an intent that has ended still matters to the guards: bars and the circuit breaker look back a day."""
 LOG_DAYS, LOG_WINDOWS = 31, 64
@@ -305,11 +305,12 @@ def _log(reader: Reader, moment: Moment, situation: Situation, ruleset: RuleSet)
 def _clock_sets(reader: Reader, since: datetime) -> tuple[tuple[datetime, timedelta], ...]:
     """List when the wall clock was set, by the clock before it was, and by how much; in the order of happening.
 
-    The time before a boot of which nobody knows anything counts as a clock that was set forwards by as much.
+    What the clock went on by over a boot without anybody knowing what passed counts as set; back, where it is negative.
     """
     leaves = reader.leaves(kind=(CLOCK_SET, REBOOTED), newest_first=True, limit=CLOCK_SETS_MAX)
-    by = [(leaf.at, timedelta(seconds=float(leaf.record["by_s"]))) for leaf in reversed(leaves) if leaf.at > since]
-    return tuple((at - step, step) for at, step in by)
+    by = [(leaf.at, timedelta(seconds=float(leaf.record["by_s"]))) for leaf in reversed(leaves)]
+    # By either clock: one that starts in 1970 moves what was done this year, and is set right again.
+    return tuple((at - step, step) for at, step in by if max(at, at - step) > since)
 
 
 def _as_if_unset(line: Logged, sets: tuple[tuple[datetime, timedelta], ...]) -> Logged:

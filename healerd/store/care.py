@@ -96,9 +96,10 @@ def prune(
     (upto,) = connection.execute(
         'SELECT coalesce(max(seq), 0) FROM audit_leaf WHERE seq > 1 AND "at" < ?', [stamp(before)]
     ).fetchone()
-    _drop_rows(connection, upto, before)
+    staying = _staying(connection, upto, before)
+    _drop_rows(connection, upto, before, staying)
     for pipeline, end_at in (rows_before or {}).items():
-        _drop_segments(connection, upto, pipeline, end_at)
+        _drop_segments(connection, upto, pipeline, end_at, staying)
     wanted = _droppable(connection, upto, before)
     if not wanted:
         return 0
@@ -135,33 +136,51 @@ def _droppable(connection: sqlite.Connection, upto: int, before: datetime) -> li
     return [seq for (seq,) in connection.execute(sql, [upto, DROPPED, PRUNED, ERASED, stamp(before)])]
 
 
-def _drop_rows(connection: sqlite.Connection, upto: int, before: datetime) -> None:
+def _staying(connection: sqlite.Connection, upto: int, before: datetime) -> str:
+    """List, as JSON, the keys of rows that a leaf from below `upto` wrote whose own time keeps it.
+
+    A row goes with all the leaves that wrote it or not at all: the log would say that it is gone. Read in one pass.
+    """
+    sql = (
+        "SELECT json_group_array(body ->> '$.key') FROM audit_leaf WHERE seq <= ? AND \"at\" >= ? "
+        "AND body ->> '$.table' IN ('decision', 'saved_profile', 'segment')"
+    )
+    (keys,) = connection.execute(sql, [upto, stamp(before)]).fetchone()
+    return str(keys)
+
+
+_NOT_STAYING = "row_key NOT IN (SELECT value FROM json_each(?))"
+
+
+def _drop_rows(connection: sqlite.Connection, upto: int, before: datetime, staying: str) -> None:
     """Delete the rows of old windows, of which there is one each; all that acted, or that people said, stays."""
     windows = "SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL"
     old = (
-        '(leaf <= ? AND "at" < ? AND id NOT IN (SELECT decision_id FROM intent) '
+        f'(leaf <= ? AND {_NOT_STAYING} AND "at" < ? AND id NOT IN (SELECT decision_id FROM intent) '
         "AND seq NOT IN (SELECT max(seq) FROM decision GROUP BY pipeline) "
         "AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = decision.incident_id AND i.closed_at IS NULL))"
     )
-    bound = [upto, stamp(before)]
+    bound = [upto, staying, stamp(before)]
     gone = connection.execute(f"{windows} AND {old} EXCEPT {windows} AND NOT {old}", bound + bound).fetchall()
     connection.execute(f"DELETE FROM decision WHERE {old}", bound)
     newest = "SELECT max(seq) FROM saved_profile GROUP BY pipeline"
     connection.execute(
-        f"DELETE FROM saved_profile WHERE leaf <= ? AND window_end_at < ? AND seq NOT IN ({newest})", bound
+        f"DELETE FROM saved_profile WHERE leaf <= ? AND {_NOT_STAYING} AND window_end_at < ? AND seq NOT IN ({newest})",
+        bound,
     )
     # Window by window: one NOT IN over pairs looks, for each row that goes, through all that stay for a NULL.
     connection.executemany(f"DELETE FROM measurement {OF_ONE_WINDOW}", gone)
 
 
-def _drop_segments(connection: sqlite.Connection, upto: int, pipeline: str, before: datetime) -> None:
+def _drop_segments(connection: sqlite.Connection, upto: int, pipeline: str, before: datetime, staying: str) -> None:
     """Take old segments off the manifest, but for the newest, which says what the pipeline's columns are."""
     newest = (
         "SELECT seq FROM segment WHERE pipeline = ? AND content = 'predictions' ORDER BY end_at DESC, seq DESC LIMIT 1"
     )
     connection.execute(
-        f"DELETE FROM segment WHERE leaf <= ? AND pipeline = ? AND end_at < ? AND seq NOT IN ({newest})",
-        [upto, pipeline, stamp(before), pipeline],
+        f"DELETE FROM segment WHERE leaf <= ? AND {_NOT_STAYING} AND pipeline = ? AND end_at < ? "
+        f"AND seq NOT IN ({newest})",
+        [upto, staying, pipeline, stamp(before), pipeline],
     )
 
 

@@ -211,14 +211,17 @@ class Store(ReadStore):
         keys = self.find(SigningKey, order="-seq", limit=1)
         now, newest_key, begun = self._clock.read(), keys[0] if keys else None, self._head[0] > 0
         held = None if lost else take_key(key, newest=newest_key, restored=self.folder / RESTORED, at=now.at)
+        waits = False
         with self.transaction() as tx:
             tx.put(Epoch(number=self.epoch, at=now.at, boot_id=now.boot_id, process=os.getpid()), kind="started")
             if held is None:
                 origin = origin_of(self._seal.origin or tx.first_leaf())
                 made = first_key(key, origin, at=now.at, before=newest_key, lost=bool(lost), begun=begun)
                 tx.put(made.record, kind="key lost" if newest_key else "key", actor=lost or "daemon")
-                held = made.signer
+                held, waits = made.signer, made.waits
             tx.sign_with(held)
+        if waits:
+            settle_key(key)
 
 
 class Transaction(Reader):

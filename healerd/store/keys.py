@@ -45,10 +45,11 @@ _PEM_BYTES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeKey:
-    """A key with the record that makes it known."""
+    """A key with the record that makes it known; one that `waits` is put in force by `settle_key` after the commit."""
 
     signer: "Signer"
     record: SigningKey
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,7 @@ def first_key(
     """Make the key of a log, or take the one that lies there; after a loss, make a new one beside what is there.
 
     A log that was `begun` without a key takes none that lies there: it may stand in the place of one that was signed.
+    Its own waits until the log names it, so that a start which is cut off leaves none there.
     """
     from healerd.audit.signatures import Signer
 
@@ -140,14 +142,16 @@ def first_key(
             f"the audit log names no key, but `{path}` is there: somebody without it may have written the log anew; "
             "restore a backup, or, if this state was never signed, go on with a new key by `healerd audit key --lost`"
         )
+    waits = begun and not lost
     if path.exists() and not lost:
         signer = _read(path, origin)
     else:
-        signer = Signer.make(name=origin)
-        set_aside(path, at=at)
-        keep_key(signer, path)
+        signer, place = Signer.make(name=origin), next_path(path) if waits else path
+        set_aside(place, at=at)
+        keep_key(signer, place)
     how = "lost" if before is not None else "first"
-    return MadeKey(signer=signer, record=_record(signer, signer, how=how, at=at, before=before.id if before else None))
+    record = _record(signer, signer, how=how, at=at, before=before.id if before else None)
+    return MadeKey(signer=signer, record=record, waits=waits)
 
 
 def rotated(old: "Signer", *, at: datetime) -> MadeKey:

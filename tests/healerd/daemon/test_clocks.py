@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from healerd.daemon.clocks import meanwhile
 from healerd.model import Decision
 from healerd.store import Store
 from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop
@@ -124,11 +125,48 @@ def test_a_quick_reboot_is_not_worth_a_line(loop: Loop) -> None:
     assert (told(loop, "rebooted"), told(loop, "clock set")) == ([], [])
 
 
-def test_a_record_that_comes_from_another_machine_is_taken_by_its_times(loop: Loop) -> None:
-    """A machine that has been up for longer than the record is old does not make its clock a set one."""
+@pytest.mark.parametrize("behind_s", [4 * HOUR_S, 60 * 24 * HOUR_S])
+def test_s16_a_boot_whose_clock_is_behind_the_record_shortens_no_rest_once_it_is_set(
+    healed: Loop, behind_s: float
+) -> None:
+    """Without a battery the clock starts behind what was done; set right later, it counts no time that nobody saw."""
+    start_anew(healed, set_s=-behind_s, boot="second")
+    assert told(healed, "rebooted") == [pytest.approx(-behind_s)]
+    healed.clock.advance(60.0)
+    healed.clock.jump(behind_s + 13 * HOUR_S)
+    healed.core.clock_jumped(behind_s + 13 * HOUR_S)
+    healed.play(5)
+    assert propose(healed, "first").level == "deferred"
+
+
+def test_a_clock_behind_the_record_does_not_lengthen_a_rest_by_as_much(healed: Loop) -> None:
+    """What is done lies before the start, not in its future: the nine hours left of the rest are enough."""
+    start_anew(healed, set_s=-4 * HOUR_S, boot="second")
+    healed.clock.advance(4 * HOUR_S)
+    healed.play(4)
+    assert propose(healed, "first").level == "deferred"
+    healed.play(2)
+    assert propose(healed, "first").chosen == "rollback"
+
+
+@pytest.mark.parametrize("set_s", [-4.0, -6.0])
+def test_s16_of_a_record_from_another_machine_no_time_is_known_to_have_passed(loop: Loop, set_s: float) -> None:
+    """A machine that has been up for longer than the record is old says nothing of the time since it was written."""
     loop.core.close()
     loop.clock.reboot("elsewhere")
     loop.clock.advance(5 * HOUR_S)
-    loop.clock.jump(-4 * HOUR_S)
+    loop.clock.jump(set_s * HOUR_S)
     loop.open()
-    assert (told(loop, "rebooted"), told(loop, "clock set")) == ([], [])
+    assert told(loop, "rebooted") == [pytest.approx((5 + set_s) * HOUR_S)]
+    assert told(loop, "clock set") == []
+
+
+def test_a_start_finds_the_newest_line_of_a_daemon_by_an_index(loop: Loop) -> None:
+    """INVARIANT: the lines of all windows that ever were are neither read nor sorted for it."""
+    store, asked = loop.core.store, list[str]()
+    store._connection().set_trace_callback(asked.append)
+    meanwhile(store, loop.clock.read())
+    store._connection().set_trace_callback(None)
+    plans = [step[-1] for text in asked for step in store._connection().execute(f"EXPLAIN QUERY PLAN {text}")]
+    assert any("audit_leaf" in plan for plan in plans)
+    assert {plan for plan in plans if "TEMP B-TREE" in plan or plan.startswith("SCAN")} == set()

@@ -4,7 +4,7 @@ import resource
 import sys
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,14 @@ from healerd.audit.verify import Start
 from healerd.clock import ManualClock
 from healerd.errors import NotFound, StoreError
 from healerd.model import Answer, Decision, Pause
+from healerd.segments import Segment
 from healerd.store import ReadStore, Store, check, standalone
 from healerd.store.care import erase, mentions, prune
 from healerd.store.exported import ExportedLog
 from healerd.store.keys import KEY
 from healerd.store.library import sqlite
-from tests.healerd.store.records import EACH, START, WINDOW, a_decision, a_measurement, an_intent
+from healerd.store.tables import SavedProfile
+from tests.healerd.store.records import EACH, START, WINDOW, a_decision, a_measurement, a_segment, an_intent
 
 
 @pytest.fixture
@@ -159,6 +161,62 @@ def test_what_was_written_while_the_clock_was_wrong_takes_nothing_younger_along(
             assert prune(tx, START, actor="officer", reason="all that is older") == 1, "the note of 1970"
         assert {found.id for found in store.find(Decision)} == {"d0", "d1", "d2"}
         assert store.verify().problem is None
+
+
+def test_what_was_written_by_a_clock_that_ran_ahead_goes_by_its_own_time(tmp_path: Path) -> None:
+    """After the clock was set back a row stays for as long as one leaf that wrote it does: the log stays sound."""
+    clock, old, after = ManualClock(START), WINDOW.end_at, START + timedelta(hours=3)
+    younger = replace(WINDOW, start_at=WINDOW.end_at, end_at=after)
+    with Store.open(tmp_path, clock=clock) as store:
+        write_all(store, "sound", old)
+        clock.jump(7200)
+        write_all(store, "ahead", old)
+        clock.jump(-5400)
+        write_all(store, "back", old)
+        with store.transaction() as tx:
+            tx.put_profile(replace(WINDOW, end_at=old), "ahead", b"written anew")
+            tx.put_profile(younger, "newest", b"profile")
+            tx.put(a_decision(id="newest", at=after, window_end_at=after))
+            tx.put(a_segment(path="newest", end_at=after))
+        clock.advance(86400)
+        with store.transaction() as tx:
+            before = START + timedelta(hours=1)
+            prune(tx, before, actor="officer", reason="old", rows_before={"p": before})
+        assert store.verify().problem is None
+        assert {found.id for found in store.find(Decision)} == {"ahead", "newest"}
+        assert {found.path for found in store.find(Segment)} == {"ahead", "newest"}
+        assert [found.version for found in store.find(SavedProfile, window_end_at=old)] == ["ahead"]
+        assert store.profile("p", "ahead", old) == b"written anew"
+        with store.transaction() as tx:
+            prune(tx, after, actor="officer", reason="old by its own time too", rows_before={"p": after})
+        assert store.verify().problem is None
+        assert [found.id for found in store.find(Decision)] == ["newest"]
+        assert [found.path for found in store.find(Segment)] == ["newest"]
+        assert store.find(SavedProfile, window_end_at=old) == ()
+    with Store.open(tmp_path, clock=clock) as store:
+        assert store.verify().problem is None
+
+
+def write_all(store: Store, name: str, end_at: datetime) -> None:
+    """Write a decision, a segment and a profile of a window under a name."""
+    with store.transaction() as tx:
+        tx.put(a_decision(id=name, at=START, window_end_at=end_at))
+        tx.put(a_segment(path=name, end_at=end_at))
+        tx.put_profile(replace(WINDOW, end_at=end_at), name, b"profile")
+
+
+def test_letting_go_reads_the_times_of_leaves_once_for_all_rows(folder: Path, clock: ManualClock) -> None:
+    """INVARIANT: no row that may go makes SQLite look through the leaves again."""
+    with Store.open(folder, clock=clock) as store, store.transaction() as tx:
+        asked: list[str] = []
+        tx.writer().set_trace_callback(asked.append)
+        prune(tx, START.replace(day=20), actor="officer", reason="old", rows_before={"p": START})
+        tx.writer().set_trace_callback(None)
+        rows = [text for text in asked if text.startswith(("DELETE FROM decision", "DELETE FROM s"))]
+        assert len(rows) == 3
+        for text in rows:
+            plan = [step[-1] for step in tx.writer().execute(f"EXPLAIN QUERY PLAN {text}")]
+            assert not [step for step in plan if "audit_leaf" in step], plan
 
 
 def test_the_measurements_of_a_window_stay_while_a_decision_about_it_does(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 import gzip
 import os
 import re
+import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from healerd.clock import ManualClock
+from healerd.clock import Instant, ManualClock
 from healerd.errors import StoreError
-from healerd.store import ReadStore, Store
+from healerd.store import ReadStore, SigningKey, Store
+from healerd.store.keys import KEY, check_key, next_path
 from healerd.store.library import DATABASE, connect_to_read, connect_to_write, guarded, sqlite
 from healerd.store.schema import MIGRATIONS, is_older, migrate
 from tests.served import NOW
@@ -75,6 +78,57 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_start(tmp_path: Path)
     run_apart(path, statements // 2)
     with Store.open(path.parent, clock=CLOCK, lost=LOST) as store:
         assert store.verify().problem is None
+
+
+def test_the_first_signature_of_an_old_state_may_be_cut_off(tmp_path: Path) -> None:
+    """INVARIANT: killed at any step of the start that first signs a state, the next start goes on, with one key."""
+    path, cut = put(FIRST_IN_USE, tmp_path / "old"), set[tuple[bool, bool, int]]()
+    run_apart(path, None)
+    for step in range(20):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        shutil.copy(path, folder)
+        ended = start_apart(folder, step)
+        with ReadStore.open(folder) as reader:
+            cut.add(((folder / KEY).exists(), next_path(folder / KEY).exists(), len(reader.find(SigningKey))))
+        with Store.open(folder, clock=CLOCK) as store:
+            (named,) = store.find(SigningKey)
+            assert (store.verify().problem, named.how) == (None, "first")
+        assert check_key(folder / KEY, newest=named).key.id.hex() == named.id
+        assert not next_path(folder / KEY).exists()
+        if not ended:
+            break
+    assert not ended
+    assert cut >= {(False, False, 0), (False, True, 0), (False, True, 1), (True, False, 1)}
+
+
+def start_apart(folder: Path, killed_at: int) -> bool:
+    """Start in a process of its own; tell whether it was killed, before the numbered leaf or change of a key's file."""
+    child = os.fork()
+    if child == 0:
+        left = killed_at
+
+        def step() -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def spy(event: str, arguments: tuple[object, ...]) -> None:
+            if event in {"open", "os.rename", "os.remove"} and KEY in str(arguments):
+                step()
+
+        class Watched(ManualClock):
+            def read(self) -> Instant:
+                step()
+                return super().read()
+
+        sys.addaudithook(spy)
+        Store.open(folder, clock=Watched(NOW))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
+    return os.WIFSIGNALED(status)
 
 
 def test_an_upgrade_on_a_full_disk_changes_nothing(tmp_path: Path) -> None:
