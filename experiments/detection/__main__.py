@@ -2,8 +2,9 @@
 
     python -m experiments.detection [--quick] [--seed S] [--json] [PART ...]
 
-Prints one Markdown table a part, all seeded: run_length, delay, limit, features, labels. `--quick` takes seconds. The
-last part asks river in an environment of its own, and says so where it cannot be had. Must never write a file.
+Prints one Markdown table a part, all seeded: run_length, delay, limit, few_windows, features, labels. `--quick` takes
+seconds. The last part asks river in an environment of its own, and says so where it cannot be had. Must never write a
+file.
 """
 
 import argparse
@@ -11,10 +12,17 @@ import json
 import sys
 
 from experiments.detection.looking import FULL, QUICK, Table
-from experiments.detection.promises import delay, limit, run_length
+from experiments.detection.promises import delay, few_windows, limit, run_length
 from experiments.detection.rules import features, labels
 
-PARTS = {"run_length": run_length, "delay": delay, "limit": limit, "features": features, "labels": labels}
+PARTS = {
+    "run_length": run_length,
+    "delay": delay,
+    "limit": limit,
+    "few_windows": few_windows,
+    "features": features,
+    "labels": labels,
+}
 
 
 def main() -> int:

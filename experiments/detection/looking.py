@@ -21,6 +21,7 @@ from healerd.profiles import fit, make_reference, profile
 
 __all__ = [
     "A_DAY",
+    "DAILY",
     "FULL",
     "QUICK",
     "SETTINGS",
@@ -39,6 +40,7 @@ __all__ = [
     "known_law",
     "look",
     "seeded",
+    "taken_for_independent",
     "watch",
     "watch_labels",
     "without_margin",
@@ -51,6 +53,8 @@ Table = list[dict[str, Any]]
 
 SETTINGS = DetectionSettings(window_s=1800.0)
 SHIPPED = limits(SETTINGS.false_alarms_per_year, SETTINGS.window_s, SETTINGS.weights)
+DAILY = limits(SETTINGS.false_alarms_per_year, 86_400.0, SETTINGS.weights)
+"""The shipped budget for windows of a day."""
 YEAR = {layer: math.log(365.25 * 48) for layer in Layer}
 """A year of half hours as every layer's target: the whole budget spent on one layer."""
 A_DAY = 48
@@ -118,6 +122,12 @@ def known_law(features: int) -> Yardstick:
 def without_margin(found: Yardstick) -> Yardstick:
     """The same reference taken for the law itself, as if it had no error of its own."""
     return replace(found, features=tuple(replace(one, margin=0.0) for one in found.features))
+
+
+def taken_for_independent(found: Yardstick) -> Yardstick:
+    """The same reference with the margin of as many independent rows, as if its windows did not differ."""
+    margin = math.sqrt(math.log(2 * len(found.features) * SETTINGS.references_per_year / SETTINGS.delta) / 2)
+    return replace(found, features=tuple(replace(one, margin=margin / math.sqrt(one.n)) for one in found.features))
 
 
 def look(

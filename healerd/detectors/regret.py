@@ -12,6 +12,10 @@ is an e-value for "the gain is at most m" and every L in (0, 1 / (1 + m)): the m
 is at most 1 for each row (Waudby-Smith and Ramdas, 2024, betting). phi >= 1 is the design effect of the rows that
 differ: those of a window are alike. The evidence is the mean over L and as many versions as there may be, so many
 cost no more false alarms than one, and one that is dropped leaves the mean no larger.
+
+Which versions have a place among these is told from who is compared and by name, never from how they did: the best
+twelve of thirteen after a cohort would have a mean above that of an e-value. One without a place is forgotten, so that
+its luck cannot bring it back: when it is compared again it starts from nothing.
 """
 
 import math
@@ -42,8 +46,9 @@ def detect_regret(seen: Observation, state: State) -> tuple[tuple[Measurement, .
     if state.get("key") != active:
         state = {"key": active, "alarm": False, "cells": {}, "since": {}}
     rivals = [one for one in seen.rivals if one.against == active and one.rows > 0]
-    cells = {one.version: _step(one, state, seen) for one in rivals}
-    kept = {**{name: old for name, old in state["cells"].items() if name in seen.stored}, **cells}
+    cells = {one.version: _step(one, state, seen) for one in rivals[:RIVALS_MAX]}
+    stored = {name: old for name, old in state["cells"].items() if name in seen.stored}
+    kept = _in_place({**stored, **cells}, first=cells)
     evidence = _evidence(kept.values())
     alarm = stands(evidence, seen.log_limits[Layer.REGRET], stood=state["alarm"])
     if state["alarm"] and not alarm:
@@ -61,9 +66,15 @@ def _step(rival: Rival, state: State, seen: Observation) -> list[float]:
     return after
 
 
+def _in_place(cells: Mapping[str, list[float]], *, first: Iterable[str]) -> dict[str, list[float]]:
+    """The versions that have a place: those compared `first`, then others by name while there is room."""
+    places = list(dict.fromkeys((*first, *sorted(cells))))[:RIVALS_MAX]
+    return {name: each for name, each in cells.items() if name in places}
+
+
 def _evidence(cells: Iterable[Sequence[float]]) -> float:
     """The logarithm of the mean of R over all cells there may be: the ones that hold nothing count too."""
-    held = [value for each in cells for value in each][:CELLS]
+    held = [value for each in cells for value in each]
     return log_mean(held + [0.0] * (CELLS - len(held)))
 
 

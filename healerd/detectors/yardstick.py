@@ -4,6 +4,7 @@ Must never depend on a window.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -92,22 +93,35 @@ def _feature(name: str, reference: ReferenceProfile, settings: DetectionSettings
     numeric = isinstance(cell_map, NumberMap)
     quartiles = quantiles(cells, cell_map, QUARTILES) if isinstance(cell_map, NumberMap) and n else ()
     factor = math.exp(habit.scaled) * settings.scale_tolerance
-    margin = margin_of(n, features * settings.references_per_year, settings.delta)
+    tests, of = features * settings.references_per_year, places(cell_map, cells)
+    # What windows differ in is in the habit, which a factor starts from: its bounds need the rows' own margin alone.
+    own = margin_of(n, tests, settings.delta)
+    worth = _worth(n, min(n, reference.rows_most), habit.place_vars, of)
     return FeatureYardstick(
         name=name,
         cell_map=cell_map,
         habit=habit,
         cells=cells,
         n=n,
-        places=places(cell_map, cells),
+        places=of,
         upto=np.cumsum(cells),
         shares=cumulative(cells),
         unseen=unseen_cells(cell_map, cells),
         quartiles=quartiles,
-        margin=margin + settings.drift_tolerance,
-        grown=_bounds(cell_map, quartiles, factor, margin) if numeric else None,
-        shrunk=_bounds(cell_map, quartiles, 1 / factor, margin) if numeric else None,
+        margin=margin_of(worth, tests, settings.delta) + settings.drift_tolerance,
+        grown=_bounds(cell_map, quartiles, factor, own) if numeric else None,
+        shrunk=_bounds(cell_map, quartiles, 1 / factor, own) if numeric else None,
     )
+
+
+def _worth(n: int, rows: float, place_vars: Sequence[float], of: Places) -> int:
+    """How many independent rows these n are worth, in windows of `rows` that differ: n / phi.
+
+    The mean of W windows is off by sqrt(v / W), and every later window is held against it. `rows` is the sum of the
+    windows' squared rows over n: the rows of each where they are even, and at most those of the fullest.
+    """
+    phi = 1 + rows * max(left / proxy for left, proxy in zip(place_vars, of.proxy.tolist(), strict=True))
+    return max(1, int(n / phi)) if n else 0
 
 
 def _in_season(
@@ -115,8 +129,7 @@ def _in_season(
 ) -> FeatureYardstick:
     """The same feature against the reference's rows of the same time of day or week.
 
-    Each group is a reference of its own in the union bound. Its few windows differ by what is left of their variance,
-    so its rows count as n / phi.
+    Each group is a reference of its own in the union bound. Its few windows differ by what is left of their variance.
     """
     seasons = reference.seasons
     assert seasons is not None
@@ -126,8 +139,7 @@ def _in_season(
         return one
     season = seasons.features[one.name]
     of = places(one.cell_map, cells, watched_in=one.cells)
-    left = max(left / proxy for left, proxy in zip(season.place_vars[:2], of.proxy[:2].tolist(), strict=True))
-    phi = 1 + n / season.windows * left
+    worth = _worth(n, n / season.windows, season.place_vars, of)
     tests = len(reference.maps.features) * settings.references_per_year * len(season.slots)
     return replace(
         one,
@@ -137,7 +149,7 @@ def _in_season(
         upto=np.cumsum(cells),
         shares=cumulative(cells),
         habit=replace(one.habit, place_vars=season.place_vars),
-        margin=margin_of(max(1, int(n / phi)), tests, settings.delta) + settings.drift_tolerance,
+        margin=margin_of(worth, tests, settings.delta) + settings.drift_tolerance,
     )
 
 

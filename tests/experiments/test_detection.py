@@ -6,7 +6,7 @@ from scipy.stats import ks_2samp
 
 from experiments.detection.__main__ import markdown
 from experiments.detection.looking import QUICK, seeded
-from experiments.detection.promises import begun, delay, limit, run_length
+from experiments.detection.promises import begun, delay, few_windows, limit, run_length
 from experiments.detection.rules import features, ks_distances, rules_of
 
 
@@ -34,6 +34,13 @@ def test_the_guard_holds_where_the_assumptions_break():
     assert cycle["alarms a day without the guard"] >= 1
     assert labels["alarms a day without the guard"] >= 1
     assert cycle["alarms a day with it"] == labels["alarms a day with it"] == 0
+
+
+def test_few_windows_that_differ_alarm_when_their_rows_are_taken_for_independent():
+    """With five windows or more of reference the year is quiet; with the margin of independent rows it is not."""
+    rows = [row for row in few_windows(QUICK, 1) if row["windows of the reference"] >= 5]
+    assert max(row["healerd"] for row in rows) <= 1 / QUICK.runs
+    assert np.mean([row["rows taken for independent"] for row in rows]) > 0.1
 
 
 def test_usual_rules_alarm_on_healthy_data_or_miss_a_change():

@@ -155,6 +155,45 @@ def test_what_windows_of_the_reference_do_all_the_time_is_no_drift():
     assert first_alarm(run(cut, lambda k: day(rng, 200, k), 192)[0]) is None
 
 
+def uneven(rng, rows=500, sd=0.05):
+    """A window whose mean rank is off by `sd`, as a normal's is that is shifted by 2 sqrt(pi) times that."""
+    return {"x": rng.normal(rng.normal(0, sd * 2 * math.sqrt(math.pi)), 1, rows)}
+
+
+def test_few_windows_of_the_reference_that_differ_keep_the_promise():
+    """A year of days that differ as the reference's seven did: at A = 3652 at most a tenth of the runs alarm."""
+    alarmed = []
+    for seed in range(30):
+        rng = seeded(seed)
+        yardstick = a_yardstick(joined([uneven(rng) for _ in range(7)]), windows=7)
+        told, _ = run(yardstick, lambda _, rng=rng: uneven(rng), 365, target=3652.0)
+        alarmed.append(first_alarm(told) is not None)
+    assert np.mean(alarmed) <= 0.1
+
+
+def joined(windows):
+    return {name: np.concatenate([one[name] for one in windows]) for name in windows[0]}
+
+
+def test_the_margin_is_that_of_the_windows_where_they_differ_and_of_the_rows_where_not():
+    """Windows alike leave the margin of the rows; those that differ widen it, and less so the more there are."""
+    rng = seeded(37)
+    alike = [{"x": rng.permutation(np.linspace(-3, 3, 500))} for _ in range(40)]
+    differ = [uneven(rng) for _ in range(40)]
+    assert margin(alike) == margin(alike, lump=True)
+    assert margin(differ[:10], lump=True) < margin(differ) < margin(differ[:10]) < 0.3
+
+
+def margin(windows, *, lump=False):
+    return a_yardstick(joined(windows), windows=1 if lump else len(windows)).features[0].margin
+
+
+def test_a_name_that_comes_and_goes_widens_the_margin():
+    """Where a name's share differs from window to window the margin is wider, though ranks and spreads are alike."""
+    windows = [{"c": np.array(list("abcd"), object).repeat([40 + k, 80, 80, 40 - k])} for k in (-30, 30, -30, 30)]
+    assert margin(windows) > 1.5 * margin(windows, lump=True)
+
+
 def test_state_read_back_from_json_continues_identically():
     """Halting after any window and going on from the JSON gives the same measurements bit for bit."""
     rng = seeded(29)

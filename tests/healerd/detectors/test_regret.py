@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healerd.detectors.regret import BETS, detect_regret, log_e_values
+from healerd.detectors.regret import BETS, RIVALS_MAX, detect_regret, log_e_values
 from healerd.model import Rival
 from tests.healerd.detectors.looking import a_reference, a_yardstick, an_observation, seeded
 
@@ -17,13 +17,13 @@ def a_rival(*, better, worse, rows=200, version="old", against="v1"):
     return Rival(version=version, against=against, rows=rows, better=int(better), worse=int(worse))
 
 
-def look(*rivals, state, k=0, **reference):
+def look(*rivals, state, k=0, stored=("old", "older"), **reference):
     seen = an_observation(
         YARDSTICK,
         {"x": np.zeros(1)},
         k=k,
         rivals=rivals,
-        stored=frozenset({"old", "older"}),
+        stored=frozenset(stored),
         reference=a_reference(**reference),
     )
     return detect_regret(seen, state)
@@ -82,3 +82,56 @@ def test_no_rival_no_step_and_state_survives_json():
     assert look(rival, state=again) == look(rival, state=state)
     assert len(state["cells"]["old"]) == len(BETS)
     assert all(math.isfinite(value) for value in state["cells"]["old"])
+
+
+MANY = [f"v{k:02}" for k in range(RIVALS_MAX + 8)]
+
+
+def equal_at(names, **others):
+    """Rivals that differ from the active version by chance alone, and others that get so many more right."""
+    others = {name: a_rival(better=40 + gain, worse=40, version=name) for name, gain in others.items()}
+    return [others.get(name) or a_rival(better=40, worse=40, version=name) for name in names]
+
+
+def test_a_better_version_is_found_however_many_were_compared_before():
+    """With twenty versions stored, the last by name alarms as soon as among twelve, through JSON too."""
+    alarms = []
+    for before in (MANY[:3], MANY[:-1]):
+        state = {}
+        for k in range(0, len(before), 4):
+            _, state = look(*equal_at(before[k : k + 4]), state=state, k=k, stored=MANY)
+        rivals = equal_at([*before[-3:], MANY[-1]], **{MANY[-1]: 40})
+        found = []
+        for k in range(8):
+            told, state = look(*rivals, state=json.loads(json.dumps(state, sort_keys=True)), k=20 + k, stored=MANY)
+            found.append(bool(told[0].alarm))
+        alarms.append(found)
+    assert alarms[0] == alarms[1]
+    assert any(alarms[0])
+
+
+@law
+@given(st.permutations(MANY), st.lists(st.integers(0, 60), min_size=len(MANY), max_size=len(MANY)))
+def test_who_has_a_place_is_not_told_by_how_they_did(order, gains):
+    """Whatever the gains, the same twelve are kept: those compared, then by name; the others are forgotten."""
+    held, compared = sorted(order[:RIVALS_MAX]), order[RIVALS_MAX:]
+    _, state = look(*equal_at(held, **dict(zip(order, gains, strict=True))), state={}, stored=MANY)
+    _, after = look(*equal_at(compared, **dict(zip(order, gains, strict=True))), state=state, k=1, stored=MANY)
+    assert set(after["cells"]) in (set(), {*compared, *held[: RIVALS_MAX - len(compared)]})
+    assert bool(after["cells"]) or state["alarm"]
+
+
+def test_of_more_rivals_than_places_the_first_are_compared():
+    """Of thirteen in one cohort the first twelve step, though the last did best."""
+    names = MANY[: RIVALS_MAX + 1]
+    told, state = look(*equal_at(names, **{names[-1]: 100}), state={}, stored=names)
+    assert sorted(state["cells"]) == names[:-1]
+    assert not told[0].alarm
+
+
+def test_a_state_of_many_versions_goes_on_with_those_compared():
+    """A state kept by an earlier release, with more versions than places, counts the ones compared now."""
+    _, state = look(state={}, stored=MANY)
+    old = {**state, "cells": {**dict.fromkeys(MANY, [0.0] * len(BETS)), MANY[-1]: [20.0] * len(BETS)}}
+    told, _ = look(*equal_at(MANY[-1:]), state=old, stored=MANY)
+    assert told[0].alarm
