@@ -55,8 +55,9 @@ BATCH_S = 1.0
 """How long one tick of the daemon may go on serving windows."""
 ROOM = 2 * 2**30
 """Bytes that stay free on the disk: the run ends, and says so, before it takes them."""
-SETTLED = 25_000
-"""Windows after which the caches of a life are full: its claims are about a second half that begins later."""
+SETTLED = 50_000
+"""Windows after which a life's memory was flat in the first long one: its claims are about a second half from then on.
+"""
 GROWTH_MAX = {"rss_mb": 0.1, "files": 0.001, "wal_mb": 0.001}
 """The most that may be added per 1,000 windows; of files and log that is nothing, but for rounding."""
 CONFIG = """
