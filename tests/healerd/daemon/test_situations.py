@@ -14,6 +14,7 @@ from healerd.model import Decision, IntentState, Outcome, Result
 from healerd.store import Reader
 from tests.healerd.daemon.loop import HOUR_S, NAME, RULES, START, Loop
 from tests.healerd.store.records import an_intent
+from tests.healerd.store.steps import steps
 
 GAINS = ("gain", "gain_low", "gain_high", "p_better")
 
@@ -91,23 +92,25 @@ def test_no_step_reads_through_all_intents_there_ever_were(tmp_path: Path, monke
 def test_a_window_costs_the_database_no_more_after_a_long_life(tmp_path: Path) -> None:
     """What SQLite's machine does in a quiet window, and to check one, is no more after many windows than after some."""
     loop = Loop(tmp_path)
+    connection = loop.core.store._connection()
     loop.play(20)
-    judged, checked = steps(loop, lambda: loop.play(5)) / 5, steps(loop, loop.core.store.verify) / 25
+    judged, checked = steps(connection, lambda: loop.play(5)) / 5, steps(connection, loop.core.store.verify) / 25
     loop.play(120)
-    assert steps(loop, lambda: loop.play(5)) / 5 < 1.1 * judged
-    assert steps(loop, loop.core.store.verify) / 150 < 1.1 * checked
+    assert steps(connection, lambda: loop.play(5)) / 5 < 1.1 * judged
+    assert steps(connection, loop.core.store.verify) / 150 < 1.1 * checked
     loop.core.close()
 
 
 def test_a_window_costs_the_database_no_more_beside_a_fleet(tmp_path: Path) -> None:
     """What SQLite's machine does in a quiet window of a pipeline is the same, whatever other pipelines did lately."""
     loop = Loop(tmp_path)
+    connection = loop.core.store._connection()
     heal(loop, NAME)
     loop.play(3)
-    alone = steps(loop, lambda: loop.play(4))
+    alone = steps(connection, lambda: loop.play(4))
     for number in range(30):
         heal(loop, f"other-{number}", 10)
-    assert steps(loop, lambda: loop.play(4)) < 1.1 * alone
+    assert steps(connection, lambda: loop.play(4)) < 1.1 * alone
     loop.core.close()
 
 
@@ -139,19 +142,3 @@ def heal(loop: Loop, pipeline: str, count: int = 1) -> None:
             times = dict.fromkeys(("created_at", "executed_at", "effect_at", "ended_at"), now)
             tx.put(an_intent(id=name, key=name, pipeline=pipeline, action=action, state=IntentState.VERIFIED, **times))
             tx.put(Outcome(intent_id=name, at=now, result=Result.HEALED, n=0, paired=False, **dict.fromkeys(GAINS)))
-
-
-def steps(loop: Loop, run: Callable[[], object]) -> int:
-    """Count, in tens, the steps of SQLite's machine that the store's connection takes in a run."""
-    counted = 0
-
-    def count() -> int:
-        nonlocal counted
-        counted += 1
-        return 0
-
-    connection = loop.core.store._connection()
-    connection.set_progress_handler(count, 10)
-    run()
-    connection.set_progress_handler(None, 0)
-    return counted

@@ -5,6 +5,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from healerd.store.keys import KEY
 from healerd.store.library import sqlite
 from healerd.store.tables import SavedProfile
 from tests.healerd.store.records import EACH, START, WINDOW, a_decision, a_measurement, a_segment, an_intent
+from tests.healerd.store.steps import steps
 
 
 @pytest.fixture
@@ -221,7 +223,7 @@ def test_letting_go_reads_the_times_of_leaves_once_for_all_rows(folder: Path, cl
 
 def test_the_measurements_of_a_window_stay_while_a_decision_about_it_does(tmp_path: Path) -> None:
     """They go with the last of its decisions, and letting go of ten times as much costs no more than ten times."""
-    steps = {}
+    took = {}
     for windows in (30, 300):
         clock = ManualClock(START)
         with Store.open(tmp_path / str(windows), clock=clock) as store:
@@ -239,28 +241,15 @@ def test_the_measurements_of_a_window_stay_while_a_decision_about_it_does(tmp_pa
                         tx.put(an_intent(id="wished", key="wished", decision_id="wish"))
             half = START + timedelta(hours=windows // 2 + 1)
             with store.transaction() as tx:
-                counted = count_steps(tx.writer())
-                prune(tx, half, actor="officer", reason="all that is old")
-            steps[windows] = sum(counted)
+                let_go = partial(prune, tx, half, actor="officer", reason="all that is old")
+                took[windows] = steps(tx.writer(), let_go)
             left = [f"d{number}" for number in range(windows // 2, windows)]
             assert sorted(found.id for found in store.find(Decision)) == sorted(["wish", *left])
             assert len(store.measurements("p", wished)) == 8
             assert store.series("p", "a")[0][0] == wished
             assert len(store.series("p", "a")) == len(left) + 1
             assert store.verify().problem is None
-    assert steps[300] < 11 * steps[30]
-
-
-def count_steps(connection: sqlite.Connection) -> list[int]:
-    """Give a list that grows by one for each hundred steps of SQLite's machine from now on."""
-    counted: list[int] = []
-
-    def count() -> int:
-        counted.append(1)
-        return 0
-
-    connection.set_progress_handler(count, 100)
-    return counted
+    assert took[300] < 11 * took[30]
 
 
 def test_a_stub_that_nobody_signed_is_found(folder: Path, clock: ManualClock) -> None:

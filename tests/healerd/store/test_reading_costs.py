@@ -11,6 +11,7 @@ from healerd.errors import StoreError
 from healerd.store import ReadStore, Store, check
 from healerd.store.library import DATABASE, sqlite
 from tests.healerd.store.records import EACH, START, WINDOW, a_decision, a_measurement
+from tests.healerd.store.steps import steps
 
 
 @pytest.fixture
@@ -97,32 +98,19 @@ def test_the_first_of_two_changed_values_is_named(store: Store) -> None:
 def test_a_slice_costs_no_more_in_a_longer_log(store: Store) -> None:
     """What SQLite's machine does for a slice, early or late, does not rise with the number of checkpoints."""
     grow(store, 60)
-    early, late = steps(store, lambda: read_slice(store, 20)), steps(store, lambda: read_slice(store, 50))
+    early, late = (
+        steps(store._connection(), lambda: read_slice(store, 20)),
+        steps(store._connection(), lambda: read_slice(store, 50)),
+    )
     grow(store, 240)
-    assert steps(store, lambda: read_slice(store, 20)) < 1.1 * early
-    assert steps(store, lambda: read_slice(store, 290)) < 1.1 * late
+    assert steps(store._connection(), lambda: read_slice(store, 20)) < 1.1 * early
+    assert steps(store._connection(), lambda: read_slice(store, 290)) < 1.1 * late
 
 
 def read_slice(store: Store, after: int) -> None:
     start = check._start(store._connection(), after, saved=(), pinned=())[0]
     report, _ = store.verify_slice(start, upto=after + 10)
     assert report.problem is None
-
-
-def steps(store: Store, run: Callable[[], object]) -> int:
-    """Count the steps of SQLite's machine that the store's connection takes in a run."""
-    counted = 0
-
-    def count() -> int:
-        nonlocal counted
-        counted += 1
-        return 0
-
-    connection = store._connection()
-    connection.set_progress_handler(count, 1)
-    run()
-    connection.set_progress_handler(None, 0)
-    return counted
 
 
 def test_slices_meet_every_checkpoint(store: Store) -> None:
