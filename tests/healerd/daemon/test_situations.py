@@ -1,6 +1,5 @@
 """What a window hands on to the next one, and how it is found."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
