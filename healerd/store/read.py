@@ -206,7 +206,7 @@ class Reader(Bodies, Survey):
         saved: Sequence[Note] = (),
         pinned: Sequence[VerifierKey] = (),
     ) -> AuditReport:
-        """Check the audit log, its checkpoints, and every row against it, in constant memory.
+        """Check the audit log, its checkpoints, and every row against it; of each window it holds the name and end.
 
         `after` leaves are taken by their hashes alone; `saved` are checkpoints kept outside, `pinned` trusted keys.
         """
