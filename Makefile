@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
+JOBS   ?= logical
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .PHONY: demo test check bench faults booted release image format lock setup clean help
@@ -14,8 +15,8 @@ help:  ## say what the targets do
 demo: setup  ## the whole loop on a year of real flights; in a terminal it asks, elsewhere it tells
 	@$(BIN)/healerd demo
 
-test: $(DEV)  ## every test
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(DEV)  ## every test, on every core (ARGS=PATH: some of them; JOBS=0: in one process)
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile $(ARGS)
 
 check: $(DEV)  ## format, lint, types, import contracts, documentation
 	@$(BIN)/ruff format --check .
