@@ -66,7 +66,10 @@ def _first(first: dict[str, Any]) -> str:
 FORMATS = ("page", "prose", "json", "diagram")
 
 
-@trace.command("show", help="Show one decision: what was seen, what each rule said, what was chosen, what came of it.")
+@trace.command(
+    "show",
+    help="Show one decision, by its ID or that of its intent: what was seen, what each rule said, what came of it.",
+)
 @click.argument("decision_id", metavar="ID")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="page", show_default=True, help="In which form.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Keep the diagram to ASCII [default: in a pipe].")

@@ -32,6 +32,7 @@ __all__ = [
     "Json",
     "Reader",
     "decision_line",
+    "decision_named",
     "did_you_mean",
     "entry_view",
     "intent_line",
@@ -119,12 +120,18 @@ def _answers(intent: Intent) -> tuple[AnswerKind, ...]:
     return (AnswerKind.VETO, AnswerKind.APPROVE) if intent.approvals else (AnswerKind.VETO,)
 
 
-def trace_view(reader: Reader, decision_id: str) -> Json:
+def decision_named(reader: Reader, id_: str) -> Decision:
+    """Find a decision by its id, or by that of the intent which came of it. Raises NotFound."""
+    intent = reader.get(Intent, id_)
+    return _one(reader, Decision, intent.decision_id if intent else id_, "healerd trace list")
+
+
+def trace_view(reader: Reader, id_: str) -> Json:
     """One decision with everything it stood on, and all that came of it, in every form. Raises NotFound."""
     from healerd.client.aftermath import trace_of  # as above
     from healerd.decision import chain, diagram, prose, trace_page
 
-    trace = trace_of(reader, _one(reader, Decision, decision_id, "healerd trace list"))
+    trace = trace_of(reader, decision_named(reader, id_))
     return {
         "schema": 1,
         "decision": plain(trace.decision),

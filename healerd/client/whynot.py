@@ -8,7 +8,7 @@ from typing import Any
 from healerd.client.aftermath import trace_of
 from healerd.client.asked import Asked
 from healerd.client.reproduce import kept_rules
-from healerd.client.views import Json, Reader, did_you_mean, plain, require_pipeline
+from healerd.client.views import Json, Reader, decision_named, did_you_mean, plain, require_pipeline
 from healerd.decision.erasure import is_erased
 from healerd.decision.why_not import why_not as walk
 from healerd.errors import ConfigError, NotFound
@@ -55,10 +55,7 @@ def why_not(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) ->
 
 def _decision(reader: Reader, names: Sequence[str], asked: Asked, action: str) -> Decision:
     if "id" in asked:
-        found = reader.get(Decision, asked["id"])
-        if found is None:
-            raise NotFound(f"no decision `{asked['id']}`; list them with `healerd trace list`")
-        return found
+        return decision_named(reader, asked["id"])
     name = asked.get("pipeline") or (names[0] if len(names) == 1 else "")
     if not name:
         raise ConfigError(f"which pipeline? name one of {', '.join(names) or 'none yet'}, or a decision")

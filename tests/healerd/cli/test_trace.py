@@ -20,6 +20,14 @@ def test_each_form_is_the_same_object(ask: Call) -> None:
     assert ask("trace", "show", "dec-1", "--format", "diagram").out.strip() == view["diagram"].strip()
 
 
+def test_an_intent_names_the_decision_it_came_of(ask: Call) -> None:
+    """What `inbox` lists can be given to `trace show` and `trace why-not` as it stands there."""
+    shown = ask("trace", "show", "act-1", "--json").json
+    assert "act-1" in [intent["id"] for intent in shown["intents"]]
+    assert shown == ask("trace", "show", shown["decision"]["id"], "--json").json
+    assert ask("trace", "why-not", "rollback", "act-1", "--json").json["decision_id"] == shown["decision"]["id"]
+
+
 def test_the_schema_is_printed_without_a_state_folder(call: Call) -> None:
     """`trace schema` needs no daemon and no configuration: it prints what is shipped."""
     printed = call("trace", "schema")
