@@ -29,7 +29,7 @@ NEEDS = {"daemon", "record", "gateway", "mlflow", "systemd", "cloud", "terminal"
 """What a block may need that a test does not have at hand."""
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 KNOWN = {
-    ".", "aws", "cat", "cd", "cp", "curl", "cut", "docker", "echo", "eval", "exit", "export", "git", "grep",
+    ".", "aws", "cat", "cd", "cp", "curl", "cut", "docker", "echo", "eval", "exit", "export", "git", "grep", "ln",
     "groupadd", "head", "journalctl", "jq", "kill", "kubectl", "ls", "mkdir", "mlflow", "pip", "pipx", "printf",
     "python3", "rm", "roll-out", "rolled-out", "sha256sum", "sleep", "ssh", "sudo", "systemctl", "tail", "test",
     "true", "useradd", "uv", "wait",
