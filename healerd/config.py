@@ -131,6 +131,8 @@ class ServingSettings(Settings, frozen=True, kw_only=True):
     """How often the registry's alias is read."""
     timeout: Duration = Duration(5)
     """How long a model may take for one request, and a client for its body."""
+    load_timeout: Duration = Duration(120)
+    """How long a version may take to be loaded and tried; then it is refused, and the one before it goes on serving."""
     scores: bool = False
     """Record how sure the model was of each row (the probability of its likeliest class), where it gives probabilities:
     from it the error is estimated without labels. Costs a second question to the model."""
@@ -142,7 +144,7 @@ class ServingSettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(0 <= self.port < 65536, "port", "from 0 to 65535")
         require(self.flush >= 0, "flush", "0 or more")
-        for name in ("keep", "poll", "timeout", "body_bytes"):
+        for name in ("keep", "poll", "timeout", "load_timeout", "body_bytes"):
             require(getattr(self, name) > 0, name, "above 0")
 
 

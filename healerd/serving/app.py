@@ -131,6 +131,8 @@ class Gateway:
             for each in following:
                 each.cancel()
             for service in self._services.values():
+                service.slot.close()
+            for service in self._services.values():
                 await asyncio.to_thread(service.close)
 
     async def _keep_following(self, service: Service) -> None:
@@ -165,14 +167,17 @@ class Gateway:
         return JSONResponse({"live": True})
 
     async def _ready(self, _: Request) -> Response:
-        ready = all(each.slot.current is not None for each in self._services.values() if each.slot.wanted)
+        ready = all(
+            each.slot.current is not None and not each.hangs for each in self._services.values() if each.slot.wanted
+        )
         return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
 
     async def _model_ready(self, request: Request) -> Response:
         service, version = self._service(request.path_params["model"]), request.path_params.get("version")
         loaded = service.slot.current
-        ready = loaded is not None and version in {None, loaded.version}
-        status = 200 if ready else 503 if loaded is None else 404
+        named = loaded is not None and version in {None, loaded.version}
+        ready = named and not service.hangs
+        status = 200 if ready else 503 if named or loaded is None else 404
         return JSONResponse({"name": service.name, "ready": ready}, status_code=status)
 
     async def _model(self, request: Request) -> Response:
@@ -222,7 +227,7 @@ class Gateway:
 
     async def _healthz(self, _: Request) -> Response:
         lost = {name: each.recorder.lost for name, each in self._services.items() if each.recorder.lost}
-        failing = any(each.recorder.failing for each in self._services.values())
+        failing = any(each.recorder.failing or each.hangs for each in self._services.values())
         return JSONResponse(
             {
                 "status": "failing" if failing else "ok",
@@ -281,8 +286,9 @@ def _described(name: str, loaded: Loaded) -> dict[str, Any]:
 
 def _indexed(service: Service) -> dict[str, str]:
     loaded = service.slot.current
-    said = {"name": service.name, "version": loaded.version if loaded else "", "reason": service.slot.problem}
-    return {**said, "state": "READY" if loaded else "UNAVAILABLE"}
+    reason = "the model hangs" if service.hangs else service.slot.problem
+    said = {"name": service.name, "version": loaded.version if loaded else "", "reason": reason}
+    return {**said, "state": "READY" if loaded and not service.hangs else "UNAVAILABLE"}
 
 
 async def _error(_: Request, error: Exception) -> Response:

@@ -7,6 +7,8 @@ a request keeps the model that it began with.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +69,23 @@ class Loaded:
 class Slot:
     """The place of one model in the gateway: follows the alias `active` of its registry.
 
-    `follow` is called from one thread, again and again; requests read `current`, which changes in one step.
+    `follow` is called from one thread, again and again; requests read `current`, which changes in one step. A version
+    that takes longer than `within_s` to be loaded and tried is refused, and so is one whose outputs are of another
+    kind than the `substitute` that is answered when it fails.
     """
 
-    def __init__(self, name: str, registry: Registry, *, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        registry: Registry,
+        *,
+        report: Callable[[str], None],
+        within_s: float,
+        substitute: float | str | None = None,
+    ) -> None:
         self.name, self._registry, self._report = name, registry, report
+        self._within_s, self._substitute = within_s, substitute
+        self._trying = Future[Loaded]()
         self.current: Loaded | None = None
         self.problem = "not loaded yet"
         self.swaps, self.refusals = 0, 0
@@ -125,16 +139,41 @@ class Slot:
         with self._busy:
             self.wanted, self.current, self.problem = False, None, "unloaded"
 
+    def close(self) -> None:
+        """Wait no longer for a version that is being tried."""
+        self.wanted = False
+        _set(self._trying, ServingError("the gateway ends"))
+
     def _swap(self, version: str, generation: int) -> None:
         try:
-            self.current = self._tried(version)
-        except Exception as error:  # a model's own code may raise anything, also while it is loaded
+            self.current = self._tried_in_time(version)
+        except (Exception, SystemExit) as error:  # a model's own code may raise anything, also while it is loaded
             self._refused, self.refusals = (version, generation), self.refusals + 1
             kept = f"`{self.current.version}` goes on serving" if self.current else "nothing serves"
             self._say(f"version `{version}` does not serve, {kept}: {_told(error)}")
             return
         self.problem, self.swaps, self._refused = "", self.swaps + 1, None
         self._report(f"model `{self.name}`: version `{version}` serves")
+
+    def _tried_in_time(self, version: str) -> Loaded:
+        """Load and try a version in a thread that is left behind when it hangs. Raises what it raised, ServingError."""
+        trying = self._trying = Future[Loaded]()
+
+        def run() -> None:
+            try:
+                found: Loaded | BaseException = self._tried(version)
+            except (Exception, SystemExit) as error:
+                found = error
+            _set(trying, found)
+
+        threading.Thread(target=run, name=f"trying {self.name}", daemon=True).start()
+        try:
+            return trying.result(self._within_s)
+        except TimeoutError:
+            if trying.done():  # it is the model's own
+                raise
+            late = f"it was not loaded and tried within {self._within_s:g} s; mend it, or raise `serving.load_timeout`"
+            raise ServingError(late) from None
 
     def _tried(self, version: str) -> Loaded:
         """Load a version and ask it what the last requests asked. Raises ActionError, ServingError."""
@@ -154,6 +193,10 @@ class Slot:
                 raise ServingError(f"it gives {'text' if text else 'numbers'}, the model before it does not")
             if not text and not np.isfinite(out.astype(np.float64)).all():
                 raise ServingError("its self-test gave a value that is no number")
+        if text is not None and self._substitute is not None and text != isinstance(self._substitute, str):
+            raise ServingError(
+                f"it gives {'text' if text else 'numbers'}, but `serving.substitute` is `{self._substitute}`; mend that"
+            )
         computes = only_computes(model)
         return Loaded(version=version, model=model, signature=signature, text=text, computes=computes)
 
@@ -170,7 +213,16 @@ def _asked(model: Model, columns: Mapping[str, Column]) -> Array:
     return out
 
 
-def _told(error: Exception) -> str:
+def _set(future: Future[Loaded], found: Loaded | BaseException) -> None:
+    """End a future, unless it has ended already."""
+    with suppress(InvalidStateError):
+        if isinstance(found, BaseException):
+            future.set_exception(found)
+        else:
+            future.set_result(found)
+
+
+def _told(error: BaseException) -> str:
     return str(error) if isinstance(error, HealerdError) else f"it raised {type(error).__name__}: {error}"
 
 

@@ -75,12 +75,14 @@ class Service:
         loop = asyncio.get_running_loop()
         self.name, self.folder, self._settings, self._metrics = name, folder, settings, metrics
         self._clock = SystemClock()
-        self.slot = Slot(name, registry, report=report)
-        self._worker = Worker(name, loop)
+        instead = settings.substitute.get(name)
+        self.slot = Slot(name, registry, report=report, within_s=settings.load_timeout, substitute=instead)
+        self._loop = loop
+        self._worker: Worker | None = None
         self._asking, self._usual_s = 0, 0.0
         self._asker: Any = None
         self._turn = 0
-        self._substitute = Substitute(settings.substitute.get(name))
+        self._substitute = Substitute(instead)
         self._instance, self._number = secrets.token_hex(6), 0
         _begin(folder)
         self._known = Instances.found(folder)
@@ -168,10 +170,24 @@ class Service:
         gone = await asyncio.to_thread(_sweep, self.folder, oldest, self.recorder.writer.path, self._kind)
         self._labelled -= gone
 
+    @property
+    def hangs(self) -> bool:
+        """Tell whether the version that serves hangs in as many threads as may."""
+        return self._worker is not None and self._worker.hangs and self._worker.loaded is self.slot.current
+
     def close(self) -> None:
         """Write what waits, and end."""
-        self._worker.close()
+        if self._worker is not None:
+            self._worker.close()
         self.recorder.close()
+
+    def _worker_of(self, loaded: Loaded) -> Worker:
+        """Give the worker of a version, which begins with it: one that hangs is left behind with its own."""
+        if self._worker is None or self._worker.loaded is not loaded:
+            if self._worker is not None:
+                self._worker.close()
+            self._worker = Worker(loaded, self._loop)
+        return self._worker
 
     def _loaded(self, version: str | None) -> Loaded:
         loaded = self.slot.current
@@ -190,8 +206,8 @@ class Service:
             outputs, found = (
                 self._ask_at_once(loaded, columns, chances=chances)
                 if at_once
-                else await self._worker.ask(
-                    loaded, columns, rows=rows, chances=chances, timeout_s=self._settings.timeout
+                else await self._worker_of(loaded).ask(
+                    columns, rows=rows, chances=chances, timeout_s=self._settings.timeout
                 )
             )
         except (ServingError, TimeoutError) as error:

@@ -1,6 +1,6 @@
-"""A thread that asks one model, so that the event loop never waits for it. Must never mix versions in one question.
+"""A thread that asks one version, so that the event loop never waits for it. Must never hold up another version.
 
-Requests that wait at the same moment and speak to the same version are asked about together: one call for many rows is
+Requests that wait at the same moment are asked about together: one call for many rows is
 cheaper than many calls for one. Nothing waits for others to come. A model that raises for a batch is asked again about
 each request alone, so that a bad row spoils no other's answer.
 """
@@ -28,9 +28,8 @@ HUNG_MAX = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Question:
-    """What one request asks of one version; the answer goes to `answer` in the loop that asked."""
+    """What one request asks; the answer goes to `answer` in the loop that asked."""
 
-    loaded: Loaded
     columns: Mapping[str, Column]
     rows: int
     chances: bool
@@ -38,10 +37,10 @@ class Question:
 
 
 class Worker:
-    """Asks a model in a thread of its own. A thread that hangs is left behind, and another takes its place."""
+    """Asks one version in a thread of its own. A thread that hangs is left behind, and another takes its place."""
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._name, self._loop = name, loop
+    def __init__(self, loaded: Loaded, loop: asyncio.AbstractEventLoop) -> None:
+        self.loaded, self._loop = loaded, loop
         self._queue: SimpleQueue[Question | None] = SimpleQueue()
         self._turn = 0
         self._hung = 0
@@ -53,7 +52,7 @@ class Worker:
         return self._hung >= HUNG_MAX
 
     async def ask(
-        self, loaded: Loaded, columns: Mapping[str, Column], *, rows: int, chances: bool, timeout_s: float
+        self, columns: Mapping[str, Column], *, rows: int, chances: bool, timeout_s: float
     ) -> tuple[Array, Array | None]:
         """Ask for the outputs, and where wanted the probabilities, of n rows.
 
@@ -63,7 +62,7 @@ class Worker:
             raise TimeoutError("the model hangs")
         turn = self._turn
         answer = self._loop.create_future()
-        self._queue.put(Question(loaded=loaded, columns=columns, rows=rows, chances=chances, answer=answer))
+        self._queue.put(Question(columns=columns, rows=rows, chances=chances, answer=answer))
         watch = self._loop.call_later(timeout_s, _expire, answer)
         try:
             found: tuple[Array, Array | None] = await answer
@@ -79,7 +78,8 @@ class Worker:
         self._queue.put(None)
 
     def _start(self) -> None:
-        threading.Thread(target=self._run, args=(self._queue,), name=f"model {self._name}", daemon=True).start()
+        name = f"version {self.loaded.version}"
+        threading.Thread(target=self._run, args=(self._queue,), name=name, daemon=True).start()
 
     def _leave(self, turn: int) -> None:
         """Give the thread of that turn up, once, with the questions that wait behind the one that hangs."""
@@ -102,7 +102,7 @@ class Worker:
             batch, held, ends = _together(first, queue)
             batch = [each for each in batch if not each.answer.done()]  # nobody waits for these any more
             if batch:
-                self._loop.call_soon_threadsafe(_hand_over, batch, _answers(batch))
+                self._loop.call_soon_threadsafe(_hand_over, batch, _answers(self.loaded, batch))
             if ends:
                 break
         if queue is not self._queue:
@@ -130,8 +130,11 @@ def _together(first: Question, queue: "SimpleQueue[Question | None]") -> tuple[l
             break
         if following is None:
             return batch, None, True
-        same = following.loaded is first.loaded and following.chances == first.chances
-        if not same or rows + following.rows > ROWS_MAX or not _alike(first.columns, following.columns):
+        if (
+            following.chances != first.chances
+            or rows + following.rows > ROWS_MAX
+            or not _alike(first.columns, following.columns)
+        ):
             return batch, following, False
         batch.append(following)
         rows += following.rows
@@ -145,13 +148,13 @@ def _alike(one: Mapping[str, Column], other: Mapping[str, Column]) -> bool:
 _Answer = tuple[Array, Array | None] | ServingError
 
 
-def _answers(batch: Sequence[Question]) -> list[_Answer]:
+def _answers(loaded: Loaded, batch: Sequence[Question]) -> list[_Answer]:
     if len(batch) == 1:
-        return [_ask(batch[0].loaded, batch[0].columns, chances=batch[0].chances)]
+        return [_ask(loaded, batch[0].columns, chances=batch[0].chances)]
     columns = {name: np.concatenate([each.columns[name] for each in batch]) for name in batch[0].columns}
-    found = _ask(batch[0].loaded, columns, chances=batch[0].chances)
+    found = _ask(loaded, columns, chances=batch[0].chances)
     if isinstance(found, ServingError):
-        return [_ask(each.loaded, each.columns, chances=each.chances) for each in batch]
+        return [_ask(loaded, each.columns, chances=each.chances) for each in batch]
     outputs, chances = found
     ends = np.cumsum([each.rows for each in batch])
     return [

@@ -49,11 +49,11 @@ def test_a_computing_model_answers_and_fails_as_any_other(tmp_path: Path) -> Non
         model = MatrixModel(LogisticRegression().fit(np.column_stack([X, X**2]), X > 0), ("a", "b"))
         async with opened(tmp_path, Shelf(one=model), substitute={"m": -7.0}, timeout=20) as gate:
             service = gate.service["m"]
-            service._worker.close()  # nobody is there to ask in the thread
             assert service.slot.current.computes
             assert outputs(await ask(gate, [1, -1], [1, 1])) == [1.0, 0.0]
             failed = await ask(gate, [None], [1])
             assert (outputs(failed), failed.json()["model_version"]) == ([-7.0], "substitute")
             assert service.recorder.recorded == 3
+            assert service._worker is None, "nobody was there to ask in a thread"
 
     run(body)

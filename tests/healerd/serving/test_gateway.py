@@ -273,8 +273,9 @@ def test_requests_that_wait_together_are_asked_together(tmp_path: Path) -> None:
     async def body() -> None:
         model = Moody()
         async with opened(tmp_path, Shelf(one=model), timeout=20) as gate:
-            held, queue = asyncio.ensure_future(ask(gate, [2000])), gate.service["m"]._worker._queue
+            held = asyncio.ensure_future(ask(gate, [2000]))
             await until(model.hangs.is_set)
+            queue = gate.service["m"]._worker._queue
             others = asyncio.gather(*(ask(gate, [float(n)] * (1 + n % 3)) for n in range(200)))
             await until(lambda: queue.qsize() == 200)
             model.release.set()
