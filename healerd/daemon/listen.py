@@ -8,13 +8,16 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from healerd.daemon.people import peer_of
+from healerd.daemon.people import Peer, peer_of
 from healerd.errors import ConfigError
 
 __all__ = ["Listener", "bind", "unbind"]
@@ -22,27 +25,64 @@ __all__ = ["Listener", "bind", "unbind"]
 SOCKET_MODE = 0o660
 FOLDER_MODE = 0o750
 CONNECTIONS_MAX = 64
+CONNECTIONS_EACH = 24
+"""How many of them one user may hold: whoever only looks must not keep others' vetoes out (SAFETY S8)."""
+HEAD_S = 10.0
+"""How long a connection may stay open without having said what it wants."""
 DRAIN_S = 3
 """How long answers under way may take when the daemon stops."""
 
 
 class PeerProtocol(H11Protocol):
-    """HTTP on a Unix socket that remembers, for each connection, whom the kernel says is there (`state.peer`)."""
+    """HTTP on a Unix socket that remembers, for each connection, whom the kernel says is there (`state.peer`).
+
+    No user holds more than their share of the connections, and none without a question.
+    """
+
+    def __init__(self, *, head_s: float, **given: Any) -> None:
+        super().__init__(**given)
+        self._head_s = head_s
+        self.peer: Peer | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Ask the kernel once, before the first byte is read."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "peer": peer_of(transport.get_extra_info("socket"))}
+        self.peer = peer_of(transport.get_extra_info("socket"))
+        self.app_state = {**self.app_state, "peer": self.peer}
+        if sum(_uid(each) == _uid(self) for each in self.connections) > CONNECTIONS_EACH:
+            self.connections.discard(self)  # it takes no room from others, and is closed when it says nothing
+            self.app = JSONResponse(
+                {"error": f"more than {CONNECTIONS_EACH} connections of yours; close some"}, status_code=503
+            )
+        self._expect_head()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next question no longer than for the first."""
+        super().on_response_complete()
+        self._expect_head()
+
+    def _expect_head(self) -> None:
+        self.loop.call_later(self._head_s, self._close_if_silent, self.cycle)
+
+    def _close_if_silent(self, cycle: Any) -> None:
+        """Close the connection when no question has come since `cycle`, the last one if any, was answered."""
+        answered = cycle is None or cycle.response_complete
+        if self.cycle is cycle and answered and not self.transport.is_closing():
+            self.transport.close()
+
+
+def _uid(protocol: asyncio.Protocol) -> int | None:
+    return protocol.peer.uid if isinstance(protocol, PeerProtocol) and protocol.peer else None
 
 
 class Listener(uvicorn.Server):
     """A uvicorn server that leaves the signals to the daemon."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, *, head_s: float = HEAD_S) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=PeerProtocol,
+                http=partial(PeerProtocol, head_s=head_s),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 loop="none",
