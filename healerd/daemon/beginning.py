@@ -21,7 +21,7 @@ from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
 from healerd.errors import ActionError, ConfigError
 from healerd.model import Reference, Version, VersionKind
-from healerd.sources import SOURCES
+from healerd.sources import TableSource
 from healerd.store import Store
 
 __all__ = ["FIRST", "UNKNOWN_VERSION", "Beginning", "begin_pipeline", "begin_without_registry"]
@@ -150,8 +150,8 @@ def _fetched(beginning: Beginning, pipeline: Pipeline) -> Predictions:
         assert settings.end is not None, "the configuration checked"
         return pipeline.source.fetch(utc(settings.start), utc(settings.end))
     table = _as_a_file(pipeline.settings.source, settings.path)
-    source = SOURCES["table"](table, beginning.config.path("."), lambda: pipeline.active or UNKNOWN_VERSION)
-    return source.fetch(*EVER)
+    active = pipeline.active or UNKNOWN_VERSION
+    return TableSource(table, beginning.config.path("."), lambda: active, growing=False).fetch(*EVER)
 
 
 def _as_a_file(source: SourceSettings, path: str) -> SourceSettings:

@@ -3,7 +3,6 @@
 Must never keep data in it: files go in, columns come out.
 """
 
-import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from healerd.columns import Column, Kind
 
-__all__ = ["SQL_TYPES", "connection", "fetch", "filled", "quoted"]
+__all__ = ["SQL_TYPES", "connection", "fetch", "filled", "literal", "quoted"]
 
 SQL_TYPES: Mapping[Kind, str] = {"numeric": "DOUBLE", "categorical": "VARCHAR"}
 
@@ -47,8 +46,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 def fetch(sql: str, bound: Mapping[str, Any]) -> list[Column]:
     """Run a query with the `$name` values that it uses; give its columns in order, masked where a value is NULL."""
-    outside_names = re.sub(r'"[^"]*"', "", sql)
-    used = {name: bound[name] for name in re.findall(r"\$(\w+)", outside_names)}
+    used = {name: bound[name] for name in duckdb.extract_statements(sql)[0].named_parameters}
     return list(connection().execute(sql, used).fetchnumpy().values())
 
 
@@ -57,6 +55,15 @@ def filled(column: Column, kind: Kind) -> Column:
     values: npt.NDArray[Any] = np.ma.getdata(column).astype(np.float64 if kind == "numeric" else np.object_)
     values[np.ma.getmaskarray(column)] = np.nan if kind == "numeric" else None
     return values
+
+
+def literal(text: str) -> str:
+    """Write a text as SQL.
+
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:

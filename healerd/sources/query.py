@@ -17,7 +17,7 @@ import duckdb
 from healerd.columns import Column
 from healerd.config import SourceSettings
 from healerd.errors import SourceError
-from healerd.segments.duck import quoted
+from healerd.segments.duck import literal, quoted
 from healerd.sources.relation import COLUMNS_MAX, Relation
 
 __all__ = ["Session", "check_query", "missing_extension", "open_query"]
@@ -47,7 +47,7 @@ class Session:
         with self._told():
             duck = self._connection()
             named = duckdb.extract_statements(sql)[0].named_parameters
-            with self._limited(duck):
+            with self._files_attached(duck), self._limited(duck):
                 rows = duck.execute(
                     f"SELECT * FROM (\n{sql}\n) LIMIT {most + 1}", {name: bound[name] for name in named}
                 )
@@ -82,9 +82,24 @@ class Session:
         for name in settings.extensions:
             duck.execute(f"LOAD {name}")
         for name, address in settings.attach.items():
-            self._attach(duck, name, address)
+            if not _is_file(address):
+                self._attach(duck, name, address)
         duck.execute("SET lock_configuration = true")  # a query cannot loosen what stands above
         return duck
+
+    @contextmanager
+    def _files_attached(self, duck: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Attach DuckDB's own files for one query alone: while one is, nobody can write it, nor is a new one seen."""
+        files = {name: address for name, address in self._settings.attach.items() if _is_file(address)}
+        attached = []
+        try:
+            for name, address in files.items():
+                self._attach(duck, name, address)
+                attached.append(name)
+            yield
+        finally:
+            for name in attached:
+                duck.execute(f"DETACH {quoted(name)}")
 
     def _attach(self, duck: duckdb.DuckDBPyConnection, name: str, address: str) -> None:
         scheme, _, rest = address.partition(":")
@@ -93,8 +108,7 @@ class Session:
         if kind in {None, "sqlite"}:
             place = str(self._folder / place)
         typed = f", TYPE {kind}" if kind else ""
-        literal = "'" + place.replace("'", "''") + "'"  # ATTACH takes no bound values
-        duck.execute(f"ATTACH {literal} AS {quoted(name)} (READ_ONLY{typed})")
+        duck.execute(f"ATTACH {literal(place)} AS {quoted(name)} (READ_ONLY{typed})")  # it takes no bound values
 
     @contextmanager
     def _limited(self, duck: duckdb.DuckDBPyConnection) -> Iterator[None]:
@@ -125,6 +139,11 @@ class Session:
             ) from problem
         except (duckdb.Error, RuntimeError) as problem:
             raise SourceError(_explained(str(problem))) from problem
+
+
+def _is_file(address: str) -> bool:
+    """Tell whether an address names a file of DuckDB's own."""
+    return address.partition(":")[0] not in KINDS
 
 
 def check_query(query: str, place: str) -> str:

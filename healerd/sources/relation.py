@@ -9,6 +9,7 @@ import csv
 import difflib
 import glob
 import gzip
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,14 +20,17 @@ from typing import IO, Any, Literal
 import duckdb
 import numpy as np
 
+from healerd.clock import SystemClock
 from healerd.columns import Column, Kind
 from healerd.errors import SourceError
-from healerd.segments.duck import SQL_TYPES, fetch, quoted
+from healerd.segments.duck import SQL_TYPES, fetch, literal, quoted
 
 __all__ = ["COLUMNS_MAX", "MISSING", "Relation", "Type", "open_relation"]
 
 COLUMNS_MAX = 10_000
 HEADER_BYTES_MAX = 2**20
+QUIET_S = 60.0
+"""A file whose last line has no end, and that changed within this time, is being written."""
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
 """What stands for a missing value in a CSV file."""
 
@@ -40,6 +44,10 @@ _PATTERNS: Mapping[Type, re.Pattern[str]] = {
     "time": re.compile(r"TIMESTAMP.*|DATE"),
     "categorical": re.compile(r'VARCHAR|BOOLEAN|UUID|ENUM\(.*\)|TIME.*|INTERVAL|"NULL"'),
 }
+
+_WIDER = {r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?": "DOUBLE", r"TIMESTAMP.*|DATE": "TIMESTAMPTZ", "BOOLEAN": "VARCHAR"}
+"""What holds all that may follow, where a column of a CSV file was told from its first rows: DuckDB would round later
+fractions to whole numbers, drop the zone of later times, and guess whether a day or a month comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +120,31 @@ class Relation:
         """
         return f"CASE WHEN {quoted(name)} IS NOT NULL THEN try_cast({quoted(name)} AS DOUBLE) END"
 
+    def text_sql(self, name: str) -> str:
+        """Write a column as text, a number as Python would: 1 is `1`, of whatever type the file holds it."""
+        if self.type_of(name) == "numeric":
+            return f"format('{{:.17g}}', {quoted(name)}::DOUBLE)" if "INT" not in self.types[name] else _varchar(name)
+        return _varchar(name)
+
     def value_sql(self, name: str, kind: Kind) -> str:
         """Write a column as a value of a kind; a time becomes seconds since 1970."""
         if kind == "numeric" and self.type_of(name) == "time":
             return f"epoch({quoted(name)})::DOUBLE"
         return f"{quoted(name)}::{SQL_TYPES[kind]}"
+
+    def check_written(self) -> None:
+        """Check that no file ends in half a line that somebody is just writing: half a number is a number too.
+
+        Raises:
+            SourceError: one does.
+        """
+        for name in self.files:
+            file = Path(name)
+            if _format(file) == "csv" and file.suffix != ".gz" and not _ends(file):
+                raise SourceError(
+                    f"`{file}` is being written: its last line has no end; it is read once it has one, or when nobody "
+                    f"has written it for {QUIET_S:g} s"
+                )
 
     def fetch(self, sql: str, bound: Mapping[str, Any] | None = None) -> list[Column]:
         """Run a query; give its columns, masked where a value is NULL.
@@ -147,9 +175,10 @@ def open_relation(
 ) -> Relation:
     """Find the files of a path (a file, a glob, or a folder), taken from `folder`, and tell their columns.
 
-    With `whole`, the types of CSV columns are told from every row instead of the first 20,000. `texts` are columns
-    that are text whatever they look like, so that the id `007` stays itself. `name` is the word under which the files
-    are bound, so that a query can read two tables.
+    With `whole`, the types of CSV columns are told from every row; else from the first 20,000, and then numbers and
+    times take whatever number or time may follow, and the rest is text. `texts` are columns that are text whatever they
+    look like, so that the id `007` stays itself. `name` is the word under which the files are bound, so that a query
+    can read two tables.
 
     Raises:
         SourceError: there are none, they are of unknown or mixed formats, or they are too wide or damaged.
@@ -157,22 +186,25 @@ def open_relation(
     files = _files(path, folder)
     endings = {_format(file) for file in files}
     if endings == {"csv"}:
-        sql, row_sql = _csv_sql(files[0], name, texts, whole=whole), "row_number() OVER ()"
+        sql, row_sql = _csv_sql(files[0], name, whole=whole), "row_number() OVER ()"
     elif endings == {"parquet"}:
         sql = f"read_parquet(${name}, union_by_name = true)"
         row_sql = "file_index::BIGINT * 1_000_000_000_000 + file_row_number + 1"
     else:
         raise SourceError(f"`{path}` is not all CSV or all Parquet: name files that end in {', '.join(_ENDINGS)}")
-    bound = {name: [str(file) for file in files]}
-    with _readable(path, bound[name]):
+    bound = {name: [glob.escape(str(file)) for file in files]}  # DuckDB takes each for a pattern
+    with _readable(path, files):
         names, kinds = fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {sql})", bound)
     _check_width(path, len(names))
     types = {str(name): str(kind) for name, kind in zip(names, kinds, strict=True)}
-    return Relation(path=path, files=tuple(bound[name]), sql=sql, row_sql=row_sql, bound=bound, types=types)
+    if endings == {"csv"}:
+        forced = {column: kind for column, told in types.items() if (kind := _forced(column, told, texts, whole=whole))}
+        sql, types = _with_types(sql, forced), types | forced
+    return Relation(path=path, files=tuple(map(str, files)), sql=sql, row_sql=row_sql, bound=bound, types=types)
 
 
 @contextmanager
-def _readable(path: str, files: Sequence[str]) -> Iterator[None]:
+def _readable(path: str, files: Sequence[Path | str]) -> Iterator[None]:
     """Turn DuckDB's error about a table into one that names the place and the mend."""
     try:
         yield
@@ -189,7 +221,8 @@ def _files(path: str, folder: Path) -> tuple[Path, ...]:
     elif place.is_file():
         found = [place]
     else:
-        found = [Path(name) for name in glob.glob(str(place), recursive=True)]  # noqa: PTH207 - an absolute pattern
+        pattern = str(Path(glob.escape(str(folder))) / path)
+        found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - an absolute pattern
     if not found:
         raise SourceError(f"there is no file `{path}` in `{folder}`: check the path{_near_file(place)}")
     empty = next((file for file in found if file.stat().st_size == 0), None)
@@ -203,22 +236,44 @@ def _format(file: Path) -> str | None:
     return _ENDINGS.get(Path(name).suffix.lower())
 
 
+def _ends(file: Path) -> bool:
+    """Tell whether the last line has its end, or the file has lain quiet."""
+    with file.open("rb") as opened:
+        opened.seek(-1, os.SEEK_END)
+        ended = opened.read() in {b"\n", b"\r"}
+        return ended or SystemClock().now().timestamp() - os.fstat(opened.fileno()).st_mtime > QUIET_S
+
+
 def _near_file(place: Path) -> str:
     names = [each.name for each in place.parent.iterdir()] if place.parent.is_dir() else []
     near = difflib.get_close_matches(place.name, names, n=1)
     return f", did you mean `{near[0]}`?" if near else ""
 
 
-def _csv_sql(file: Path, name: str, texts: Collection[str | None], *, whole: bool) -> str:
-    delimiter, header = _header(file)
-    types = ", ".join(f"{_literal(text)}: 'VARCHAR'" for text in header if text in texts)
-    forced = f", types = {{{types}}}" if types else ""
+def _csv_sql(file: Path, name: str, *, whole: bool) -> str:
+    delimiter, _ = _header(file)
     missing = ", ".join(f"'{text}'" for text in MISSING)
     sample = -1 if whole else 20_480
     return (
         f"read_csv(${name}, header = true, skip = 0, comment = '', delim = '{delimiter}', quote = '\"', escape = '\"', "
-        f"nullstr = [{missing}], union_by_name = true, sample_size = {sample}{forced})"
+        f"nullstr = [{missing}], union_by_name = true, sample_size = {sample})"
     )
+
+
+def _forced(column: str, told: str, texts: Collection[str | None], *, whole: bool) -> str | None:
+    """Name the type that a CSV column is read as, where that is not the one that it was told to be."""
+    if column in texts:
+        return "VARCHAR"
+    return None if whole else next((kind for told_as, kind in _WIDER.items() if re.fullmatch(told_as, told)), None)
+
+
+def _with_types(sql: str, forced: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{literal(column)}: '{kind}'" for column, kind in forced.items())
+    return f"{sql.removesuffix(')')}, types = {{{listed}}})" if forced else sql
+
+
+def _varchar(name: str) -> str:
+    return f"{quoted(name)}::VARCHAR"
 
 
 def _header(file: Path) -> tuple[str, list[str]]:
@@ -237,10 +292,6 @@ def _header(file: Path) -> tuple[str, list[str]]:
     delimiter = max(splits, key=lambda mark: len(splits[mark]))
     _check_width(str(file), len(splits[delimiter]))
     return delimiter, splits[delimiter]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 _TOO_WIDE = f"healerd reads tables of at most {COLUMNS_MAX:,} columns, one row a prediction; is it transposed?"
@@ -263,13 +314,15 @@ def _nearest(name: str, names: Collection[str]) -> str:
     return f"did you mean `{near[0]}`? It has {listed}" if near else f"it has {listed}"
 
 
-def _explain(path: str, files: Sequence[str], problem: str) -> str:
+def _explain(path: str, files: Sequence[Path | str], problem: str) -> str:
     line = re.search(r"CSV Error on Line: (\d+)", problem)
     value = re.search(r'Error when converting column "(.*?)"\. Could not convert string "(.*?)" to \'(.*?)\'', problem)
     file = re.search(r"file = (.+)", problem)
     place = f"`{file.group(1).strip() if file else path}`" + (f", line {line.group(1)}" if line else "")
     if value:
         column, text, kind = value.groups()
+        if kind.startswith("TIMESTAMP"):
+            return f"{place}, column `{column}`: `{text}` is no time; write times as `2026-01-31T12:00:00Z`"
         return (
             f"{place}, column `{column}`: `{text}` is no {kind.lower()}, but the values before it are; "
             "mend the value, or leave it empty where it is missing"

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from healerd.columns import Column, Labels, Predictions, is_missing
+from healerd.columns import Column, Kind, Labels, Predictions, is_missing
 from healerd.config import LabelsSettings, SourceSettings
 from healerd.errors import SourceError
-from healerd.segments.duck import SQL_TYPES, filled, quoted
+from healerd.segments.duck import SQL_TYPES, filled, literal, quoted
 from healerd.segments.times import aware, naive
 from healerd.sources.query import Session, check_query, open_query
 from healerd.sources.relation import Relation, Type, open_relation
@@ -28,18 +28,21 @@ UNKNOWN = "unknown"
 class TableSource:
     """A table that something else writes, read anew each time; labels in a column of it, or in a table of their own.
 
-    Without an id column, an id is made from the row's content (all but its label and version). Equal rows are
-    numbered in the order of the file: rows may be appended, not reordered. Where the rows or the labels come from a
-    query, both are read in one `Session`.
+    Without an id column, an id is made from the row's content (all but its label and version, and what is missing), so
+    that columns may come, go and change places. Equal rows are numbered in the order of the file: rows may be appended,
+    not reordered. Where the rows or the labels come from a query, both are read in one `Session`. `growing`: they are
+    served rows, and somebody may be writing the files; else each flaw is an error.
 
     Raises:
         SourceError: the settings cannot be used: labels without an id column, or a query that is none.
     """
 
-    def __init__(self, settings: SourceSettings, folder: Path, active: Callable[[], str]) -> None:
+    def __init__(
+        self, settings: SourceSettings, folder: Path, active: Callable[[], str], *, growing: bool = True
+    ) -> None:
         if settings.labels and not settings.id:
             raise SourceError("labels in a table of their own are joined by id: set `source.id` to the id column")
-        self._settings, self._folder, self._active = settings, folder, active
+        self._settings, self._folder, self._active, self._growing = settings, folder, active, growing
         asked = (("source.query", settings.query), ("source.labels.query", settings.labels and settings.labels.query))
         for place, query in asked:
             if query:
@@ -50,9 +53,15 @@ class TableSource:
         """Read the predictions of [start_at, end_at); see `Source`."""
         table = self._open(_times(start_at, end_at))
         output, features = table.kind_of(self._settings.prediction), self._features(table)
-        scored = [names.score] if (names := self._settings).score else []
+        names = self._settings
+        scored = [names.score] if names.score else []
         listed = "".join(f", f{index}" for index in range(len(features) + len(scored)))
-        sql = f"""SELECT {self._id(table)} AS id, "at", version, output, label{listed}
+        # Text where numbers are predicted has no number here; what is served has it told by who asks for `labels`.
+        if not self._growing and names.label and (output, table.kind_of(names.label)) == ("numeric", "categorical"):
+            flaw = f"{quoted(names.label)} IS NOT NULL AND ({table.number_sql(names.label)}) IS NULL"
+            table.refuse(names.label, flaw, "is no number, as predictions are")
+        known = table.number_sql("label") if output == "numeric" else "label"
+        sql = f"""SELECT {self._id(table)} AS id, "at", version, output, {known} AS label{listed}
             FROM ({self._served(table)}) ORDER BY n"""
         ids, at, version, outputs, label, *values = table.fetch(sql)
         self._check_rows(table, ids, at)
@@ -73,11 +82,11 @@ class TableSource:
         """Read the labels known at `now` of the predictions of [start_at, end_at); see `Source`."""
         bound = {**_times(start_at, end_at), "now": naive(now).item()}
         table = self._open(bound)
-        kind = table.kind_of(self._settings.prediction)
         served = f"SELECT {self._id(table)} AS id, label, n FROM ({self._served(table)})"
         if self._settings.labels:
-            ids, label, at = self._joined(table, self._settings.labels, served)
+            kind, (ids, label, at) = self._joined(table, self._settings.labels, served)
         else:
+            kind = _label(table, self._settings.prediction, table, self._settings.label)[1]
             sql = f"SELECT id, label, $now::TIMESTAMP FROM ({served}) WHERE label IS NOT NULL ORDER BY n"
             ids, label, at = table.fetch(sql)
         return Labels(ids=filled(ids, "categorical"), label=filled(label, kind), at=np.asarray(at, "datetime64[us]"))
@@ -123,21 +132,21 @@ class TableSource:
             return 0, start_at, end_at
         return int(count), aware(np.ma.getdata(oldest)[0]), aware(np.ma.getdata(newest)[0])
 
-    def _joined(self, table: Relation, names: LabelsSettings, served: str) -> list[Any]:
+    def _joined(self, table: Relation, names: LabelsSettings, served: str) -> tuple[Kind, list[Any]]:
         """Read the labels of the served rows from the table of labels, the one that was known first before others."""
         truth = self._labels(names, table)
         truth.require(names.id, names.label, *([names.at] if names.at else []))
         at = truth.time_sql(names.at) if names.at else "$now::TIMESTAMP"
-        label = _comparable(table, self._settings.prediction, truth, names.label)
+        label, kind = _label(table, self._settings.prediction, truth, names.label)
         sql = f"""SELECT id, label, known FROM (
-                SELECT {quoted(names.id)}::VARCHAR AS id, {label} AS label, {at} AS known, {truth.row_sql} AS n
+                SELECT {truth.text_sql(names.id)} AS id, {label} AS label, {at} AS known, {truth.row_sql} AS n
                 FROM {truth.sql}
             ) WHERE label IS NOT NULL AND (known IS NULL OR known <= $now)
             AND id IN (SELECT id FROM ({served})) ORDER BY known, n"""
         found = truth.fetch(sql)
         if names.at and np.ma.getmaskarray(found[2]).any():
             truth.refuse(names.at, f"{at} IS NULL", _NO_TIME)
-        return found
+        return kind, found
 
     def _labels(self, names: LabelsSettings, table: Relation) -> Relation:
         """Open the table of labels beside that of the predictions, so that one query can read both."""
@@ -146,6 +155,7 @@ class TableSource:
             truth = open_query(self._session, names.query, "source.labels.query", table.bound)
         else:
             truth = open_relation(names.path, self._folder, name="label_files", texts={names.id})
+            truth.check_written()
         run = truth.run if self._session is None else self._session.fetch
         return replace(truth, bound={**table.bound, **truth.bound}, run=run)
 
@@ -165,6 +175,8 @@ class TableSource:
         if names.score and table.kind_of(names.score) != "numeric":
             kind = table.types[names.score]
             raise SourceError(f"`{table.path}`, column `{names.score}` is a {kind}, but a score is a number")
+        if self._growing:
+            table.check_written()
         return table
 
     def _features(self, table: Relation) -> list[str]:
@@ -175,7 +187,7 @@ class TableSource:
     def _served(self, table: Relation) -> str:
         """Select the rows of the window, or without a time, under names of ours."""
         names, kind = self._settings, table.kind_of(self._settings.prediction)
-        label = _comparable(table, names.prediction, table, names.label) if names.label else f"NULL::{SQL_TYPES[kind]}"
+        label, _ = _label(table, names.prediction, table, names.label)
         features = "".join(
             f", {table.value_sql(name, table.kind_of(name))} AS f{index}"
             for index, name in enumerate(self._features(table))
@@ -183,17 +195,17 @@ class TableSource:
         if names.score:
             features += f", {table.value_sql(names.score, 'numeric')} AS f{len(self._features(table))}"
         at = table.time_sql(names.time)
-        return f"""SELECT {table.row_sql} AS n, {at} AS "at", {_text(names.id)} AS given,
-            {_text(names.version)} AS version, {table.value_sql(names.prediction, kind)} AS output,
+        return f"""SELECT {table.row_sql} AS n, {at} AS "at", {_text(table, names.id)} AS given,
+            {_text(table, names.version)} AS version, {table.value_sql(names.prediction, kind)} AS output,
             {label} AS label{features}
             FROM {table.sql} WHERE ({at} >= $start_at AND {at} < $end_at) OR {at} IS NULL"""
 
     def _id(self, table: Relation) -> str:
         if self._settings.id:
             return "given"
-        values = ['"at"', "output", *(f"f{index}" for index in range(len(self._features(table))))]
-        content = ", ".join(f"coalesce({value}::VARCHAR, chr(30))" for value in values)
-        digest = f"md5(concat_ws(chr(31), {content}))"
+        named = sorted((name, f"f{index}") for index, name in enumerate(self._features(table)))
+        values = [f"{literal(name)} || chr(30) || {_alike(value)}" for name, value in named]
+        digest = f"md5(concat_ws(chr(31), {', '.join([quoted('at'), _alike('output'), *values])}))"
         return f"{digest} || '-' || row_number() OVER (PARTITION BY {digest} ORDER BY n)"
 
     def _check_rows(self, table: Relation, ids: Any, at: Any) -> None:
@@ -206,31 +218,44 @@ class TableSource:
 _NO_TIME = "is no time; write times as `2026-01-31T12:00:00Z`"
 
 
-def _comparable(table: Relation, prediction: str, truth: Relation, label: str) -> str:
-    """Write the label as the kind of the prediction, after checking that it is of that kind.
+def _label(table: Relation, prediction: str, truth: Relation, label: str | None) -> tuple[str, Kind]:
+    """Write the label, and tell its kind: that of the prediction, and spelled as that is, where it can be.
+
+    Text among labels of numbers stays text: which of it is no number is for who keeps the labels to tell.
 
     Raises:
-        SourceError: one is text and the other numbers; they would never be equal.
+        SourceError: predictions are text that no number is written as; they would never be equal.
     """
-    kind, other = table.kind_of(prediction), truth.kind_of(label)
+    kind = table.kind_of(prediction)
+    if label is None:
+        return f"NULL::{SQL_TYPES[kind]}", kind
+    other, types = truth.kind_of(label), (table.types[prediction], truth.types[label])
     if kind == "numeric" and other == "categorical":
-        number = truth.number_sql(label)
-        truth.refuse(label, f"{quoted(label)} IS NOT NULL AND ({number}) IS NULL", "is no number, as predictions are")
-        return number
+        return truth.text_sql(label), "categorical"
     if kind == "categorical" and other == "numeric":
-        if table.types[prediction] == "BOOLEAN":
-            raise SourceError(
-                f"`{table.path}`, column `{prediction}` is true or false, and the labels in `{label}` are numbers: "
-                "they would never be equal; write both as 0 and 1, or both as true and false"
-            )
-        text = table.number_sql(prediction)
-        mend = f"is no number, as the labels in `{label}` are"
-        table.refuse(prediction, f"{quoted(prediction)} IS NOT NULL AND ({text}) IS NULL", mend)
-    return truth.value_sql(label, kind)
+        number = f"format('{{:.17g}}', {table.number_sql(prediction)})"
+        flaw = (
+            f"is not how a number is written, but the labels in `{label}` are numbers: they would never be equal; "
+            "write both alike, as 0 and 1, or both as text"
+        )
+        table.refuse(prediction, f"{number} IS DISTINCT FROM {_text(table, prediction)}", flaw)
+        return truth.text_sql(label), kind
+    if types == ("BOOLEAN", "VARCHAR"):
+        lower = f"lower({quoted(label)})"
+        return f"CASE WHEN {lower} IN ('true', 'false') THEN {lower} ELSE {quoted(label)} END", kind
+    if types == ("VARCHAR", "BOOLEAN"):
+        flaw = f"is neither `true` nor `false`, as the labels in `{label}` are"
+        table.refuse(prediction, f"{quoted(prediction)} NOT IN ('true', 'false')", flaw)
+    return truth.value_sql(label, kind), kind
 
 
-def _text(name: str | None) -> str:
-    return f"{quoted(name)}::VARCHAR" if name else "NULL::VARCHAR"
+def _text(table: Relation, name: str | None) -> str:
+    return table.text_sql(name) if name else "NULL::VARCHAR"
+
+
+def _alike(value: str) -> str:
+    """Write a value so that a number is the same text whether a file holds it as a number or as text."""
+    return f"coalesce(try_cast({value}::VARCHAR AS DOUBLE)::VARCHAR, {value}::VARCHAR)"
 
 
 def _times(start_at: datetime, end_at: datetime) -> dict[str, Any]:

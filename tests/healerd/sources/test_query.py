@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,6 +78,25 @@ def test_a_database_is_attached_read_only(tmp_path: Path) -> None:
     source = a_source(tmp_path, "SELECT * FROM shop.s", more='attach = { shop = "served.db" }')
     assert list(source.fetch(START, START + HOUR).ids) == ["7"]
     assert (tmp_path / "served.db").read_bytes() == before
+
+
+def test_an_attached_file_is_its_owner_s_between_two_queries(tmp_path: Path) -> None:
+    """Whoever records predictions in the file can write it, and a file that takes its place is read."""
+
+    def record(name: str, id_: str) -> None:
+        make = "CREATE TABLE IF NOT EXISTS s (id VARCHAR, time TIMESTAMP, x DOUBLE, prediction DOUBLE)"
+        row = f"INSERT INTO s VALUES ('{id_}', '2026-01-01 00:10:00', 1, 1)"
+        code = f"import duckdb; c = duckdb.connect({str(tmp_path / name)!r}); c.execute({make!r}); c.execute({row!r})"
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+    record("served.db", "a")
+    source = a_source(tmp_path, "SELECT * FROM shop.s", more='attach = { shop = "served.db" }')
+    assert source.fetch(START, START + HOUR).ids.tolist() == ["a"]
+    record("served.db", "b")
+    assert source.fetch(START, START + HOUR).ids.tolist() == ["a", "b"]
+    record("next.db", "c")
+    (tmp_path / "next.db").replace(tmp_path / "served.db")
+    assert source.fetch(START, START + HOUR).ids.tolist() == ["c"]
 
 
 @pytest.mark.parametrize(

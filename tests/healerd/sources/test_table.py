@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -116,10 +117,9 @@ def test_a_source_without_labels_has_none(tmp_path: Path) -> None:
         (ROWS, {"features": ["aeg"]}, "no column `aeg`: did you mean `age`?"),
         (ROWS.replace("2026-01-01T00:20:00Z", "soon"), {}, "row 2, column `time`: `soon` is no time"),
         (ROWS.replace("b,2026", ",2026"), {}, "row 2, column `id`: an empty value is no id"),
-        (ROWS.replace("44,,1,0", "44,,1,no"), {}, "row 3, column `label`: `no` is no number"),
         (ROWS.replace(",Genf,", ",Genf,9,"), {}, "line 3: 7 fields, but the header has 6"),
         (ROWS, {"path": "row.csv"}, "did you mean `rows.csv`?"),
-        (ROWS, {"time": "age"}, "column `age` is a BIGINT, not a time"),
+        (ROWS, {"time": "age"}, "column `age` is a DOUBLE, not a time"),
         ("", {}, "is empty"),
         ("id,time,label\n", {}, "no column `prediction`"),
     ],
@@ -136,7 +136,7 @@ def test_a_value_that_breaks_a_column_is_named_with_its_line(tmp_path: Path) -> 
     """A text far down in a column of numbers is an error with its line, not a column that turned to text."""
     lines = "".join(f"{i},2026-01-01T00:00:00Z,{i},1,\n" for i in range(40_000))
     text = "id,time,x,prediction,label\n" + lines + "007,2026-01-01T00:00:00Z,oops,1,\n"
-    with pytest.raises(SourceError, match=r"line 40002, column `x`: `oops` is no bigint"):
+    with pytest.raises(SourceError, match=r"line 40002, column `x`: `oops` is no double"):
         a_source(tmp_path, text).fetch(START, START + HOUR)
 
 
@@ -151,26 +151,146 @@ def test_text_read_as_numbers_is_null_where_it_is_none_however_it_is_selected(tm
     assert (len(found[0]), int(np.ma.count_masked(found[0]))) == (40_000, 1)
 
 
-def test_labels_that_turn_to_text_late_are_named_with_their_row(tmp_path: Path) -> None:
-    """A label of text, whether the column began with text or turned to it beyond the sample, is an error with place."""
-    for first, said in (("1", r"line 40001, column `label`: `oops`"), ("oops", r"row 1, column `label`: `oops`")):
-        lines = [f"{i},2026-01-01T00:00:00Z,1,1" for i in range(40_000)]
-        lines[0], lines[-1] = f"0,2026-01-01T00:00:00Z,1,{first}", "39999,2026-01-01T00:00:00Z,1,oops"
-        source = a_source(tmp_path, "id,time,prediction,label\n" + "\n".join(lines))
-        with pytest.raises(SourceError, match=said):
-            source.labels(START, START + HOUR, START + HOUR)
+def test_a_text_among_labels_of_numbers_is_brought_as_it_is(tmp_path: Path) -> None:
+    """Which label is no number is for the daemon to tell; far down among numbers it is an error with its line."""
+    source = a_source(tmp_path, ROWS.replace("31,Bern,1,1", "31,Bern,1,no").replace("44,,1,0", "44,,1,0.0"))
+    assert source.labels(START, START + 2 * HOUR, START + 2 * HOUR).label.tolist() == ["no", "0.0"]
+    np.testing.assert_array_equal(source.fetch(START, START + 2 * HOUR).label, [np.nan, np.nan, 0.0])
+    lines = [f"{i},2026-01-01T00:00:00Z,1,{'oops' if i == 39_999 else 1}" for i in range(40_000)]
+    late = a_source(tmp_path, "id,time,prediction,label\n" + "\n".join(lines) + "\n")
+    with pytest.raises(SourceError, match=r"line 40001, column `label`: `oops`"):
+        late.labels(START, START + HOUR, START + HOUR)
 
 
 def test_truths_are_not_held_against_numbers(tmp_path: Path) -> None:
     """Predictions that are true or false never equal labels of 0 and 1: that is said, with both columns."""
     text = "id,time,prediction,label\na,2026-01-01T00:00:00Z,True,1\nb,2026-01-01T00:01:00Z,False,0\n"
-    with pytest.raises(
-        SourceError, match=r"column `prediction` is true or false, and the labels in `label` are numbers"
-    ):
+    with pytest.raises(SourceError, match=r"`True` is not how a number is written, but the labels in `label` are num"):
         a_source(tmp_path, text).labels(START, START + HOUR, START + HOUR)
-    alike = a_source(tmp_path, text.replace(",1\n", ",true\n").replace(",0\n", ",false\n"))
+    alike = a_source(tmp_path, text.replace(",1\n", ",True\n").replace(",0\n", ",False\n"))
     rows, labels = alike.fetch(START, START + HOUR), alike.labels(START, START + HOUR, START + HOUR)
-    assert rows.output.tolist() == labels.label.tolist() == ["true", "false"]
+    assert rows.output.tolist() == labels.label.tolist() == ["True", "False"]
+
+
+def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
+    """Half a line may have all its fields, and half a number is a number: it is waited for, a minute at most."""
+    source = a_source(tmp_path, ROWS + "d,2026-01-01T00:30:00Z,31,Bern,10,2")
+    for ask in (source.fetch, lambda start, end: source.labels(start, end, end)):
+        with pytest.raises(SourceError, match=r"rows\.csv` is being written: its last line has no end"):
+            ask(START, START + HOUR)
+    (tmp_path / "rows.csv").write_text(ROWS + "d,2026-01-01T00:30:00Z,31,Bern,10,25\n", encoding="utf-8")
+    assert source.fetch(START, START + HOUR).label[-1] == 25.0
+    (tmp_path / "rows.csv").write_text(ROWS.rstrip("\n"), encoding="utf-8")
+    os.utime(tmp_path / "rows.csv", (0, 0))
+    assert len(source.fetch(START, START + 2 * HOUR)) == 3
+
+
+def test_a_reference_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A file that is no record of what is served has each flaw told, and may end without an end of line."""
+    (tmp_path / "rows.csv").write_text(ROWS.replace("44,,1,0", "44,,1,no").rstrip("\n"), encoding="utf-8")
+    settings = SourceSettings(path="rows.csv", id="id", label="label")
+    source = TableSource(settings, tmp_path, lambda: "v1", growing=False)
+    with pytest.raises(SourceError, match=r"row 3, column `label`: `no` is no number"):
+        source.fetch(START, START + 2 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("rows", "truth"),
+    [
+        ("('a', '0'), ('b', '1')", "('a', 0.0), ('b', 1.0)"),
+        ("('a', true), ('b', false)", "('a', 'True'), ('b', 'FALSE')"),
+        ("(1.0, 'x'), (2.0, 'y')", "(1, 'x'), (2, 'y')"),
+    ],
+    ids=["classes and numbers", "truths and text", "ids of two types"],
+)
+def test_what_is_equal_is_spelled_alike(tmp_path: Path, rows: str, truth: str) -> None:
+    """A right prediction equals its label, of whatever type either file holds them."""
+    at = "TIMESTAMP '2026-01-01 00:10:00'"
+    copy(f"SELECT id, {at} AS time, p AS prediction, 1 AS x FROM (VALUES {rows}) t(id, p)", tmp_path / "rows.parquet")
+    copy(f"SELECT * FROM (VALUES {truth}) t(id, label)", tmp_path / "truth.parquet")
+    settings = SourceSettings(path="rows.parquet", id="id", labels=LabelsSettings(path="truth.parquet"))
+    source = TableSource(settings, tmp_path, lambda: "v1")
+    labels = source.labels(START, START + HOUR, START + HOUR)
+    assert dict(zip(labels.ids, labels.label, strict=True)) == dict(
+        zip((served := source.fetch(START, START + HOUR)).ids, served.output, strict=True)
+    )
+
+
+def test_classes_spelled_otherwise_than_their_labels_are_told(tmp_path: Path) -> None:
+    """Text that is not written as numbers are would never equal a label that is one: an error with the mend."""
+    at = "TIMESTAMP '2026-01-01 00:10:00'"
+    copy(f"SELECT 'a' AS id, {at} AS time, '01' AS prediction, 1.0 AS label", tmp_path / "rows.parquet")
+    source = TableSource(SourceSettings(path="rows.parquet", id="id", label="label"), tmp_path, lambda: "v1")
+    with pytest.raises(SourceError, match=r"`01` is not how a number is written.*write both alike"):
+        source.fetch(START, START + HOUR)
+
+
+def late_row(first: str, last: str, header: str = "id,time,prediction,label,x") -> str:
+    """A table whose last row, beyond the sample, is of another kind than all before it."""
+    lines = [f"{i},{first}" for i in range(21_000)]
+    return "\n".join([header, *lines, f"21000,{last}"]) + "\n"
+
+
+def test_what_comes_beyond_the_sample_is_read_as_it_is(tmp_path: Path) -> None:
+    """Fractions after whole numbers, zones after none, and other text after `T` and `F` stay what they are."""
+    text = late_row("2026-01-01T00:10:00,1,1,7", "2026-01-01T02:20:00+02:00,0.4,0.6,0.5")
+    rows = a_source(tmp_path, text).fetch(START, START + HOUR)
+    assert (rows.output[-1], rows.label[-1], rows.features["x"][-1]) == (0.4, 0.6, 0.5)
+    assert str(rows.at[-1]) == "2026-01-01T00:20:00.000000"
+    text = late_row("2026-01-01,1,1,T", "2026-01-01T02:20:00+02:00,1,1,U")
+    rows = a_source(tmp_path, text).fetch(START, START + HOUR)
+    assert [rows.features["x"][0], rows.features["x"][-1]] == ["T", "U"]
+    assert str(rows.at[-1]) == "2026-01-01T00:20:00.000000"
+
+
+def test_a_date_of_which_the_month_is_to_be_guessed_is_no_time(tmp_path: Path) -> None:
+    """Whether 01/05 is in January or in May nobody can know: an error that says how times are written."""
+    text = ROWS.replace("2026-01-01T", "01/05/2026 ").replace("Z,", ",")
+    with pytest.raises(SourceError, match=r"`01/05/2026 00:10:00` is no time; write times as"):
+        a_source(tmp_path, text).fetch(START, START + HOUR)
+
+
+def test_a_column_that_comes_with_a_later_file_is_text_where_it_is_named(tmp_path: Path) -> None:
+    """The version `1.10` stays itself, whichever file of several brings the column first."""
+    (tmp_path / "1.csv").write_text("id,time,prediction\na,2026-01-01T00:10:00Z,1\n", encoding="utf-8")
+    (tmp_path / "2.csv").write_text("id,time,prediction,v\nb,2026-01-01T00:20:00Z,1,1.10\n", encoding="utf-8")
+    settings = SourceSettings(path="*.csv", id="id", version="v")
+    rows = TableSource(settings, tmp_path, lambda: "v1").fetch(START, START + HOUR)
+    assert rows.version.tolist() == ["unknown", "1.10"]
+
+
+def test_names_of_files_and_folders_are_no_patterns(tmp_path: Path) -> None:
+    """`d[1].csv` is that file, not `d1.csv`, in a folder of whatever name."""
+    folder = tmp_path / "[prod]"
+    folder.mkdir()
+    for name, id_ in (("d[1].csv", "a"), ("d1.csv", "b")):
+        (folder / name).write_text(f"id,time,prediction\n{id_},2026-01-01T00:10:00Z,1\n", encoding="utf-8")
+    for path, ids in (("d[1].csv", ["a"]), ("*.csv", ["a", "b"])):
+        rows = TableSource(SourceSettings(path=path, id="id"), folder, lambda: "v1").fetch(START, START + HOUR)
+        assert sorted(rows.ids) == ids
+
+
+def test_a_name_may_hold_any_sign(tmp_path: Path) -> None:
+    """A column `user$id`, or one with quotes in it, is a column like others."""
+    text = 'user$id,time,prediction,"a ""$b"""\na,2026-01-01T00:10:00Z,1,x\n'
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    settings = SourceSettings(path="rows.csv", id="user$id", version='a "$b"')
+    rows = TableSource(settings, tmp_path, lambda: "v1").fetch(START, START + HOUR)
+    assert (rows.ids.tolist(), rows.version.tolist()) == (["a"], ["x"])
+
+
+def test_an_id_made_from_content_outlives_other_columns(tmp_path: Path) -> None:
+    """A column that is added, away, elsewhere, or text in place of numbers, renames no row that is as it was."""
+
+    def ids(text: str) -> list[str]:
+        return a_source(tmp_path, text, id=None, label=None).fetch(START, START + HOUR).ids.tolist()
+
+    row, moved = "2026-01-01T00:10:00Z,31,Bern,1\n", "1,Bern,31,2026-01-01T00:10:00Z\n"
+    before = ids("time,age,city,prediction\n" + row)
+    assert ids("prediction,city,age,time\n" + moved) == before
+    grown = "time,age,city,prediction,extra\n" + row.replace(",1\n", ",1,\n") + row.replace(",1\n", ",1,5\n")
+    assert before[0] in ids(grown)
+    assert ids("time,age,city,prediction\n" + row + row.replace("31", "about 30"))[0] == before[0]
 
 
 def test_a_score_is_kept_apart_from_the_features(tmp_path: Path) -> None:
