@@ -305,7 +305,7 @@ class Transaction(Reader):
     def put_measurements(self, window: Window, measurements: Iterable[Measurement]) -> None:
         """Keep what was measured on a window, for charts and reports; the decision's leaf is the proof of it."""
         rows = [(window.pipeline, stamp(window.end_at), *_measurement_row(each)) for each in measurements]
-        self._writer.executemany(
+        self._connection().executemany(
             "INSERT OR REPLACE INTO measurement (pipeline, window_end_at, name, subject, value, alarm, body) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
             rows,
