@@ -10,10 +10,10 @@ from healerd.decision.choice import consult
 from healerd.decision.facts import facts
 from healerd.decision.situation import Situation, Wish
 from healerd.decision.steps import action_of, root_of, step_verdict
-from healerd.decision.view import inputs_of, judge, look
+from healerd.decision.view import look, second_pass
 from healerd.decision.words import LEVELS, Answer, answer_of, approvals_of, main_reason, on_silence
 from healerd.model import HOLD, ApprovalNeed, Decision, Intent
-from healerd_rules import Level, RuleSet, Verdict, evaluate, join
+from healerd_rules import Level, RuleSet, Verdict
 
 __all__ = ["Recheck", "recheck"]
 
@@ -71,10 +71,7 @@ def _heal_now(situation: Situation, intent: Intent, ruleset: RuleSet) -> tuple[f
     view = look(situation, ruleset, without=(intent.id,))
     counsel, _ = consult(view, HOLD)
     confidence = counsel.confidence(intent.action) if counsel else None
-    inputs = inputs_of(situation, without=view.ignoring)
-    second = evaluate(ruleset, inputs, situation.signals, confidence={intent.action: confidence})
-    verdict = judge(situation, intent.action, second, view.ignoring)
-    return confidence, join(view.verdicts[intent.action], verdict)
+    return confidence, second_pass(view, intent.action, confidence)
 
 
 def _step_now(situation: Situation, intent: Intent, heal: Intent, ruleset: RuleSet) -> Verdict:
