@@ -14,8 +14,11 @@ from typing import Any
 
 __all__ = [
     "ACTIONS_THAT_HEAL",
+    "ANSWERABLE",
     "AUTONOMOUS_FROM",
+    "AWAITED",
     "HOLD",
+    "NOT_STARTED",
     "OPEN_STATES",
     "STEPS",
     "TERMINAL_STATES",
@@ -140,6 +143,11 @@ TERMINAL_STATES = frozenset(
     }
 )
 OPEN_STATES = frozenset(IntentState) - TERMINAL_STATES
+ANSWERABLE = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL})
+"""A person may still let it run or stop it, and silence decides in the end."""
+NOT_STARTED = ANSWERABLE | {IntentState.READY}
+AWAITED = ANSWERABLE | {IntentState.NEEDS_PERSON}
+"""It waits for a person's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -15,6 +15,8 @@ from healerd.client.asked import Asked, number
 from healerd.client.briefs import DecisionBrief
 from healerd.errors import NotFound
 from healerd.model import (
+    ANSWERABLE,
+    AWAITED,
     HOLD,
     OPEN_STATES,
     AnswerKind,
@@ -48,8 +50,6 @@ __all__ = [
 
 Json = dict[str, Any]
 R = TypeVar("R")
-
-WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.NEEDS_PERSON})
 
 
 def plain(value: Any) -> Any:
@@ -88,7 +88,7 @@ def intents(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) ->
         found = list(reader.find(Intent, order="-created_at", limit=limit, **equal))
     else:
         found = list(reader.find(Intent, state=OPEN_STATES, **equal))
-        found.sort(key=lambda i: (i.state not in WAITING, i.deadline_at is None, i.deadline_at or i.created_at))
+        found.sort(key=lambda i: (i.state not in AWAITED, i.deadline_at is None, i.deadline_at or i.created_at))
     return {"schema": 1, "intents": [intent_line(intent) for intent in found]}
 
 
@@ -114,7 +114,7 @@ def _answers(intent: Intent) -> tuple[AnswerKind, ...]:
         return (AnswerKind.LIFT,)
     if intent.state is IntentState.READY:
         return (AnswerKind.VETO,)
-    if intent.state not in {IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL}:
+    if intent.state not in ANSWERABLE:
         return ()
     return (AnswerKind.VETO, AnswerKind.APPROVE) if intent.approvals else (AnswerKind.VETO,)
 
@@ -173,7 +173,7 @@ def intent_line(intent: Intent) -> Json:
 
 
 def _silence_at(intent: Intent) -> datetime | None:
-    needs = [need.deadline_at for need in intent.approvals] if intent.state in WAITING else []
+    needs = [need.deadline_at for need in intent.approvals] if intent.state in AWAITED else []
     return min((at for at in (intent.deadline_at, *needs) if at is not None), default=None)
 
 

@@ -5,7 +5,7 @@ of a sentence that depends on it, and never say that something worked before it 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from healerd.model import AUTONOMOUS_FROM
+from healerd.model import ANSWERABLE, AUTONOMOUS_FROM
 
 __all__ = [
     "GLYPHS",
@@ -104,7 +104,7 @@ def duration(seconds: float) -> str:
 
 
 def _intent_moved(intent: Json) -> str:
-    ends = f"; if nobody answers, {intent['default']}" if intent["state"] in {"announced", "awaiting approval"} else ""
+    ends = f"; if nobody answers, {intent['default']}" if intent["state"] in ANSWERABLE else ""
     because = f": {intent['reason']}" if intent["reason"] else ""
     return f"{_what(intent)} is {intent['state']}{because}{ends}  [{intent['id']}]"
 

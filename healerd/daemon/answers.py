@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from healerd.daemon.reach import end
-from healerd.daemon.starting import waiting_states
 from healerd.errors import Conflict, NotAllowed, NotFound
-from healerd.model import Answer, AnswerKind, Bar, Intent, IntentState
+from healerd.model import ANSWERABLE, NOT_STARTED, Answer, AnswerKind, Bar, Intent, IntentState
 from healerd.store import Store, Transaction
 
 __all__ = ["resolve", "take_answer"]
@@ -51,7 +50,7 @@ def resolve(store: Store, intent_id: str, *, took_effect: bool, author: str, rea
 
 
 def _approve(tx: Transaction, intent: Intent, answer: Answer) -> Intent:
-    if intent.state not in {IntentState.AWAITING_APPROVAL, IntentState.ANNOUNCED}:
+    if intent.state not in ANSWERABLE:
         raise Conflict(f"intent `{intent.id}` is `{intent.state}`: there is nothing to approve")
     if answer.revision != intent.revision:
         raise Conflict(f"intent `{intent.id}` has changed (revision {intent.revision}): read it again, then approve")
@@ -63,7 +62,7 @@ def _approve(tx: Transaction, intent: Intent, answer: Answer) -> Intent:
 
 
 def _stop(tx: Transaction, intent: Intent, answer: Answer) -> Intent:
-    if intent.state not in waiting_states:
+    if intent.state not in NOT_STARTED:
         raise Conflict(_too_late(intent))
     said = "denied" if answer.kind is AnswerKind.DENY else "vetoed"
     bar = Bar(

@@ -33,7 +33,7 @@ from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
 from healerd.errors import ActionError, ConfigError, HealerdError, RegistryAway, SourceError
-from healerd.model import HOLD, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
+from healerd.model import HOLD, NOT_STARTED, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
 from healerd.segments.read import as_read
@@ -302,7 +302,7 @@ def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, options: Op
         return
     for withdrawn in decision.trace["withdraws"]:
         old = tx.get(Intent, withdrawn["intent"])
-        if old is not None and old.state in STATES.values():
+        if old is not None and old.state in NOT_STARTED:
             ended = {"state": IntentState.WITHDRAWN, "ended_at": decision.at, "reason": withdrawn["because"]}
             tx.replace(replace(old, **ended), expect=old)
     tx.put(_intent(tx, pipeline, decision, plan), actor=actor)

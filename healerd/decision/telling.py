@@ -9,7 +9,7 @@ from datetime import datetime
 
 from healerd.decision.aftermath import Deed, Move, Trace, states_of, undo_of
 from healerd.decision.explain import page, sentences
-from healerd.model import HOLD, Answer, AnswerKind, IntentState, Outcome
+from healerd.model import ANSWERABLE, HOLD, Answer, AnswerKind, IntentState, Outcome
 
 __all__ = ["answer_said", "deed_lines", "move_said", "outcome_said", "prose", "trace_page", "when"]
 
@@ -118,7 +118,7 @@ def _stands(deed: Deed) -> str:
 def _silence(deed: Deed) -> str:
     """Say until when an answer is awaited, and what silence means."""
     intent = deed.intent
-    if intent.state not in (IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL):
+    if intent.state not in ANSWERABLE:
         return ""
     until = f" until {when(intent.deadline_at)}" if intent.deadline_at is not None else ""
     return f"{until}; if nobody answers, {intent.default}"
