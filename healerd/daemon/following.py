@@ -18,14 +18,13 @@ from healerd.daemon.rulings import Go
 from healerd.daemon.starting import ATTEMPTS_MAX, ruling_on
 from healerd.daemon.steps import newest_step, propose_step
 from healerd.daemon.verification import Judged, Word, outcome_of, return_gain, verify
+from healerd.decision import breaker
 from healerd.errors import ActionError
 from healerd.model import Incident, Intent, IntentState, Outcome, Quality, Result, Stage, StageChange
 
 __all__ = ["SURE_TO_RETURN", "consider_return", "follow"]
 
 SURE_TO_RETURN = 0.80
-UNDOS_MAX = 2
-UNDOS_WITHIN = timedelta(hours=24)
 UNDID = frozenset({IntentState.VERIFIED, IntentState.INCONCLUSIVE})
 """An undo that took effect; inconclusive where a person had to say so."""
 ASKED_AGAIN = frozenset({IntentState.EXPIRED, IntentState.WITHDRAWN})
@@ -278,13 +277,13 @@ def _undone(reach: Reach, intent: Intent, now: datetime) -> Intent:
     """Close an undone intent; two undos within a day take the pipeline's autonomy away (the circuit breaker)."""
     with reach.store.transaction() as tx:
         undos = tx.find(Intent, pipeline=intent.pipeline, action="undo", state=UNDID)
-        recent = [step for step in undos if step.effect_at is not None and step.effect_at > now - UNDOS_WITHIN]
+        undone = [step.effect_at for step in undos if step.effect_at is not None]
         stages = tx.find(StageChange, pipeline=intent.pipeline, order="-seq", limit=1)
-        if len(recent) >= UNDOS_MAX and (not stages or stages[0].stage is not Stage.OBSERVE):
-            reason = f"{len(recent)} heals undone within 24 h: somebody should look"
+        stage = stages[0].stage if stages else Stage.SUGGEST
+        if (change := breaker(intent.pipeline, undone, now=stage, at=now)) is not None:
             # No two changes of a stage share their moment: this one comes after any of the same tick.
             at = max(now, stages[0].at + timedelta(microseconds=1)) if stages else now
-            tx.put(StageChange(pipeline=intent.pipeline, stage=Stage.OBSERVE, at=at, author="daemon", reason=reason))
+            tx.put(replace(change, at=at))
         return end(tx, intent, IntentState.UNDONE, at=now, reason="worse, so undone")
 
 

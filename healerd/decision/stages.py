@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.decision.situation import Logged, Situation
+from healerd.decision.situation import Situation
 from healerd.model import Stage, StageChange
 from healerd.policy import BARS, Account
 
@@ -86,14 +86,10 @@ def demoted(situation: Situation, change: StageChange | None) -> Situation:
     return replace(situation, stage=change.stage, account=replace(situation.account, since_at=None))
 
 
-def breaker(log: Collection[Logged], pipeline: str, *, now: Stage, at: datetime) -> StageChange | None:
-    """Take a pipeline's autonomy away once two of its heals were undone within 24 h."""
-    undone = [
-        line
-        for line in log
-        if line.pipeline == pipeline and line.action == "undo" and line.ended_at and line.ended_at > at - UNDOS_WITHIN
-    ]
-    if len(undone) < UNDOS_MAX or now is Stage.OBSERVE:
+def breaker(pipeline: str, undone: Collection[datetime], *, now: Stage, at: datetime) -> StageChange | None:
+    """Take a pipeline's autonomy away once two of its heals were undone within 24 h; `undone` says when each was."""
+    recent = [each for each in undone if each > at - UNDOS_WITHIN]
+    if len(recent) < UNDOS_MAX or now is Stage.OBSERVE:
         return None
-    reason = f"{len(undone)} heals undone within 24 h"
+    reason = f"{len(recent)} heals undone within 24 h: somebody should look"
     return StageChange(pipeline=pipeline, stage=Stage.OBSERVE, at=at, author=DAEMON, reason=reason)
