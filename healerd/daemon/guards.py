@@ -19,7 +19,6 @@ from healerd.store import Reader
 
 __all__ = ["RuleGuards"]
 
-GO = {"run": Go.RUN, "ask": Go.ASK, "wait": Go.WAIT, "refuse": Go.REFUSE}
 LEVELS = {"allowed": Go.RUN, "announced": Go.ASK, "approval needed": Go.ASK, "deferred": Go.WAIT}
 DAEMON = "daemon"
 """The author of what nobody asked for."""
@@ -49,7 +48,7 @@ class RuleGuards:
         ruleset = self.rules.of(intent.pipeline)
         found = recheck(situation, intent, ruleset, decided=decided, heal=heal)
         return Ruling(
-            go=GO[found.answer],
+            go=found.answer,
             reason=found.why,
             decision_id=situation.id,
             severity=found.severity,

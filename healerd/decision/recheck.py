@@ -11,7 +11,7 @@ from healerd.decision.facts import facts
 from healerd.decision.situation import Situation, Wish
 from healerd.decision.steps import action_of, root_of, step_verdict
 from healerd.decision.view import look, second_pass
-from healerd.decision.words import LEVELS, Answer, answer_of, approvals_of, main_reason, on_silence
+from healerd.decision.words import LEVELS, Go, answer_of, approvals_of, main_reason, on_silence
 from healerd.model import HOLD, ApprovalNeed, Decision, Intent
 from healerd_rules import Level, RuleSet, Verdict
 
@@ -26,7 +26,7 @@ class Recheck:
     """
 
     ok: bool
-    answer: Answer
+    answer: Go
     level: str
     verdict: Verdict
     why: str
@@ -48,9 +48,9 @@ def recheck(
     changed = tuple(_changes(situation, intent, decided))
     incident = situation.open_incident
     moved = _alias_moved(situation, intent) or _target_moved(situation, intent)
-    answer = "refuse" if moved else _answer(verdict, intent, changed=changed)
+    answer = Go.REFUSE if moved else _answer(verdict, intent, changed=changed)
     return Recheck(
-        ok=answer == "run",
+        ok=answer is Go.RUN,
         answer=answer,
         level=LEVELS[verdict.level],
         verdict=verdict,
@@ -112,11 +112,11 @@ def _target_moved(situation: Situation, intent: Intent) -> str:
     return f"target `{intent.target}` is now `{target.version}`: it is decided anew"
 
 
-def _answer(verdict: Verdict, intent: Intent, *, changed: tuple[str, ...]) -> Answer:
+def _answer(verdict: Verdict, intent: Intent, *, changed: tuple[str, ...]) -> Go:
     answer = answer_of(verdict.level)
-    if answer in ("wait", "refuse"):
+    if answer in (Go.WAIT, Go.REFUSE):
         return answer
-    return "ask" if changed or not _covered(verdict, intent) else "run"
+    return Go.ASK if changed or not _covered(verdict, intent) else Go.RUN
 
 
 def _covered(verdict: Verdict, intent: Intent) -> bool:
@@ -127,8 +127,8 @@ def _covered(verdict: Verdict, intent: Intent) -> bool:
     return approved and not needs_word and (verdict.veto_within_s or 0.0) <= (intent.veto_within_s or 0.0)
 
 
-def _why(verdict: Verdict, intent: Intent, changed: tuple[str, ...], answer: Answer) -> str:
-    if answer == "run":
+def _why(verdict: Verdict, intent: Intent, changed: tuple[str, ...], answer: Go) -> str:
+    if answer is Go.RUN:
         return f"{intent.action} is {LEVELS[verdict.level]}, no stricter than it was announced"
     said = main_reason(verdict)
     return "; ".join((*changed, f"{intent.action} is {LEVELS[verdict.level]}" + (f": {said}" if said else "")))
