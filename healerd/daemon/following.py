@@ -13,7 +13,7 @@ from healerd.actions.alias import Alias
 from healerd.actions.registry import version_name
 from healerd.actions.retrain import observe_fit, refit_key, start_refit
 from healerd.daemon.judgement import Candidate, gain_note, judge_candidate, judge_refit, patience_until
-from healerd.daemon.reach import Reach, end, move, retell
+from healerd.daemon.reach import Reach, end, finish, move, retell
 from healerd.daemon.rulings import Go
 from healerd.daemon.starting import ATTEMPTS_MAX, ruling_on
 from healerd.daemon.steps import newest_step, propose_step
@@ -27,8 +27,8 @@ __all__ = ["SURE_TO_RETURN", "consider_return", "follow"]
 SURE_TO_RETURN = 0.80
 UNDID = frozenset({IntentState.VERIFIED, IntentState.INCONCLUSIVE})
 """An undo that took effect; inconclusive where a person had to say so."""
-ASKED_AGAIN = frozenset({IntentState.EXPIRED, IntentState.WITHDRAWN})
-KEPT = frozenset({IntentState.VETOED, IntentState.REFUSED, *ASKED_AGAIN})
+RAN_OUT = frozenset({IntentState.EXPIRED, IntentState.WITHDRAWN})
+KEPT = frozenset({IntentState.VETOED, IntentState.REFUSED, *RAN_OUT})
 
 
 def follow(reach: Reach, intent: Intent, now: datetime) -> Intent:
@@ -41,7 +41,7 @@ def follow(reach: Reach, intent: Intent, now: datetime) -> Intent:
         case IntentState.VERIFYING, "retrain" | "recalibrate":
             return _after_promotion(reach, intent, now)
         case IntentState.CONFIRMED, "undo":
-            return move(reach, intent, state=IntentState.VERIFIED, ended_at=now, reason="the replaced version serves")
+            return finish(reach, intent, IntentState.VERIFIED, at=now, reason="the replaced version serves")
         case IntentState.CONFIRMED, _ if not effect_of(
             intent.action, reach.worlds(intent.pipeline, now).settings
         ).serves:
@@ -56,7 +56,7 @@ def _over(reach: Reach, intent: Intent, now: datetime) -> Intent:
     """End what changed no version: there is nothing to compare, so nobody learns from it."""
     reason = "done; it serves nothing, so there is nothing to compare"
     outcome = _unknown(intent, now, reason)
-    return move(reach, intent, outcome, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+    return finish(reach, intent, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome)
 
 
 def consider_return(reach: Reach, fallback: Intent, now: datetime) -> Intent:
@@ -110,8 +110,8 @@ def _accept_or_refuse(reach: Reach, heal: Intent, world: World, judged: Candidat
     result = {**heal.result, "shadowed" if shadowed else "judged": judged.note()}
     if judged.accepted is None:
         outcome = outcome_of(heal, Judged(word=Word.UNCLEAR, gain=judged.gain, note=judged.reason), world.now)
-        ended = {"state": IntentState.REFUSED, "ended_at": world.now, "reason": judged.reason}
-        return move(reach, heal, outcome, result=result, **ended)
+        said = judged.reason
+        return finish(reach, heal, IntentState.REFUSED, at=world.now, reason=said, outcome=outcome, result=result)
     refits = heal.action == "retrain" and world.settings.healing.refit
     if shadowed or not refits or world.quality is not Quality.GOOD:
         accepted = {"phase": "promote", "accepted": judged.accepted, "p_better": judged.gain.p_better}
@@ -189,7 +189,7 @@ def _promoted(reach: Reach, heal: Intent, world: World) -> Intent:
 def _after_promotion(reach: Reach, heal: Intent, now: datetime) -> Intent:
     """End a retraining as its promotion ended; what merely ran out of time is asked again."""
     step = newest_step(reach.store, heal, "promote")
-    if step is None or step.state in ASKED_AGAIN:
+    if step is None or step.state in RAN_OUT:
         return move(reach, heal, state=IntentState.CONFIRMED)
     same = {IntentState.VERIFIED, IntentState.INCONCLUSIVE, IntentState.UNDONE, IntentState.FAILED}
     if step.state not in same and step.state not in KEPT:
@@ -197,7 +197,7 @@ def _after_promotion(reach: Reach, heal: Intent, now: datetime) -> Intent:
     state = step.state if step.state in same else IntentState.REFUSED
     outcome = reach.store.get(Outcome, step.id)
     told = replace(outcome, intent_id=heal.id) if outcome else _unknown(heal, now, step.reason)
-    return move(reach, heal, told, state=state, ended_at=now, reason=f"promotion: {step.state}")
+    return finish(reach, heal, state, at=now, reason=f"promotion: {step.state}", outcome=told)
 
 
 # Verification and undo, of whatever moved the alias.
@@ -217,8 +217,8 @@ def _verified(reach: Reach, intent: Intent, now: datetime) -> Intent:
         case Word.WAIT:
             return intent
         case Word.BETTER:
-            ended = {"state": IntentState.VERIFIED, "ended_at": now, "reason": _better(outcome)}
-            return move(reach, intent, outcome, result=looked, **ended)
+            said = _better(outcome)
+            return finish(reach, intent, IntentState.VERIFIED, at=now, reason=said, outcome=outcome, result=looked)
         case Word.WORSE:
             return move(reach, intent, outcome, result={**looked, "worse": True}, reason="worse than what it replaced")
         case Word.UNCLEAR if judged.final:
@@ -269,7 +269,7 @@ def _after_undo(reach: Reach, intent: Intent, now: datetime) -> Intent:
         )
     if step.state in KEPT:
         reason = f"worse, and kept: the undo is {step.state}"
-        return move(reach, intent, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+        return finish(reach, intent, IntentState.INCONCLUSIVE, at=now, reason=reason)
     return intent
 
 
@@ -289,7 +289,7 @@ def _undone(reach: Reach, intent: Intent, now: datetime) -> Intent:
 
 def _given_up(reach: Reach, heal: Intent, now: datetime, reason: str) -> Intent:
     outcome = _unknown(heal, now, reason)
-    return move(reach, heal, outcome, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+    return finish(reach, heal, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome)
 
 
 def _unknown(heal: Intent, now: datetime, reason: str) -> Outcome:

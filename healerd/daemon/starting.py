@@ -10,7 +10,7 @@ from datetime import datetime
 
 from healerd.actions import Effect, Observation, Seen, World, effect_of
 from healerd.actions.alias import Alias
-from healerd.daemon.reach import Reach, end, move, retell
+from healerd.daemon.reach import Reach, end, finish, move, retell
 from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.verification import Judged, Word, outcome_of, test_for
 from healerd.decision.incidents import GRAVE
@@ -302,4 +302,4 @@ def _confirm(reach: Reach, intent: Intent, world: World, seen: Observation) -> I
 
 def _fail(reach: Reach, intent: Intent, at: datetime, reason: str) -> Intent:
     outcome = failure_of(intent, at, reason)
-    return move(reach, intent, outcome, state=IntentState.FAILED, ended_at=at, reason=reason)
+    return finish(reach, intent, IntentState.FAILED, at=at, reason=reason, outcome=outcome)

@@ -17,6 +17,7 @@ from healerd.daemon.diagnosing import diagnosed
 from healerd.daemon.ingest import Arrived, ingest
 from healerd.daemon.operating import MEMORY, POINTS, read_operations
 from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.reach import end
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import (
@@ -303,8 +304,7 @@ def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, options: Op
     for withdrawn in decision.trace["withdraws"]:
         old = tx.get(Intent, withdrawn["intent"])
         if old is not None and old.state in NOT_STARTED:
-            ended = {"state": IntentState.WITHDRAWN, "ended_at": decision.at, "reason": withdrawn["because"]}
-            tx.replace(replace(old, **ended), expect=old)
+            end(tx, old, IntentState.WITHDRAWN, at=decision.at, reason=withdrawn["because"])
     tx.put(_intent(tx, pipeline, decision, plan), actor=actor)
 
 
