@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = [
     "ACTIONS_THAT_HEAL",
+    "ACTS_ALONE",
     "ANSWERABLE",
     "AUTONOMOUS_FROM",
     "AWAITED",
@@ -56,12 +57,15 @@ AUTONOMOUS_FROM = 0.80
 
 
 class Stage(StrEnum):
-    """How far a pipeline is trusted to act alone (SAFETY S5)."""
+    """How far a pipeline is trusted to act alone (SAFETY S5), from the least to the most: the order is the ladder."""
 
     OBSERVE = "observe"
     SUGGEST = "suggest"
     CANARY = "canary"
     LIVE = "live"
+
+
+ACTS_ALONE = (Stage.CANARY, Stage.LIVE)
 
 
 class Quality(StrEnum):

@@ -75,7 +75,7 @@ def standing_pause(reader: Reader, name: str) -> Pause | None:
 
 
 def stage_of(reader: Reader, name: str) -> Stage:
-    """Tell a pipeline's stage; one that nobody ever moved is in `suggest` (SAFETY S5)."""
+    """Tell a pipeline's stage, by order, for clocks are set back; what nobody moved is in `suggest` (SAFETY S5)."""
     change = _newest(reader, StageChange, "-seq", pipeline=name)
     return change.stage if change else Stage.SUGGEST
 

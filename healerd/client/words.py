@@ -37,12 +37,12 @@ GLYPHS: Mapping[str, tuple[str, str]] = {
 
 
 STAGES: Mapping[str, str] = {
-    "observe": "nothing may act",
+    "observe": "sees and decides, and nothing may act",
     "suggest": "every action asks a person first",
-    "canary": "acts alone where the rules and its confidence allow",
+    "canary": "acts alone; where policy and rules disagree, a coin decides",
     "live": "acts alone where the rules and its confidence allow",
 }
-"""What each stage of trust means for an action."""
+"""What each stage of trust means."""
 Z_80 = 1.2816
 """Half of an 80% interval of a normal law, in standard deviations."""
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from healerd.actions import Draft, Model, ProcessWorker, Registry, Worker, World
+from healerd.client.views import stage_of
 from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
@@ -306,8 +307,7 @@ class Core:
         """Move a pipeline to another stage; only people promote (SAFETY S5)."""
         found = self._pipeline(pipeline)
         with self.store.transaction() as tx:
-            newest = tx.find(StageChange, pipeline=pipeline, order="-seq", limit=1)
-            now = newest[0].stage if newest else Stage.SUGGEST
+            now = stage_of(tx, pipeline)
             at = self._clock.now()
             if LADDER.index(stage) > LADDER.index(now):
                 account = current_account(tx, found, at)

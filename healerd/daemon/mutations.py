@@ -15,7 +15,7 @@ from healerd.client.access import EVERYTHING
 from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
-from healerd.decision.stages import MAY_PROMOTE
+from healerd.decision.stages import LADDER, MAY_PROMOTE
 from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
 from healerd.model import AnswerKind, Intent, Stage
 
@@ -24,8 +24,6 @@ __all__ = ["MUTATIONS", "Ask", "Mutation", "carry_out"]
 REASON_MIN = 8
 PRESETS = ("known campaign", "data bug upstream", "bad timing", "prefer rollback", "unsure")
 """Reasons that need no more words."""
-STAGES = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
-"""From the least to the most trusted."""
 STOPS = (AnswerKind.VETO, AnswerKind.DENY)
 
 
@@ -188,11 +186,11 @@ def _wanted_stage(ask: Ask) -> Stage:
     try:
         return Stage(given)
     except ValueError:
-        raise ConfigError(f"no stage `{given}`; {did_you_mean(given, [stage.value for stage in STAGES])}") from None
+        raise ConfigError(f"no stage `{given}`; {did_you_mean(given, [stage.value for stage in Stage])}") from None
 
 
 def _is_promotion(core: Core, ask: Ask) -> bool:
-    return STAGES.index(_wanted_stage(ask)) > STAGES.index(stage_of(core.store, ask.on))
+    return LADDER.index(_wanted_stage(ask)) > LADDER.index(stage_of(core.store, ask.on))
 
 
 def _stage_needs(core: Core, ask: Ask) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from healerd.actions import Plan, Refusal, World, heals_of
+from healerd.client.views import stage_of
 from healerd.config import PipelineSettings
 from healerd.daemon.accounts import account_of, log_of, with_severity
 from healerd.daemon.alerting import ALERT, ALERTS, outside
@@ -22,7 +23,7 @@ from healerd.daemon.stakes import stake_of
 from healerd.decision import Diagnosis, Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.decision.elsewhere import counts, looks_elsewhere
 from healerd.errors import ActionError
-from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Stage, StageChange, Version
+from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
 from healerd_rules import RuleSet, SignalState
@@ -145,7 +146,6 @@ def now_in(
     situation: Situation, pipeline: Pipeline, reader: Reader, moment: Moment, model: CostModel, *, ruleset: RuleSet
 ) -> Situation:
     """Bring everything in a situation that is not measured up to this moment, for a decision by these rules."""
-    stage = reader.find(StageChange, pipeline=pipeline.name, order="-seq", limit=1)  # by order: clocks are set back
     incident = reader.find(Incident, pipeline=pipeline.name, closed_at=None, order="-seq", limit=1)
     history = log_of(reader, pipeline)
     model = with_severity(reader, pipeline.settings, pipeline.name, model, history)
@@ -157,7 +157,7 @@ def now_in(
         measurements=_with_alerts(situation, pipeline, reader, moment.now),
         newest=_is_newest(situation, moment.now),
         on_hold=moment.on_hold,
-        stage=stage[0].stage if stage else Stage.SUGGEST,
+        stage=stage_of(reader, pipeline.name),
         incident=incident[0] if incident else None,
         active=_active(pipeline),
         registry_away=pipeline.sight.away,

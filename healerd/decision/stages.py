@@ -8,14 +8,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from healerd.decision.situation import Situation
-from healerd.model import Stage, StageChange
+from healerd.model import ACTS_ALONE, Stage, StageChange
 from healerd.policy import BARS, Account
 
 __all__ = ["LADDER", "MAY_PROMOTE", "breaker", "demote", "demoted", "promote_stage", "withdraw_trust"]
 
-LADDER = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
+LADDER = tuple(Stage)
 """From the least to the most trusted. In canary a coin decides where the policy and the rules disagree."""
-ACTIVE = (Stage.CANARY, Stage.LIVE)
 MAY_PROMOTE = "admin"
 """The role that it takes to let a pipeline do more by itself."""
 DAEMON = "daemon"
@@ -44,7 +43,7 @@ def promote_stage(
         return f"from `{now}` the next stage is `{Stage.SUGGEST}`: people see what it suggests before it acts"
     if not reason.strip():
         return "a promotion needs a reason"
-    if account is not None and to in ACTIVE and (against := _against(account, to)):
+    if account is not None and to in ACTS_ALONE and (against := _against(account, to)):
         return against
     return StageChange(pipeline=pipeline, stage=to, at=at, author=author, reason=reason)
 
@@ -74,7 +73,7 @@ def demote(pipeline: str, *, now: Stage, to: Stage, author: str, reason: str, at
 def withdraw_trust(situation: Situation) -> StageChange | None:
     """Take a pipeline's autonomy away once its account has turned against the policy; people decide from then on."""
     account = situation.account
-    if situation.stage not in ACTIVE or account is None or not (reason := account.turned):
+    if situation.stage not in ACTS_ALONE or account is None or not (reason := account.turned):
         return None
     return StageChange(pipeline=situation.pipeline, stage=Stage.SUGGEST, at=situation.now, author=DAEMON, reason=reason)
 
