@@ -35,11 +35,11 @@ __all__ = [
     "STOP",
     "Carried",
     "Moment",
-    "Options",
+    "Prospects",
     "carried_on",
     "newest_decision",
     "now_in",
-    "options_of",
+    "prospects_of",
     "situation_of",
     "target_of",
 ]
@@ -62,7 +62,7 @@ TOLD = frozenset({ALERTS, ALERT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Prospects:
     """What each action would do now, with its plan; and by how much the best stored version is surely better."""
 
     targets: tuple[Target, ...] = ()
@@ -90,7 +90,7 @@ class Moment:
     on_hold: str = ""
 
 
-def options_of(world: World, *, wish: Wish | None = None) -> Options:
+def prospects_of(world: World, *, wish: Wish | None = None) -> Prospects:
     """Ask every action what it would do. It costs a shadow of the stored versions: for when something is wrong.
 
     A person who names a version to roll back to gets that one.
@@ -100,7 +100,7 @@ def options_of(world: World, *, wish: Wish | None = None) -> Options:
         planned[wish.action] = _aimed(world, wish.action, wish.target)
     plans = {name: plan for name, plan in planned.items() if isinstance(plan, Plan)}
     rollback = plans.get("rollback")
-    return Options(
+    return Prospects(
         targets=tuple(_target(name, plan, world) for name, plan in planned.items()),
         plans=plans,
         stored_gain=rollback.args.get("gain") if rollback else None,
