@@ -118,7 +118,7 @@ def difference(tried: Arm, other: Arm) -> Difference | None:
 
     >>> found = difference(Arm(n=50, failed=5), Arm(n=50, failed=25))
     >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
-    (-0.4, -0.543, -0.226)
+    (-0.4, -0.545, -0.225)
     """
     if not tried.n or not other.n:
         return None
