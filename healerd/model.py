@@ -18,6 +18,7 @@ __all__ = [
     "ANSWERABLE",
     "AUTONOMOUS_FROM",
     "AWAITED",
+    "EVERYTHING",
     "HOLD",
     "NOT_STARTED",
     "OPEN_STATES",
@@ -484,9 +485,13 @@ class Bar:
     lifted_by: str | None = None
 
 
+EVERYTHING = "*"
+"""What stands for all pipelines where a record names one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A person's stop of one pipeline, or of everything when `pipeline` is `*` (SAFETY S15)."""
+    """A person's stop of one pipeline, or of `EVERYTHING` (SAFETY S15)."""
 
     pipeline: str
     since_at: datetime

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from healerd.client.access import ACTIONS, EVERYTHING, REGISTRY
+from healerd.client.access import ACTIONS, REGISTRY
 from healerd.client.asked import Asked
 from healerd.client.briefs import DecisionBrief, MeasurementBrief
 from healerd.client.views import (
@@ -29,6 +29,7 @@ from healerd.client.views import (
 from healerd.model import (
     ACTIONS_THAT_HEAL,
     AWAITED,
+    EVERYTHING,
     OPEN_STATES,
     Answer,
     AnswerKind,

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from healerd.audit import Entry
-from healerd.client.access import EVERYTHING
 from healerd.client.asked import Asked, number
 from healerd.client.briefs import DecisionBrief
 from healerd.errors import NotFound
 from healerd.model import (
     ANSWERABLE,
     AWAITED,
+    EVERYTHING,
     HOLD,
     OPEN_STATES,
     AnswerKind,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from healerd.actions import Draft, Model, ProcessWorker, Registry, Worker, World
+from healerd.client.access import STOP
 from healerd.client.views import stage_of
 from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
@@ -28,12 +29,13 @@ from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipelines
 from healerd.daemon.reach import Reach
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
-from healerd.daemon.situations import CLOCK_SET, EVERYTHING, REBOOTED, STOP, Moment
+from healerd.daemon.situations import CLOCK_SET, REBOOTED, Moment
 from healerd.daemon.tick import Ticker
 from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
 from healerd.errors import ConfigError, Conflict, HealerdError, NotFound
 from healerd.model import (
+    EVERYTHING,
     Answer,
     AnswerKind,
     Decision,

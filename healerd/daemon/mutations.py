@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from healerd.client.access import EVERYTHING
 from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
 from healerd.decision.stages import LADDER, MAY_PROMOTE
 from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
-from healerd.model import AnswerKind, Intent, Stage
+from healerd.model import EVERYTHING, AnswerKind, Intent, Stage
 
 __all__ = ["MUTATIONS", "Ask", "Mutation", "carry_out"]
 

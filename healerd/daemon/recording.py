@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from healerd.audit import EMPTY
-from healerd.client.access import EVERYTHING
 from healerd.clock import Clock
 from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
 from healerd.model import (
     ACTIONS_THAT_HEAL,
+    EVERYTHING,
     HOLD,
     OPEN_STATES,
     AnswerKind,

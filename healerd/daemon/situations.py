@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from healerd.actions import Plan, Refusal, World, heals_of
+from healerd.client.access import STOP
 from healerd.client.views import stage_of
 from healerd.config import PipelineSettings
 from healerd.daemon.accounts import account_of, log_of, with_severity
@@ -23,16 +24,14 @@ from healerd.daemon.stakes import stake_of
 from healerd.decision import Diagnosis, Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.decision.elsewhere import counts, looks_elsewhere
 from healerd.errors import ActionError
-from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Version
+from healerd.model import EVERYTHING, OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
 from healerd_rules import RuleSet, SignalState
 
 __all__ = [
     "CLOCK_SET",
-    "EVERYTHING",
     "REBOOTED",
-    "STOP",
     "Carried",
     "Moment",
     "Prospects",
@@ -45,10 +44,6 @@ __all__ = [
 ]
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
-EVERYTHING = "*"
-"""The pipeline of a pause that stops all of them."""
-STOP = "STOP"
-"""The file in the state folder that stops everything while it exists (SAFETY S15)."""
 CLOCK_SET = "clock set"
 """The kind of the leaf that says by how much the wall clock was set."""
 REBOOTED = "rebooted"

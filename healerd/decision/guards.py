@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from healerd.decision.incidents import GRAVE, WISHED
 from healerd.decision.log import rejected_at
 from healerd.decision.situation import Situation
-from healerd.model import OPEN_STATES, Bar, Incident, Intent, IntentState, Layer, Pause
+from healerd.model import EVERYTHING, OPEN_STATES, Bar, Incident, Intent, IntentState, Layer, Pause
 from healerd_rules import ALLOWED, Acting, Approval, Level, Verdict, join_all
 
 __all__ = [
@@ -37,7 +37,6 @@ BAR_LEAST, BAR_MOST = timedelta(hours=24), timedelta(days=7)
 RETURN_AGAIN = timedelta(hours=24)
 BACKOFF_WINDOWS_MAX = 32
 """The longest wait between candidates of one incident, in windows."""
-STOP_ALL = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ def guard(guards: tuple[Guard, ...], asked: Asked) -> Verdict:
 
 def stopped(situation: Situation) -> Pause | None:
     """Find the standing stop of everything."""
-    return _pause(situation, STOP_ALL)
+    return _pause(situation, EVERYTHING)
 
 
 def bar_stands(bar: Bar, situation: Situation) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from healerd.model import AWAITED, TERMINAL_STATES
+from healerd.model import AWAITED, EVERYTHING, TERMINAL_STATES
 
 __all__ = [
     "BUFFER_MAX",
@@ -251,7 +251,7 @@ def _apply(state: State, event: Json) -> State:
     match event.get("table"):
         case "intent":
             return _intent_moved(state, record)
-        case "pause" if name == "*":
+        case "pause" if name == EVERYTHING:
             return replace(state, status={**state.status, "stopped": None if record["ended_at"] else record})
         case "pause":
             return _patch(state, name, {"paused": None if record["ended_at"] else record})

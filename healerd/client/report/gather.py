@@ -10,6 +10,7 @@ from typing import Any
 
 from healerd.audit.gaps import PRUNED
 from healerd.model import (
+    EVERYTHING,
     Answer,
     Decision,
     Incident,
@@ -215,7 +216,7 @@ def _within(at: datetime, asked: Asked) -> bool:
 
 
 def _about(pause: Pause, asked: Asked) -> bool:
-    return asked.pipeline is None or pause.pipeline in (asked.pipeline, "*")
+    return asked.pipeline is None or pause.pipeline in (asked.pipeline, EVERYTHING)
 
 
 def _ticks(reader: Reader, filters: Mapping[str, Any], progress: Progress | None) -> Iterator[Tick]:
