@@ -18,6 +18,7 @@ __all__ = [
     "ANSWERABLE",
     "AUTONOMOUS_FROM",
     "AWAITED",
+    "DAEMON",
     "EVERYTHING",
     "HOLD",
     "NOT_STARTED",
@@ -51,6 +52,8 @@ __all__ = [
 ]
 
 HOLD = "hold"
+DAEMON = "daemon"
+"""The author of what nobody asked for."""
 ACTIONS_THAT_HEAL = ("retrain", "rollback", "fallback")
 STEPS = ("promote", "undo", "return")
 AUTONOMOUS_FROM = 0.80
@@ -352,7 +355,7 @@ class Decision:
     veto_within_s: float | None = None
     approvals: tuple[ApprovalNeed, ...] = ()
     deferred_until: datetime | None = None
-    author: str = "daemon"
+    author: str = DAEMON
     rules_id: str
     trace: Mapping[str, Any]
 
@@ -429,7 +432,7 @@ class Intent:
     version: int = 0
     revision: int = 0
     parent_id: str | None = None
-    author: str = "daemon"
+    author: str = DAEMON
     confidence: float | None
     severity: int
     created_at: datetime

@@ -17,6 +17,7 @@ from healerd.decision.segments import measurements_of, segment_said, segments_to
 from healerd.model import (
     ANSWERABLE,
     AUTONOMOUS_FROM,
+    DAEMON,
     HOLD,
     STEPS,
     Answer,
@@ -107,7 +108,7 @@ def _clock(found: Intent, decision: Decision, givers: Sequence[str | None], at: 
 
 
 def _decided_by(found: Intent, decision: Decision) -> str:
-    if decision.author != "daemon":
+    if decision.author != DAEMON:
         return decision.author
     if found.action in STEPS:
         return f"the heal `{found.parent_id}`"

@@ -5,7 +5,7 @@ of a sentence that depends on it, and never say that something worked before it 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from healerd.model import ANSWERABLE, AUTONOMOUS_FROM
+from healerd.model import ANSWERABLE, AUTONOMOUS_FROM, DAEMON
 
 __all__ = [
     "GLYPHS",
@@ -65,7 +65,7 @@ def say_event(event: Json) -> str:
     record = event["record"] if isinstance(event["record"], Mapping) else {}
     words = _WORDS.get(event["table"] or "")
     said = words(record) if words and record else _plainly(event["kind"], record)
-    by = "" if event["actor"] == "daemon" else f" (by {event['actor']})"
+    by = "" if event["actor"] == DAEMON else f" (by {event['actor']})"
     return f"{about}{said}{by}"
 
 

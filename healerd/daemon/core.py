@@ -35,6 +35,7 @@ from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
 from healerd.errors import ConfigError, Conflict, HealerdError, NotFound
 from healerd.model import (
+    DAEMON,
     EVERYTHING,
     Answer,
     AnswerKind,
@@ -413,7 +414,7 @@ class Core:
         if activate:
             current = found.registry.alias().version
             found.registry.set_alias(
-                name, if_current=current, key=f"added {name}", epoch=self.store.epoch, by="daemon", at=now
+                name, if_current=current, key=f"added {name}", epoch=self.store.epoch, by=DAEMON, at=now
             )
         return version
 

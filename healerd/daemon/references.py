@@ -29,7 +29,7 @@ from healerd.daemon.segmenting import (
 )
 from healerd.detectors import Yardstick, make_yardstick, usual_error
 from healerd.errors import Conflict
-from healerd.model import Layer, Measurement, Quality, Reference, Version, VersionKind
+from healerd.model import DAEMON, Layer, Measurement, Quality, Reference, Version, VersionKind
 from healerd.profiles import (
     losses,
     reference_from_bytes,
@@ -62,7 +62,7 @@ class Held:
         """Whether the reference was made just now."""
         return bool(self.content)
 
-    def write(self, tx: Transaction, *, actor: str = "daemon") -> None:
+    def write(self, tx: Transaction, *, actor: str = DAEMON) -> None:
         """Write a reference that was made just now."""
         if self.fresh:
             tx.save_state(self.reference.pipeline, f"reference {self.reference.id}", self.content, actor=actor)

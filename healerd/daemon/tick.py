@@ -34,7 +34,7 @@ from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
 from healerd.errors import ActionError, ConfigError, HealerdError, RegistryAway, SourceError
-from healerd.model import HOLD, NOT_STARTED, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
+from healerd.model import DAEMON, HOLD, NOT_STARTED, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
 from healerd.segments.read import as_read
@@ -209,7 +209,7 @@ class Ticker:
                 tx.put(demotion)
             if prepared.incident is not None and prepared.incident != seen.incident:
                 tx.put(prepared.incident)
-            _commit(tx, pipeline, decision, prospects, actor="daemon")
+            _commit(tx, pipeline, decision, prospects, actor=DAEMON)
             tx.set_watermark(pipeline.name, window.end_at)
         return decision
 

@@ -11,12 +11,10 @@ from typing import Any
 
 from healerd.decision.context import FEATURES, recorded_context
 from healerd.decision.gate import hold_key
-from healerd.model import ACTS_ALONE, HOLD, TERMINAL_STATES, Decision, Incident, Intent, Outcome, Stage
+from healerd.model import ACTS_ALONE, DAEMON, HOLD, TERMINAL_STATES, Decision, Incident, Intent, Outcome, Stage
 from healerd.policy import Deed, failed
 
 __all__ = ["Told", "deed_of_heal", "deed_of_hold", "impossible", "told_of"]
-
-DAEMON = "daemon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from healerd.decision.choice import consult
 from healerd.decision.facts import facts
-from healerd.decision.situation import Situation, Wish
+from healerd.decision.situation import Situation, wish_of
 from healerd.decision.steps import action_of, root_of, step_verdict
 from healerd.decision.view import look, second_pass
 from healerd.decision.words import LEVELS, Go, answer_of, approvals_of, main_reason, on_silence
@@ -65,8 +65,7 @@ def recheck(
 
 def _heal_now(situation: Situation, intent: Intent, ruleset: RuleSet) -> tuple[float | None, Verdict]:
     """Run both passes on the intent's action, as if it were chosen now."""
-    if intent.author != "daemon":
-        wish = Wish(action=intent.action, target=intent.target, author=intent.author, reason=intent.reason)
+    if (wish := wish_of(intent)) is not None:
         situation = replace(situation, wish=wish)
     view = look(situation, ruleset, without=(intent.id,))
     counsel, _ = consult(view, HOLD)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from healerd.decision.situation import Situation
-from healerd.model import ACTS_ALONE, Stage, StageChange
+from healerd.model import ACTS_ALONE, DAEMON, Stage, StageChange
 from healerd.policy import BARS, Account
 
 __all__ = ["LADDER", "MAY_PROMOTE", "breaker", "demote", "demoted", "promote_stage", "withdraw_trust"]
@@ -17,7 +17,6 @@ LADDER = tuple(Stage)
 """From the least to the most trusted. In canary a coin decides where the policy and the rules disagree."""
 MAY_PROMOTE = "admin"
 """The role that it takes to let a pipeline do more by itself."""
-DAEMON = "daemon"
 UNDOS_MAX, UNDOS_WITHIN = 2, timedelta(hours=24)
 
 

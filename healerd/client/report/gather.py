@@ -10,6 +10,7 @@ from typing import Any
 
 from healerd.audit.gaps import PRUNED
 from healerd.model import (
+    DAEMON,
     EVERYTHING,
     Answer,
     Decision,
@@ -129,7 +130,7 @@ class IntentLine:
     action: str
     state: IntentState
     parent_id: str | None = None
-    author: str = "daemon"
+    author: str = DAEMON
     created_at: datetime
     executed_at: datetime | None = None
     effect_at: datetime | None = None
