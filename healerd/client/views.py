@@ -39,6 +39,7 @@ __all__ = [
     "intent_line",
     "intent_view",
     "intents",
+    "one_of",
     "pipeline_revision",
     "plain",
     "require_pipeline",
@@ -96,7 +97,7 @@ def intent_view(reader: Reader, intent_id: str) -> Json:
     """One intent with the decision behind it and what came of it: all a person needs to answer. Raises NotFound."""
     from healerd.decision import prompt  # loads numpy and scipy, which a status must not wait for
 
-    intent = _one(reader, Intent, intent_id, "healerd inbox")
+    intent = one_of(reader, Intent, intent_id, "healerd inbox")
     decision = reader.get(Decision, intent.decision_id)
     return {
         "schema": 1,
@@ -124,7 +125,7 @@ def trace_view(reader: Reader, decision_id: str) -> Json:
     from healerd.client.aftermath import trace_of  # as above
     from healerd.decision import chain, diagram, prose, trace_page
 
-    trace = trace_of(reader, _one(reader, Decision, decision_id, "healerd trace list"))
+    trace = trace_of(reader, one_of(reader, Decision, decision_id, "healerd trace list"))
     return {
         "schema": 1,
         "decision": plain(trace.decision),
@@ -199,7 +200,8 @@ def _without_trace(decision: Decision) -> Json:
     return {name: value for name, value in plain(decision).items() if name != "trace"}
 
 
-def _one(reader: Reader, kind: type[R], id_: str, listed_by: str) -> R:
+def one_of(reader: Reader, kind: type[R], id_: str, listed_by: str) -> R:
+    """Get a record that a person names; `listed_by` is what lists the known ones. Raises NotFound."""
     found = reader.get(kind, id_)
     if found is None:
         raise NotFound(f"no {kind.__name__.lower()} `{id_}`; list them with `{listed_by}`")

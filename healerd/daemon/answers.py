@@ -7,8 +7,9 @@ checked before, by the role; here it is checked that an approval comes from a ro
 from dataclasses import replace
 from datetime import datetime
 
+from healerd.client.views import one_of
 from healerd.daemon.reach import end
-from healerd.errors import Conflict, NotAllowed, NotFound
+from healerd.errors import Conflict, NotAllowed
 from healerd.model import ANSWERABLE, NOT_STARTED, Answer, AnswerKind, Bar, Intent, IntentState
 from healerd.store import Store, Transaction
 
@@ -22,9 +23,7 @@ def take_answer(store: Store, answer: Answer) -> Intent:
     it is too late or the intent has a newer revision; the message says what can still be done.
     """
     with store.transaction() as tx:
-        intent = tx.get(Intent, answer.intent_id)
-        if intent is None:
-            raise NotFound(f"no intent `{answer.intent_id}`; list them with `healerd inbox`")
+        intent = one_of(tx, Intent, answer.intent_id, "healerd inbox")
         tx.put(answer, actor=answer.author)
         match answer.kind:
             case AnswerKind.APPROVE:
@@ -38,9 +37,7 @@ def take_answer(store: Store, answer: Answer) -> Intent:
 def resolve(store: Store, intent_id: str, *, took_effect: bool, author: str, reason: str, at: datetime) -> Intent:
     """Say, as a person who looked, whether an intent whose effect nobody could tell took effect. Raises Conflict."""
     with store.transaction() as tx:
-        intent = tx.get(Intent, intent_id)
-        if intent is None:
-            raise NotFound(f"no intent `{intent_id}`; list them with `healerd inbox`")
+        intent = one_of(tx, Intent, intent_id, "healerd inbox")
         if intent.state is not IntentState.NEEDS_PERSON:
             raise Conflict(f"intent `{intent_id}` is `{intent.state}`: nobody has to resolve it")
         tx.note("resolved", {"intent": intent_id, "took_effect": took_effect, "reason": reason}, actor=author)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from healerd.actions import Draft, Model, ProcessWorker, Registry, Worker, World
 from healerd.client.access import STOP
-from healerd.client.views import stage_of
+from healerd.client.views import one_of, stage_of
 from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
@@ -235,7 +235,7 @@ class Core:
         revision: int | None,
     ) -> Intent:
         """Take a person's answer. Raises NotFound, NotAllowed, or Conflict with the state and the undo command."""
-        intent = self._intent(intent_id)
+        intent = one_of(self.store, Intent, intent_id, "healerd inbox")
         now = self._clock.now()
         # No name in the id: names can be erased from the record, ids cannot.
         before = len(self.store.find(Answer, intent_id=intent_id))
@@ -422,9 +422,3 @@ class Core:
         if name not in self.pipelines:
             raise NotFound(f"no pipeline `{name}`; configured: {', '.join(self.pipelines) or 'none'}")
         return self.pipelines[name]
-
-    def _intent(self, intent_id: str) -> Intent:
-        intent = self.store.get(Intent, intent_id)
-        if intent is None:
-            raise NotFound(f"no intent `{intent_id}`; list them with `healerd inbox`")
-        return intent

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
+from healerd.client.views import did_you_mean, one_of, pipeline_revision, plain, require_pipeline, stage_of
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
 from healerd.decision.stages import LADDER, MAY_PROMOTE
-from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
+from healerd.errors import ConfigError, Conflict, NotAllowed
 from healerd.model import EVERYTHING, AnswerKind, Intent, Stage
 
 __all__ = ["MUTATIONS", "Ask", "Mutation", "carry_out"]
@@ -108,10 +108,7 @@ def _answer_needs(core: Core, ask: Ask) -> str:
 
 
 def _intent(core: Core, ask: Ask) -> Intent:
-    intent = core.store.get(Intent, ask.on)
-    if intent is None:
-        raise NotFound(f"no intent `{ask.on}`; list them with `healerd inbox`")
-    return intent
+    return one_of(core.store, Intent, ask.on, "healerd inbox")
 
 
 def _answer_revision(core: Core, ask: Ask) -> str | None:
