@@ -61,7 +61,7 @@ AUTONOMOUS_FROM = 0.80
 
 
 class Stage(StrEnum):
-    """How far a pipeline is trusted to act alone (SAFETY S5), from the least to the most: the order is the ladder."""
+    """How far a pipeline is trusted to act alone (SAFETY S5)."""
 
     OBSERVE = "observe"
     SUGGEST = "suggest"
@@ -70,6 +70,7 @@ class Stage(StrEnum):
 
 
 ACTS_ALONE = (Stage.CANARY, Stage.LIVE)
+"""The highest rungs: the order of the stages is the ladder, from the least to the most trusted."""
 
 
 class Quality(StrEnum):
@@ -494,7 +495,7 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A person's stop of one pipeline, or of `EVERYTHING` (SAFETY S15)."""
+    """A person's stop of one pipeline, or of everything when `pipeline` is `*` (SAFETY S15)."""
 
     pipeline: str
     since_at: datetime
