@@ -14,8 +14,14 @@ from typing import Any
 
 __all__ = [
     "ACTIONS_THAT_HEAL",
+    "ACTS_ALONE",
+    "ANSWERABLE",
     "AUTONOMOUS_FROM",
+    "AWAITED",
+    "DAEMON",
+    "EVERYTHING",
     "HOLD",
+    "NOT_STARTED",
     "OPEN_STATES",
     "STEPS",
     "TERMINAL_STATES",
@@ -46,6 +52,8 @@ __all__ = [
 ]
 
 HOLD = "hold"
+DAEMON = "daemon"
+"""The author of what nobody asked for."""
 ACTIONS_THAT_HEAL = ("retrain", "rollback", "fallback")
 STEPS = ("promote", "undo", "return")
 AUTONOMOUS_FROM = 0.80
@@ -59,6 +67,10 @@ class Stage(StrEnum):
     SUGGEST = "suggest"
     CANARY = "canary"
     LIVE = "live"
+
+
+ACTS_ALONE = (Stage.CANARY, Stage.LIVE)
+"""The highest rungs: the order of the stages is the ladder, from the least to the most trusted."""
 
 
 class Quality(StrEnum):
@@ -140,6 +152,11 @@ TERMINAL_STATES = frozenset(
     }
 )
 OPEN_STATES = frozenset(IntentState) - TERMINAL_STATES
+ANSWERABLE = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL})
+"""A person may still let it run or stop it, and silence decides in the end."""
+NOT_STARTED = ANSWERABLE | {IntentState.READY}
+AWAITED = ANSWERABLE | {IntentState.NEEDS_PERSON}
+"""It waits for a person's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -339,7 +356,7 @@ class Decision:
     veto_within_s: float | None = None
     approvals: tuple[ApprovalNeed, ...] = ()
     deferred_until: datetime | None = None
-    author: str = "daemon"
+    author: str = DAEMON
     rules_id: str
     trace: Mapping[str, Any]
 
@@ -416,7 +433,7 @@ class Intent:
     version: int = 0
     revision: int = 0
     parent_id: str | None = None
-    author: str = "daemon"
+    author: str = DAEMON
     confidence: float | None
     severity: int
     created_at: datetime
@@ -470,6 +487,10 @@ class Bar:
     severity: int
     lifted_at: datetime | None = None
     lifted_by: str | None = None
+
+
+EVERYTHING = "*"
+"""What stands for all pipelines where a record names one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,22 @@ from typing import Any
 import numpy as np
 
 from healerd.audit import canonical
-from healerd.client.access import EVERYTHING
 from healerd.client.backtest import Period, backtest, instead_of
 from healerd.clock import ManualClock
 from healerd.config import ActionSettings, PipelineSettings, SourceSettings
 from healerd.decision import SCHEMA, Situation, Target, cost_model, decide, prepare
-from healerd.model import Decision, Layer, Measurement, Quality, Reference, Stage, Version, VersionKind, Window
+from healerd.model import (
+    EVERYTHING,
+    Decision,
+    Layer,
+    Measurement,
+    Quality,
+    Reference,
+    Stage,
+    Version,
+    VersionKind,
+    Window,
+)
 from healerd.policy import DEFAULT_PRIORS, begin
 from healerd.store import ReadStore, Store
 from healerd.store.library import sqlite

@@ -6,11 +6,12 @@ from healerd.cli.evidence import show_evidence, verdict_of
 from healerd.cli.options import attached, dry_run_option, pipeline_argument, reason_option, reason_or_ask
 from healerd.cli.show import Show
 from healerd.client import Client
+from healerd.client.words import STAGES
+from healerd.model import Stage
 
 __all__ = ["policy"]
 
-LADDER = ("observe", "suggest", "canary", "live")
-"""From the least to the most trusted."""
+LADDER = [stage.value for stage in Stage]
 
 
 @click.group(help="Show how far a pipeline is trusted, or change it.")
@@ -37,17 +38,9 @@ def status(client: Client, show: Show, pipeline: str | None) -> None:
         return
     show.table(
         ["pipeline", "stage", "revision", "what it means"],
-        [[view["name"], view["stage"], view["revision"], MEANS[view["stage"]]] for view in views],
+        [[view["name"], view["stage"], view["revision"], STAGES[view["stage"]]] for view in views],
     )
     show.note("`healerd policy status PIPELINE` shows the evidence")
-
-
-MEANS = {
-    "observe": "sees and decides, and nothing may act",
-    "suggest": "every action asks a person first",
-    "canary": "acts alone; where policy and rules disagree, a coin decides",
-    "live": "acts alone where the rules and its confidence allow",
-}
 
 
 @policy.command(help="Trust a pipeline with more.")
@@ -97,7 +90,7 @@ def _move(
     why, view = "" if dry_run else reason_or_ask(reason), client.pipeline(pipeline)
     wanted = to or _next(view["stage"], step)
     if dry_run:
-        told = {"pipeline": pipeline, "stage": view["stage"], "would_be": wanted, "means": MEANS[wanted]}
+        told = {"pipeline": pipeline, "stage": view["stage"], "would_be": wanted, "means": STAGES[wanted]}
         (show.json if show.as_json else show.pairs)({**told, "revision": view["revision"], "dry_run": True})
         return
     done = client.set_stage(pipeline, wanted, reason=why, if_rev=if_rev or view["revision"])

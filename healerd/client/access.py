@@ -16,16 +16,14 @@ if TYPE_CHECKING:
     from healerd.clock import Clock
     from healerd.store import ReadStore
 
-__all__ = ["ACTIONS", "EVERYTHING", "REGISTRY", "STOP", "Client", "Json", "Looking"]
+__all__ = ["ACTIONS", "REGISTRY", "STOP", "Client", "Json", "Looking"]
 
 ACTIONS = "actions"
 """The name under which it is saved which actions are configured for a pipeline."""
 REGISTRY = "registry"
 """The name under which it is saved whether a pipeline's registry is away: its place, since when, and why."""
-EVERYTHING = "*"
-"""What stands for every pipeline where one would be named."""
 STOP = "STOP"
-"""Name of the file in the state folder that stops everything while it exists."""
+"""Name of the file in the state folder that stops everything while it exists (SAFETY S15)."""
 
 STOP_PATIENCE_S = 2.0
 """How long a daemon may take to say that it has stopped everything; the file holds either way."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from healerd.model import DAEMON
+
 __all__ = [
     "ActingBrief",
     "DecisionBrief",
@@ -101,7 +103,7 @@ class DecisionBrief:
     confidence: float | None
     incident_id: str | None
     reason: str
-    author: str = "daemon"
+    author: str = DAEMON
     rule: str | None = None
     deferred_until: datetime | None = None
     trace: TraceBrief = field(default_factory=TraceBrief)

@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 
-from healerd.client.access import EVERYTHING
 from healerd.client.asked import Asked, number
 from healerd.client.briefs import JudgedBrief
 from healerd.client.views import Json, Reader, plain, require_pipeline
-from healerd.model import Decision
+from healerd.model import EVERYTHING, Decision
 from healerd.store import Range
 
 __all__ = ["DECISIONS_MAX", "rules", "sources_of"]

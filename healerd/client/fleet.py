@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from healerd.client.access import ACTIONS, EVERYTHING, REGISTRY
+from healerd.client.access import ACTIONS, REGISTRY
 from healerd.client.asked import Asked
 from healerd.client.briefs import DecisionBrief, MeasurementBrief
 from healerd.client.views import (
@@ -28,6 +28,8 @@ from healerd.client.views import (
 )
 from healerd.model import (
     ACTIONS_THAT_HEAL,
+    AWAITED,
+    EVERYTHING,
     OPEN_STATES,
     Answer,
     AnswerKind,
@@ -45,8 +47,7 @@ from healerd.store import Range
 
 __all__ = ["Fleet", "PipelineState", "pipeline", "pipeline_view", "status", "status_view"]
 
-WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.NEEDS_PERSON})
-WORKING = OPEN_STATES - WAITING
+WORKING = OPEN_STATES - AWAITED
 LEAVES_MAX = 5000
 """New leaves beyond which reading every pipeline again is cheaper than asking which ones changed."""
 BUCKETS, BUCKET_S = 24, 3600.0
@@ -143,7 +144,7 @@ def _state(known: Known, at: datetime) -> PipelineState:
     """Choose the word for a pipeline: what asks for a person first, what is merely so last."""
     last, incident = known.last, known.incident
     ladder = (
-        (any(state in WAITING for state in known.open), PipelineState.PENDING),
+        (any(state in AWAITED for state in known.open), PipelineState.PENDING),
         (known.paused, PipelineState.PAUSED),
         (any(state in WORKING for state in known.open), PipelineState.HEALING),
         (known.newest is IntentState.FAILED and incident is not None, PipelineState.FAILED),
@@ -294,8 +295,8 @@ def _last_action(intent: Intent, said: Answer | None, outcome: Outcome | None) -
 
 def _deadline(open_: Sequence[Intent]) -> Json:
     """The earliest moment at which silence decides something."""
-    vetoes = [("veto", intent.deadline_at) for intent in open_ if intent.state in WAITING]
-    needs = [("approval", need.deadline_at) for i in open_ if i.state in WAITING for need in i.approvals]
+    vetoes = [("veto", intent.deadline_at) for intent in open_ if intent.state in AWAITED]
+    needs = [("approval", need.deadline_at) for i in open_ if i.state in AWAITED for need in i.approvals]
     dated = [(at, kind) for kind, at in (*vetoes, *needs) if at is not None]
     at, kind = min(dated, default=(None, None))
     return {"deadline_at": plain(at), "deadline_kind": kind}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from healerd.decision.deeds import Told, impossible, told_of
-from healerd.model import Decision, Intent, Outcome, Stage, StageChange
+from healerd.model import ACTS_ALONE, Decision, Intent, Outcome, StageChange
 from healerd.policy import KEEP, CostModel, Event, event_of
 from healerd.store import Checked, Reader
 
@@ -18,7 +18,6 @@ __all__ = ["HOLDS", "Log", "activated_at", "events_of", "holds_of", "read_log", 
 
 HOLDS = "policy holds"
 """The name under which the decisions are saved that held in the place of what the rules proposed."""
-ACTIVE = (Stage.CANARY, Stage.LIVE)
 LESSONS = round(1.0 / (1.0 - KEEP))
 """As many newest outcomes make the belief; an outcome that cannot be is forgotten when it is none of them."""
 
@@ -66,7 +65,7 @@ def activated_at(
     newest: datetime | None = None
     for change in reader.find(StageChange, pipeline=name):
         if until is None or change.at <= until:
-            since = (since or change.at) if change.stage in ACTIVE else None
+            since = (since or change.at) if change.stage in ACTS_ALONE else None
             newest = since or newest
     return since, newest
 

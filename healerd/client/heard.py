@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from healerd.client.access import EVERYTHING
+from healerd.model import EVERYTHING
 
 if TYPE_CHECKING:
     from healerd.store import Reader

@@ -14,14 +14,25 @@ from healerd.client.views import Json, Reader, intent_view, plain
 from healerd.client.words import Z_80
 from healerd.decision.explain import diagnosis_of
 from healerd.decision.segments import measurements_of, segment_said, segments_told
-from healerd.model import AUTONOMOUS_FROM, HOLD, STEPS, Answer, Decision, Intent, IntentState, Outcome, Result
+from healerd.model import (
+    ANSWERABLE,
+    AUTONOMOUS_FROM,
+    DAEMON,
+    HOLD,
+    STEPS,
+    Answer,
+    Decision,
+    Intent,
+    IntentState,
+    Outcome,
+    Result,
+)
 
 __all__ = ["intent", "review_view"]
 
 AGREED = "it runs, for everybody who was asked has said yes"
 PAST_MAX = 500
 """Newest intents that count as past experience."""
-WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL})
 EFFECTS: Mapping[str, str] = {"forbid": "block", "limit": "defer", "cooldown": "defer", "permit": "pass"}
 """Kind of a rule that acts -> what it does to the action; `require` asks or announces."""
 GUARDS = ("permit", "forbid", "require", "cooldown", "limit")
@@ -79,7 +90,7 @@ def _hash(found: Intent, decision: Decision) -> str:
 def _clock(found: Intent, decision: Decision, givers: Sequence[str | None], at: datetime) -> Json:
     """When silence decides, and what; an approval that was given ends nothing any more."""
     missing = [need.deadline_at for need, giver in zip(found.approvals, givers, strict=True) if giver is None]
-    dated = [found.deadline_at, *missing] if found.state in WAITING else []
+    dated = [found.deadline_at, *missing] if found.state in ANSWERABLE else []
     deadline = min((each for each in dated if each is not None), default=None)
     acting = (decision.trace.get("second_pass") or {}).get("acting", ())
     places = {one["rule"]: f"{one['path']}:{one['line']}" for one in acting if one.get("path")}
@@ -89,15 +100,15 @@ def _clock(found: Intent, decision: Decision, givers: Sequence[str | None], at: 
     return {
         "deadline_at": plain(deadline),
         "seconds_left": max(0.0, (deadline - at).total_seconds()) if deadline else None,
-        "veto_within_s": found.veto_within_s if found.state in WAITING else None,
-        "counting": found.counted_at is not None and found.state in WAITING,
+        "veto_within_s": found.veto_within_s if found.state in ANSWERABLE else None,
+        "counting": found.counted_at is not None and found.state in ANSWERABLE,
         "on_silence": AGREED if _is_agreed(found, givers) else found.default,
         "silence_by": None if by is None else f"{by} ({places[by]})" if by in places else by,
     }
 
 
 def _decided_by(found: Intent, decision: Decision) -> str:
-    if decision.author != "daemon":
+    if decision.author != DAEMON:
         return decision.author
     if found.action in STEPS:
         return f"the heal `{found.parent_id}`"

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from healerd.audit import Entry
-from healerd.client.access import EVERYTHING
 from healerd.client.asked import Asked, number
 from healerd.client.briefs import DecisionBrief
 from healerd.errors import NotFound
 from healerd.model import (
+    ANSWERABLE,
+    AWAITED,
+    EVERYTHING,
     HOLD,
     OPEN_STATES,
     AnswerKind,
@@ -38,6 +40,7 @@ __all__ = [
     "intent_line",
     "intent_view",
     "intents",
+    "one_of",
     "pipeline_revision",
     "plain",
     "require_pipeline",
@@ -49,8 +52,6 @@ __all__ = [
 
 Json = dict[str, Any]
 R = TypeVar("R")
-
-WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.NEEDS_PERSON})
 
 
 def plain(value: Any) -> Any:
@@ -76,7 +77,7 @@ def standing_pause(reader: Reader, name: str) -> Pause | None:
 
 
 def stage_of(reader: Reader, name: str) -> Stage:
-    """Tell a pipeline's stage; one that nobody ever moved is in `suggest` (SAFETY S5)."""
+    """Tell a pipeline's stage, by order, for clocks are set back; what nobody moved is in `suggest` (SAFETY S5)."""
     change = _newest(reader, StageChange, "-seq", pipeline=name)
     return change.stage if change else Stage.SUGGEST
 
@@ -89,7 +90,7 @@ def intents(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) ->
         found = list(reader.find(Intent, order="-created_at", limit=limit, **equal))
     else:
         found = list(reader.find(Intent, state=OPEN_STATES, **equal))
-        found.sort(key=lambda i: (i.state not in WAITING, i.deadline_at is None, i.deadline_at or i.created_at))
+        found.sort(key=lambda i: (i.state not in AWAITED, i.deadline_at is None, i.deadline_at or i.created_at))
     return {"schema": 1, "intents": [intent_line(intent) for intent in found]}
 
 
@@ -97,7 +98,7 @@ def intent_view(reader: Reader, intent_id: str) -> Json:
     """One intent with the decision behind it and what came of it: all a person needs to answer. Raises NotFound."""
     from healerd.decision import prompt  # loads numpy and scipy, which a status must not wait for
 
-    intent = _one(reader, Intent, intent_id, "healerd inbox")
+    intent = one_of(reader, Intent, intent_id, "healerd inbox")
     decision = reader.get(Decision, intent.decision_id)
     return {
         "schema": 1,
@@ -115,7 +116,7 @@ def _answers(intent: Intent) -> tuple[AnswerKind, ...]:
         return (AnswerKind.LIFT,)
     if intent.state is IntentState.READY:
         return (AnswerKind.VETO,)
-    if intent.state not in {IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL}:
+    if intent.state not in ANSWERABLE:
         return ()
     return (AnswerKind.VETO, AnswerKind.APPROVE) if intent.approvals else (AnswerKind.VETO,)
 
@@ -123,7 +124,7 @@ def _answers(intent: Intent) -> tuple[AnswerKind, ...]:
 def decision_named(reader: Reader, id_: str) -> Decision:
     """Find a decision by its id, or by that of the intent which came of it. Raises NotFound."""
     intent = reader.get(Intent, id_)
-    return _one(reader, Decision, intent.decision_id if intent else id_, "healerd trace list")
+    return one_of(reader, Decision, intent.decision_id if intent else id_, "healerd trace list")
 
 
 def trace_view(reader: Reader, id_: str) -> Json:
@@ -180,7 +181,7 @@ def intent_line(intent: Intent) -> Json:
 
 
 def _silence_at(intent: Intent) -> datetime | None:
-    needs = [need.deadline_at for need in intent.approvals] if intent.state in WAITING else []
+    needs = [need.deadline_at for need in intent.approvals] if intent.state in AWAITED else []
     return min((at for at in (intent.deadline_at, *needs) if at is not None), default=None)
 
 
@@ -206,7 +207,8 @@ def _without_trace(decision: Decision) -> Json:
     return {name: value for name, value in plain(decision).items() if name != "trace"}
 
 
-def _one(reader: Reader, kind: type[R], id_: str, listed_by: str) -> R:
+def one_of(reader: Reader, kind: type[R], id_: str, listed_by: str) -> R:
+    """Get a record that a person names; `listed_by` is what lists the known ones. Raises NotFound."""
     found = reader.get(kind, id_)
     if found is None:
         raise NotFound(f"no {kind.__name__.lower()} `{id_}`; list them with `{listed_by}`")

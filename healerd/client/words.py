@@ -5,7 +5,7 @@ of a sentence that depends on it, and never say that something worked before it 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from healerd.model import AUTONOMOUS_FROM
+from healerd.model import ANSWERABLE, AUTONOMOUS_FROM, DAEMON
 
 __all__ = [
     "GLYPHS",
@@ -37,12 +37,12 @@ GLYPHS: Mapping[str, tuple[str, str]] = {
 
 
 STAGES: Mapping[str, str] = {
-    "observe": "nothing may act",
+    "observe": "sees and decides, and nothing may act",
     "suggest": "every action asks a person first",
-    "canary": "acts alone where the rules and its confidence allow",
+    "canary": "acts alone; where policy and rules disagree, a coin decides",
     "live": "acts alone where the rules and its confidence allow",
 }
-"""What each stage of trust means for an action."""
+"""What each stage of trust means."""
 Z_80 = 1.2816
 """Half of an 80% interval of a normal law, in standard deviations."""
 
@@ -65,7 +65,7 @@ def say_event(event: Json) -> str:
     record = event["record"] if isinstance(event["record"], Mapping) else {}
     words = _WORDS.get(event["table"] or "")
     said = words(record) if words and record else _plainly(event["kind"], record)
-    by = "" if event["actor"] == "daemon" else f" (by {event['actor']})"
+    by = "" if event["actor"] == DAEMON else f" (by {event['actor']})"
     return f"{about}{said}{by}"
 
 
@@ -104,7 +104,7 @@ def duration(seconds: float) -> str:
 
 
 def _intent_moved(intent: Json) -> str:
-    ends = f"; if nobody answers, {intent['default']}" if intent["state"] in {"announced", "awaiting approval"} else ""
+    ends = f"; if nobody answers, {intent['default']}" if intent["state"] in ANSWERABLE else ""
     because = f": {intent['reason']}" if intent["reason"] else ""
     return f"{_what(intent)} is {intent['state']}{because}{ends}  [{intent['id']}]"
 

@@ -12,9 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from healerd.client.access import EVERYTHING
 from healerd.client.heard import HEARD
-from healerd.model import Layer, Measurement
+from healerd.model import EVERYTHING, Layer, Measurement
 from healerd.sources.alertmanager import Alert, Message
 from healerd.store import Reader, Store
 

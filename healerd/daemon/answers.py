@@ -7,10 +7,10 @@ checked before, by the role; here it is checked that an approval comes from a ro
 from dataclasses import replace
 from datetime import datetime
 
+from healerd.client.views import one_of
 from healerd.daemon.reach import end
-from healerd.daemon.starting import waiting_states
-from healerd.errors import Conflict, NotAllowed, NotFound
-from healerd.model import Answer, AnswerKind, Bar, Intent, IntentState
+from healerd.errors import Conflict, NotAllowed
+from healerd.model import ANSWERABLE, NOT_STARTED, Answer, AnswerKind, Bar, Intent, IntentState
 from healerd.store import Store, Transaction
 
 __all__ = ["resolve", "take_answer"]
@@ -23,9 +23,7 @@ def take_answer(store: Store, answer: Answer) -> Intent:
     it is too late or the intent has a newer revision; the message says what can still be done.
     """
     with store.transaction() as tx:
-        intent = tx.get(Intent, answer.intent_id)
-        if intent is None:
-            raise NotFound(f"no intent `{answer.intent_id}`; list them with `healerd inbox`")
+        intent = one_of(tx, Intent, answer.intent_id, "healerd inbox")
         tx.put(answer, actor=answer.author)
         match answer.kind:
             case AnswerKind.APPROVE:
@@ -39,9 +37,7 @@ def take_answer(store: Store, answer: Answer) -> Intent:
 def resolve(store: Store, intent_id: str, *, took_effect: bool, author: str, reason: str, at: datetime) -> Intent:
     """Say, as a person who looked, whether an intent whose effect nobody could tell took effect. Raises Conflict."""
     with store.transaction() as tx:
-        intent = tx.get(Intent, intent_id)
-        if intent is None:
-            raise NotFound(f"no intent `{intent_id}`; list them with `healerd inbox`")
+        intent = one_of(tx, Intent, intent_id, "healerd inbox")
         if intent.state is not IntentState.NEEDS_PERSON:
             raise Conflict(f"intent `{intent_id}` is `{intent.state}`: nobody has to resolve it")
         tx.note("resolved", {"intent": intent_id, "took_effect": took_effect, "reason": reason}, actor=author)
@@ -51,7 +47,7 @@ def resolve(store: Store, intent_id: str, *, took_effect: bool, author: str, rea
 
 
 def _approve(tx: Transaction, intent: Intent, answer: Answer) -> Intent:
-    if intent.state not in {IntentState.AWAITING_APPROVAL, IntentState.ANNOUNCED}:
+    if intent.state not in ANSWERABLE:
         raise Conflict(f"intent `{intent.id}` is `{intent.state}`: there is nothing to approve")
     if answer.revision != intent.revision:
         raise Conflict(f"intent `{intent.id}` has changed (revision {intent.revision}): read it again, then approve")
@@ -63,7 +59,7 @@ def _approve(tx: Transaction, intent: Intent, answer: Answer) -> Intent:
 
 
 def _stop(tx: Transaction, intent: Intent, answer: Answer) -> Intent:
-    if intent.state not in waiting_states:
+    if intent.state not in NOT_STARTED:
         raise Conflict(_too_late(intent))
     said = "denied" if answer.kind is AnswerKind.DENY else "vetoed"
     bar = Bar(

@@ -20,7 +20,7 @@ from healerd.config import Config, SourceSettings, utc
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
 from healerd.errors import ActionError, ConfigError
-from healerd.model import Reference, Version, VersionKind
+from healerd.model import DAEMON, Reference, Version, VersionKind
 from healerd.sources import TableSource
 from healerd.store import Store
 
@@ -107,7 +107,7 @@ def _add_first(beginning: Beginning, pipeline: Pipeline, path: Path) -> None:
     with beginning.store.transaction() as tx:
         tx.put(version)
     pipeline.registry.set_alias(
-        FIRST, if_current=None, key=FIRST, epoch=beginning.store.epoch, by="daemon", at=beginning.now
+        FIRST, if_current=None, key=FIRST, epoch=beginning.store.epoch, by=DAEMON, at=beginning.now
     )
 
 

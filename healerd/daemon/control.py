@@ -22,7 +22,6 @@ from starlette.routing import Route
 
 from healerd.audit import Entry
 from healerd.client import views
-from healerd.client.access import EVERYTHING
 from healerd.client.fleet import Fleet, status_view
 from healerd.client.health import jobs_of
 from healerd.client.looks import LOOKS, Look, find_look, view_of
@@ -35,6 +34,7 @@ from healerd.daemon.presence import Presence
 from healerd.daemon.threads import OneThread
 from healerd.daemon.webhook import Webhook
 from healerd.errors import ConfigError, Conflict, HealerdError, NotAllowed, NotFound, RulesError, StoreError
+from healerd.model import EVERYTHING
 
 __all__ = ["Bell", "Control"]
 

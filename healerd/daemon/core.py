@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from healerd.actions import Draft, Model, ProcessWorker, Registry, Worker, World
+from healerd.client.access import STOP
+from healerd.client.views import one_of, stage_of
 from healerd.clock import Clock, Instant
 from healerd.columns import Predictions
 from healerd.config import Config
@@ -27,12 +29,14 @@ from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipelines
 from healerd.daemon.reach import Reach
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
-from healerd.daemon.situations import CLOCK_SET, EVERYTHING, REBOOTED, STOP, Moment
+from healerd.daemon.situations import CLOCK_SET, REBOOTED, Moment
 from healerd.daemon.tick import Ticker
 from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
 from healerd.errors import ConfigError, Conflict, HealerdError, NotFound
 from healerd.model import (
+    DAEMON,
+    EVERYTHING,
     Answer,
     AnswerKind,
     Decision,
@@ -231,7 +235,7 @@ class Core:
         revision: int | None,
     ) -> Intent:
         """Take a person's answer. Raises NotFound, NotAllowed, or Conflict with the state and the undo command."""
-        intent = self._intent(intent_id)
+        intent = one_of(self.store, Intent, intent_id, "healerd inbox")
         now = self._clock.now()
         # No name in the id: names can be erased from the record, ids cannot.
         before = len(self.store.find(Answer, intent_id=intent_id))
@@ -306,8 +310,7 @@ class Core:
         """Move a pipeline to another stage; only people promote (SAFETY S5)."""
         found = self._pipeline(pipeline)
         with self.store.transaction() as tx:
-            newest = tx.find(StageChange, pipeline=pipeline, order="-seq", limit=1)
-            now = newest[0].stage if newest else Stage.SUGGEST
+            now = stage_of(tx, pipeline)
             at = self._clock.now()
             if LADDER.index(stage) > LADDER.index(now):
                 account = current_account(tx, found, at)
@@ -411,7 +414,7 @@ class Core:
         if activate:
             current = found.registry.alias().version
             found.registry.set_alias(
-                name, if_current=current, key=f"added {name}", epoch=self.store.epoch, by="daemon", at=now
+                name, if_current=current, key=f"added {name}", epoch=self.store.epoch, by=DAEMON, at=now
             )
         return version
 
@@ -419,9 +422,3 @@ class Core:
         if name not in self.pipelines:
             raise NotFound(f"no pipeline `{name}`; configured: {', '.join(self.pipelines) or 'none'}")
         return self.pipelines[name]
-
-    def _intent(self, intent_id: str) -> Intent:
-        intent = self.store.get(Intent, intent_id)
-        if intent is None:
-            raise NotFound(f"no intent `{intent_id}`; list them with `healerd inbox`")
-        return intent

@@ -16,7 +16,7 @@ from healerd.clock import Clock, Instant
 from healerd.daemon.consent import Count, Passage, passage_between, review
 from healerd.daemon.following import consider_return, follow
 from healerd.daemon.reach import Reach, end, retell
-from healerd.daemon.starting import resume, start, waiting_states, withdrawal
+from healerd.daemon.starting import resume, start, withdrawal
 from healerd.errors import (
     ActionError,
     ConfigError,
@@ -27,7 +27,7 @@ from healerd.errors import (
     StaleEpoch,
     StoreError,
 )
-from healerd.model import OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
+from healerd.model import NOT_STARTED, OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
 
 __all__ = ["Executor", "Move", "ends_all"]
 
@@ -89,7 +89,7 @@ class Executor:
 
     def due_at(self) -> datetime | None:
         """Tell when silence or an approval next runs out; None when nothing waits for a moment."""
-        times = [intent.deadline_at for intent in self._open() if intent.state in waiting_states]
+        times = [intent.deadline_at for intent in self._open() if intent.state in NOT_STARTED]
         needs = [need.deadline_at for intent in self._open() for need in intent.approvals]
         return min((at for at in (*times, *needs) if at is not None), default=None)
 

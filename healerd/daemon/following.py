@@ -13,23 +13,22 @@ from healerd.actions.alias import Alias
 from healerd.actions.registry import version_name
 from healerd.actions.retrain import observe_fit, refit_key, start_refit
 from healerd.daemon.judgement import Candidate, gain_note, judge_candidate, judge_refit, patience_until
-from healerd.daemon.reach import Reach, end, move, retell
+from healerd.daemon.reach import Reach, end, finish, move, retell
 from healerd.daemon.rulings import Go
 from healerd.daemon.starting import ATTEMPTS_MAX, ruling_on
 from healerd.daemon.steps import newest_step, propose_step
 from healerd.daemon.verification import Judged, Word, outcome_of, return_gain, verify
+from healerd.decision import breaker
 from healerd.errors import ActionError
 from healerd.model import Incident, Intent, IntentState, Outcome, Quality, Result, Stage, StageChange
 
 __all__ = ["SURE_TO_RETURN", "consider_return", "follow"]
 
 SURE_TO_RETURN = 0.80
-UNDOS_MAX = 2
-UNDOS_WITHIN = timedelta(hours=24)
 UNDID = frozenset({IntentState.VERIFIED, IntentState.INCONCLUSIVE})
 """An undo that took effect; inconclusive where a person had to say so."""
-ASKED_AGAIN = frozenset({IntentState.EXPIRED, IntentState.WITHDRAWN})
-KEPT = frozenset({IntentState.VETOED, IntentState.REFUSED, *ASKED_AGAIN})
+RAN_OUT = frozenset({IntentState.EXPIRED, IntentState.WITHDRAWN})
+KEPT = frozenset({IntentState.VETOED, IntentState.REFUSED, *RAN_OUT})
 
 
 def follow(reach: Reach, intent: Intent, now: datetime) -> Intent:
@@ -42,7 +41,7 @@ def follow(reach: Reach, intent: Intent, now: datetime) -> Intent:
         case IntentState.VERIFYING, "retrain" | "recalibrate":
             return _after_promotion(reach, intent, now)
         case IntentState.CONFIRMED, "undo":
-            return move(reach, intent, state=IntentState.VERIFIED, ended_at=now, reason="the replaced version serves")
+            return finish(reach, intent, IntentState.VERIFIED, at=now, reason="the replaced version serves")
         case IntentState.CONFIRMED, _ if not effect_of(
             intent.action, reach.worlds(intent.pipeline, now).settings
         ).serves:
@@ -57,7 +56,7 @@ def _over(reach: Reach, intent: Intent, now: datetime) -> Intent:
     """End what changed no version: there is nothing to compare, so nobody learns from it."""
     reason = "done; it serves nothing, so there is nothing to compare"
     outcome = _unknown(intent, now, reason)
-    return move(reach, intent, outcome, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+    return finish(reach, intent, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome)
 
 
 def consider_return(reach: Reach, fallback: Intent, now: datetime) -> Intent:
@@ -111,8 +110,8 @@ def _accept_or_refuse(reach: Reach, heal: Intent, world: World, judged: Candidat
     result = {**heal.result, "shadowed" if shadowed else "judged": judged.note()}
     if judged.accepted is None:
         outcome = outcome_of(heal, Judged(word=Word.UNCLEAR, gain=judged.gain, note=judged.reason), world.now)
-        ended = {"state": IntentState.REFUSED, "ended_at": world.now, "reason": judged.reason}
-        return move(reach, heal, outcome, result=result, **ended)
+        said = judged.reason
+        return finish(reach, heal, IntentState.REFUSED, at=world.now, reason=said, outcome=outcome, result=result)
     refits = heal.action == "retrain" and world.settings.healing.refit
     if shadowed or not refits or world.quality is not Quality.GOOD:
         accepted = {"phase": "promote", "accepted": judged.accepted, "p_better": judged.gain.p_better}
@@ -190,7 +189,7 @@ def _promoted(reach: Reach, heal: Intent, world: World) -> Intent:
 def _after_promotion(reach: Reach, heal: Intent, now: datetime) -> Intent:
     """End a retraining as its promotion ended; what merely ran out of time is asked again."""
     step = newest_step(reach.store, heal, "promote")
-    if step is None or step.state in ASKED_AGAIN:
+    if step is None or step.state in RAN_OUT:
         return move(reach, heal, state=IntentState.CONFIRMED)
     same = {IntentState.VERIFIED, IntentState.INCONCLUSIVE, IntentState.UNDONE, IntentState.FAILED}
     if step.state not in same and step.state not in KEPT:
@@ -198,7 +197,7 @@ def _after_promotion(reach: Reach, heal: Intent, now: datetime) -> Intent:
     state = step.state if step.state in same else IntentState.REFUSED
     outcome = reach.store.get(Outcome, step.id)
     told = replace(outcome, intent_id=heal.id) if outcome else _unknown(heal, now, step.reason)
-    return move(reach, heal, told, state=state, ended_at=now, reason=f"promotion: {step.state}")
+    return finish(reach, heal, state, at=now, reason=f"promotion: {step.state}", outcome=told)
 
 
 # Verification and undo, of whatever moved the alias.
@@ -218,8 +217,8 @@ def _verified(reach: Reach, intent: Intent, now: datetime) -> Intent:
         case Word.WAIT:
             return intent
         case Word.BETTER:
-            ended = {"state": IntentState.VERIFIED, "ended_at": now, "reason": _better(outcome)}
-            return move(reach, intent, outcome, result=looked, **ended)
+            said = _better(outcome)
+            return finish(reach, intent, IntentState.VERIFIED, at=now, reason=said, outcome=outcome, result=looked)
         case Word.WORSE:
             return move(reach, intent, outcome, result={**looked, "worse": True}, reason="worse than what it replaced")
         case Word.UNCLEAR if judged.final:
@@ -270,7 +269,7 @@ def _after_undo(reach: Reach, intent: Intent, now: datetime) -> Intent:
         )
     if step.state in KEPT:
         reason = f"worse, and kept: the undo is {step.state}"
-        return move(reach, intent, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+        return finish(reach, intent, IntentState.INCONCLUSIVE, at=now, reason=reason)
     return intent
 
 
@@ -278,19 +277,19 @@ def _undone(reach: Reach, intent: Intent, now: datetime) -> Intent:
     """Close an undone intent; two undos within a day take the pipeline's autonomy away (the circuit breaker)."""
     with reach.store.transaction() as tx:
         undos = tx.find(Intent, pipeline=intent.pipeline, action="undo", state=UNDID)
-        recent = [step for step in undos if step.effect_at is not None and step.effect_at > now - UNDOS_WITHIN]
+        undone = [step.effect_at for step in undos if step.effect_at is not None]
         stages = tx.find(StageChange, pipeline=intent.pipeline, order="-seq", limit=1)
-        if len(recent) >= UNDOS_MAX and (not stages or stages[0].stage is not Stage.OBSERVE):
-            reason = f"{len(recent)} heals undone within 24 h: somebody should look"
+        stage = stages[0].stage if stages else Stage.SUGGEST
+        if (change := breaker(intent.pipeline, undone, now=stage, at=now)) is not None:
             # No two changes of a stage share their moment: this one comes after any of the same tick.
             at = max(now, stages[0].at + timedelta(microseconds=1)) if stages else now
-            tx.put(StageChange(pipeline=intent.pipeline, stage=Stage.OBSERVE, at=at, author="daemon", reason=reason))
+            tx.put(replace(change, at=at))
         return end(tx, intent, IntentState.UNDONE, at=now, reason="worse, so undone")
 
 
 def _given_up(reach: Reach, heal: Intent, now: datetime, reason: str) -> Intent:
     outcome = _unknown(heal, now, reason)
-    return move(reach, heal, outcome, state=IntentState.INCONCLUSIVE, ended_at=now, reason=reason)
+    return finish(reach, heal, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome)
 
 
 def _unknown(heal: Intent, now: datetime, reason: str) -> Outcome:

@@ -14,15 +14,13 @@ from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.situations import Moment, newest_decision, now_in, situation_of, target_of
 from healerd.decision import Situation, Wish, cost_model, judge_step, recheck
+from healerd.decision.situation import wish_of
 from healerd.model import Decision, Intent
 from healerd.store import Reader
 
 __all__ = ["RuleGuards"]
 
-GO = {"run": Go.RUN, "ask": Go.ASK, "wait": Go.WAIT, "refuse": Go.REFUSE}
 LEVELS = {"allowed": Go.RUN, "announced": Go.ASK, "approval needed": Go.ASK, "deferred": Go.WAIT}
-DAEMON = "daemon"
-"""The author of what nobody asked for."""
 UNSEEN = Ruling(go=Go.WAIT, reason="no window has been judged yet")
 
 
@@ -43,13 +41,13 @@ class RuleGuards:
         decided = reader.get(Decision, intent.decision_id)
         if situation is None or decided is None:
             return UNSEEN
-        if intent.author != DAEMON:
-            situation = self._with_their_target(situation, intent)
+        if (wish := wish_of(intent)) is not None:
+            situation = self._with_their_target(situation, wish)
         heal = reader.get(Intent, intent.parent_id) if intent.parent_id else None
         ruleset = self.rules.of(intent.pipeline)
         found = recheck(situation, intent, ruleset, decided=decided, heal=heal)
         return Ruling(
-            go=GO[found.answer],
+            go=found.answer,
             reason=found.why,
             decision_id=situation.id,
             severity=found.severity,
@@ -85,11 +83,10 @@ class RuleGuards:
             decision=decision,
         )
 
-    def _with_their_target(self, situation: Situation, intent: Intent) -> Situation:
+    def _with_their_target(self, situation: Situation, wish: Wish) -> Situation:
         """Aim anew at what a person asked for: windows are judged without their wish."""
-        wish = Wish(action=intent.action, target=intent.target, author=intent.author, reason=intent.reason)
-        theirs = target_of(self.pipelines[intent.pipeline].world(situation.now), wish)
-        others = (target for target in situation.targets if target.action != intent.action)
+        theirs = target_of(self.pipelines[situation.pipeline].world(situation.now), wish)
+        others = (target for target in situation.targets if target.action != wish.action)
         return replace(situation, targets=(theirs, *others))
 
     def _now(self, pipeline: str, reader: Reader, now: datetime) -> Situation | None:

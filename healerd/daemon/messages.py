@@ -13,14 +13,13 @@ from healerd.daemon.executor import Move
 from healerd.daemon.lookout import Outage
 from healerd.daemon.tick import Trouble
 from healerd.listen_settings import NotifySettings, parse_hours
-from healerd.model import HOLD, Decision, Intent, IntentState
+from healerd.model import AWAITED, HOLD, Decision, Intent, IntentState
 
-__all__ = ["ASKS", "Message", "Outbox", "about", "rendered", "trouble"]
+__all__ = ["Message", "Outbox", "about", "rendered", "trouble"]
 
 QUEUED_MAX = 1000
 AT_ONCE_MAX = 20
 """Messages sent together; what is more is told as a number: a storm must not become one of messages."""
-ASKS = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.NEEDS_PERSON})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,7 @@ def _of_decision(decision: Decision, intent: Intent | None) -> Iterator[Message]
 
 def _of_move(intent: Intent) -> Iterator[Message]:
     name = f"{intent.action} on {intent.pipeline}"
-    if intent.state in ASKS:
+    if intent.state in AWAITED:
         asked = f"healerd review {intent.id}\non silence: {intent.default or 'nothing is done'}"
         silence = [need.deadline_at for need in intent.approvals] + [intent.deadline_at]
         yield Message(

@@ -14,7 +14,7 @@ from healerd import __version__
 from healerd.client.fleet import Fleet, PipelineState, status_view
 from healerd.client.heard import heard_at
 from healerd.client.views import Json, Reader
-from healerd.model import ACTIONS_THAT_HEAL, OPEN_STATES, Incident, Intent, IntentState
+from healerd.model import ACTIONS_THAT_HEAL, AWAITED, OPEN_STATES, Incident, Intent, IntentState
 from healerd.store.filters import Range
 from healerd.store.library import DATABASE
 
@@ -230,7 +230,7 @@ def _of_pipeline(row: Mapping[str, Any], at: datetime) -> Iterator[Sample]:
     states = Counter(intent["state"] for intent in row["open"])
     for known in sorted(OPEN_STATES):
         yield Sample("healerd_intents_open", states[known.value], (name, known.value))
-    asked = [_since(intent["created_at"], at) for intent in row["open"] if intent["state"] in WAITING]
+    asked = [_since(intent["created_at"], at) for intent in row["open"] if intent["state"] in AWAITED]
     yield Sample("healerd_pending_age_seconds", max(asked, default=0.0), (name,))
     if row["deadline_at"]:
         yield Sample("healerd_pending_deadline_seconds", -_since(row["deadline_at"], at), (name,))
@@ -241,7 +241,6 @@ _NUMBERS = {
     "healerd_error_rate": "error",
     "healerd_reference_error_rate": "reference_error",
 }
-WAITING = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.NEEDS_PERSON})
 
 
 def _actions(reader: Reader, name: str, at: datetime) -> Iterator[Sample]:

@@ -11,21 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from healerd.client.access import EVERYTHING
-from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
+from healerd.client.views import did_you_mean, one_of, pipeline_revision, plain, require_pipeline, stage_of
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
-from healerd.decision.stages import MAY_PROMOTE
-from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
-from healerd.model import AnswerKind, Intent, Stage
+from healerd.decision.stages import LADDER, MAY_PROMOTE
+from healerd.errors import ConfigError, Conflict, NotAllowed
+from healerd.model import EVERYTHING, AnswerKind, Intent, Stage
 
 __all__ = ["MUTATIONS", "Ask", "Mutation", "carry_out"]
 
 REASON_MIN = 8
 PRESETS = ("known campaign", "data bug upstream", "bad timing", "prefer rollback", "unsure")
 """Reasons that need no more words."""
-STAGES = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
-"""From the least to the most trusted."""
 STOPS = (AnswerKind.VETO, AnswerKind.DENY)
 
 
@@ -111,10 +108,7 @@ def _answer_needs(core: Core, ask: Ask) -> str:
 
 
 def _intent(core: Core, ask: Ask) -> Intent:
-    intent = core.store.get(Intent, ask.on)
-    if intent is None:
-        raise NotFound(f"no intent `{ask.on}`; list them with `healerd inbox`")
-    return intent
+    return one_of(core.store, Intent, ask.on, "healerd inbox")
 
 
 def _answer_revision(core: Core, ask: Ask) -> str | None:
@@ -188,11 +182,11 @@ def _wanted_stage(ask: Ask) -> Stage:
     try:
         return Stage(given)
     except ValueError:
-        raise ConfigError(f"no stage `{given}`; {did_you_mean(given, [stage.value for stage in STAGES])}") from None
+        raise ConfigError(f"no stage `{given}`; {did_you_mean(given, [stage.value for stage in Stage])}") from None
 
 
 def _is_promotion(core: Core, ask: Ask) -> bool:
-    return STAGES.index(_wanted_stage(ask)) > STAGES.index(stage_of(core.store, ask.on))
+    return LADDER.index(_wanted_stage(ask)) > LADDER.index(stage_of(core.store, ask.on))
 
 
 def _stage_needs(core: Core, ask: Ask) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from healerd.client.views import plain
 from healerd.client.words import say_event
 from healerd.daemon.executor import Move
-from healerd.model import HOLD, Decision
+from healerd.model import DAEMON, HOLD, Decision
 
 __all__ = ["notices"]
 
@@ -22,4 +22,4 @@ def notices(told: Iterable[object]) -> Iterator[str]:
 
 def _say(table: str, record: object) -> str:
     view = plain(record)
-    return say_event({"table": table, "kind": table, "pipeline": view["pipeline"], "actor": "daemon", "record": view})
+    return say_event({"table": table, "kind": table, "pipeline": view["pipeline"], "actor": DAEMON, "record": view})

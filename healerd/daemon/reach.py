@@ -12,7 +12,7 @@ from healerd.errors import RegistryAway
 from healerd.model import TERMINAL_STATES, Intent, IntentState, Outcome
 from healerd.store import Store, Transaction
 
-__all__ = ["Reach", "end", "move", "retell"]
+__all__ = ["Reach", "end", "finish", "move", "retell"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,21 @@ def end(
     if outcome is not None:
         tx.put(outcome)
     return tx.replace(replace(intent, state=state, ended_at=at, reason=reason, **changes), expect=intent)
+
+
+def finish(
+    reach: Reach,
+    intent: Intent,
+    state: IntentState,
+    *,
+    at: datetime,
+    reason: str,
+    outcome: Outcome | None = None,
+    **changes: Any,
+) -> Intent:
+    """End an intent in a transaction of its own, as `end` does. Raises Conflict."""
+    with reach.store.transaction() as tx:
+        return end(tx, intent, state, at=at, reason=reason, outcome=outcome, **changes)
 
 
 def retell(reach: Reach, intent: Intent, reason: str) -> Intent:

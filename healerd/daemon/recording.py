@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from healerd.audit import EMPTY
-from healerd.client.access import EVERYTHING
 from healerd.clock import Clock
 from healerd.errors import ConfigError, Conflict, NotAllowed, NotFound
 from healerd.model import (
     ACTIONS_THAT_HEAL,
+    DAEMON,
+    EVERYTHING,
     HOLD,
     OPEN_STATES,
     AnswerKind,
@@ -47,7 +48,7 @@ class MemoryStore(Reader):
         self._head, self._turn = (0, EMPTY), threading.RLock()
         self._seal = Seal.of(self._writer, 0)
 
-    def put(self, record: Any, *, instead_of: Any = None, actor: str = "daemon") -> None:
+    def put(self, record: Any, *, instead_of: Any = None, actor: str = DAEMON) -> None:
         """Keep a record, in the place of an earlier one if there is one, and note it."""
         with self.transaction() as tx:
             if isinstance(record, Intent) and instead_of is not None:

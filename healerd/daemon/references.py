@@ -4,7 +4,7 @@ Must never let rows that trained a version judge it, nor let references ratchet 
 the first accepted one plus the tolerance.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -29,7 +29,7 @@ from healerd.daemon.segmenting import (
 )
 from healerd.detectors import Yardstick, make_yardstick, usual_error
 from healerd.errors import Conflict
-from healerd.model import Layer, Measurement, Quality, Reference, Version, VersionKind
+from healerd.model import DAEMON, Layer, Measurement, Quality, Reference, Version, VersionKind
 from healerd.profiles import (
     losses,
     reference_from_bytes,
@@ -62,7 +62,7 @@ class Held:
         """Whether the reference was made just now."""
         return bool(self.content)
 
-    def write(self, tx: Transaction, *, actor: str = "daemon") -> None:
+    def write(self, tx: Transaction, *, actor: str = DAEMON) -> None:
         """Write a reference that was made just now."""
         if self.fresh:
             tx.save_state(self.reference.pipeline, f"reference {self.reference.id}", self.content, actor=actor)
@@ -130,10 +130,8 @@ class References:
             raise Conflict(f"`{pipeline.name}` has no reference and no judged window yet: there is nothing to accept")
         start = since or _began(self.store.measurements(pipeline.name, mark))
         start = start or mark - timedelta(seconds=JUDGE_WINDOWS * pipeline.settings.window)
-        rows, least = (
-            _good(pipeline, pipeline.rows(min(start, mark), mark, as_of=now)),
-            pipeline.settings.healing.rows_min,
-        )
+        rows = pipeline.rows(min(start, mark), mark, as_of=now)
+        rows, least = _rows_where(pipeline, rows, lambda q: q is Quality.GOOD), pipeline.settings.healing.rows_min
         if len(rows) < least:
             raise Conflict(
                 f"{len(rows):,} rows of good windows since {start:%Y-%m-%d %H:%M}, a reference needs {least:,}: "
@@ -183,9 +181,9 @@ class References:
         if output is None:
             return None
         rows = pipeline.rows(version.trained_from_at, version.trained_to_at, as_of=now)
-        trusted = _trusted(pipeline, rows)
+        usable = _rows_where(pipeline, rows, lambda q: q is not Quality.BAD)
         judged = _held_out(pipeline, judge, output)
-        return self._make(pipeline, version, trusted, judged, at=now) if len(trusted) else None
+        return self._make(pipeline, version, usable, judged, at=now) if len(usable) else None
 
     def _make(
         self, pipeline: Pipeline, version: Version, rows: Predictions, held_out: HeldOut, *, at: datetime
@@ -274,15 +272,9 @@ def _began(measurements: Iterable[Measurement]) -> datetime | None:
     return min((one.since_at for one in standing if one.since_at is not None), default=None)
 
 
-def _good(pipeline: Pipeline, rows: Predictions) -> Predictions:
+def _rows_where(pipeline: Pipeline, rows: Predictions, keep: Callable[[Quality], bool]) -> Predictions:
+    """Leave out the rows of windows whose verdict is not to keep."""
     numbers = window_starts(rows.at, pipeline.settings.window)
     starts = {int(n): datetime.fromtimestamp(int(n) * pipeline.settings.window, tz=UTC) for n in np.unique(numbers)}
-    good = [n for n, start in starts.items() if pipeline.quality(start) is Quality.GOOD]
-    return take(rows, np.isin(numbers, good))
-
-
-def _trusted(pipeline: Pipeline, rows: Predictions) -> Predictions:
-    numbers = window_starts(rows.at, pipeline.settings.window)
-    starts = {int(n): datetime.fromtimestamp(int(n) * pipeline.settings.window, tz=UTC) for n in np.unique(numbers)}
-    bad = [n for n, start in starts.items() if pipeline.quality(start) is Quality.BAD]
-    return take(rows, ~np.isin(numbers, bad))
+    kept = [n for n, start in starts.items() if keep(pipeline.quality(start))]
+    return take(rows, np.isin(numbers, kept))

@@ -13,6 +13,7 @@ from typing import Any
 from healerd.audit import AuditReport
 from healerd.audit.verify import Start
 from healerd.client.views import Json, plain
+from healerd.model import DAEMON
 from healerd.store import Reader
 
 __all__ = ["Rereading"]
@@ -54,6 +55,6 @@ class Rereading:
         problem = bad.problem if bad else None
         if problem is not None and (self._said or {}).get("problem") != problem:
             log.error("the audit log was changed: %s; see `healerd audit verify`", problem)
-        said = {"at": plain(at), "seq": self._upto, "sound": problem is None, "problem": problem, "by": "daemon"}
+        said = {"at": plain(at), "seq": self._upto, "sound": problem is None, "problem": problem, "by": DAEMON}
         self._said = said
         self._start, self._upto = Start(), 0

@@ -6,23 +6,14 @@ without a ruling that was made inside the transaction that starts it (SAFETY S7)
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from healerd.actions import Plan
+from healerd.decision.words import Go
 from healerd.model import ApprovalNeed, Decision, Intent
 from healerd.store import Reader
 
 __all__ = ["Go", "Guards", "Ruling"]
-
-
-class Go(StrEnum):
-    """What the guards say: run now, ask (a veto window or approvals), wait and come again, or not at all."""
-
-    RUN = "run"
-    ASK = "ask"
-    WAIT = "wait"
-    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from healerd.actions import Plan, Refusal, World, heals_of
+from healerd.client.access import STOP
+from healerd.client.views import stage_of
 from healerd.config import PipelineSettings
 from healerd.daemon.accounts import account_of, log_of, with_severity
 from healerd.daemon.alerting import ALERT, ALERTS, outside
@@ -22,32 +24,26 @@ from healerd.daemon.stakes import stake_of
 from healerd.decision import Diagnosis, Logged, Situation, Target, Wish, from_json, logged, rejected_at
 from healerd.decision.elsewhere import counts, looks_elsewhere
 from healerd.errors import ActionError
-from healerd.model import OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Stage, StageChange, Version
+from healerd.model import EVERYTHING, OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Version
 from healerd.policy import CostModel
 from healerd.store import Range, Reader
 from healerd_rules import RuleSet, SignalState
 
 __all__ = [
     "CLOCK_SET",
-    "EVERYTHING",
     "REBOOTED",
-    "STOP",
     "Carried",
     "Moment",
-    "Options",
+    "Prospects",
     "carried_on",
     "newest_decision",
     "now_in",
-    "options_of",
+    "prospects_of",
     "situation_of",
     "target_of",
 ]
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
-EVERYTHING = "*"
-"""The pipeline of a pause that stops all of them."""
-STOP = "STOP"
-"""The file in the state folder that stops everything while it exists (SAFETY S15)."""
 CLOCK_SET = "clock set"
 """The kind of the leaf that says by how much the wall clock was set."""
 REBOOTED = "rebooted"
@@ -61,7 +57,7 @@ TOLD = frozenset({ALERTS, ALERT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Prospects:
     """What each action would do now, with its plan; and by how much the best stored version is surely better."""
 
     targets: tuple[Target, ...] = ()
@@ -89,7 +85,7 @@ class Moment:
     on_hold: str = ""
 
 
-def options_of(world: World, *, wish: Wish | None = None) -> Options:
+def prospects_of(world: World, *, wish: Wish | None = None) -> Prospects:
     """Ask every action what it would do. It costs a shadow of the stored versions: for when something is wrong.
 
     A person who names a version to roll back to gets that one.
@@ -99,7 +95,7 @@ def options_of(world: World, *, wish: Wish | None = None) -> Options:
         planned[wish.action] = _aimed(world, wish.action, wish.target)
     plans = {name: plan for name, plan in planned.items() if isinstance(plan, Plan)}
     rollback = plans.get("rollback")
-    return Options(
+    return Prospects(
         targets=tuple(_target(name, plan, world) for name, plan in planned.items()),
         plans=plans,
         stored_gain=rollback.args.get("gain") if rollback else None,
@@ -145,7 +141,6 @@ def now_in(
     situation: Situation, pipeline: Pipeline, reader: Reader, moment: Moment, model: CostModel, *, ruleset: RuleSet
 ) -> Situation:
     """Bring everything in a situation that is not measured up to this moment, for a decision by these rules."""
-    stage = reader.find(StageChange, pipeline=pipeline.name, order="-seq", limit=1)  # by order: clocks are set back
     incident = reader.find(Incident, pipeline=pipeline.name, closed_at=None, order="-seq", limit=1)
     history = log_of(reader, pipeline)
     model = with_severity(reader, pipeline.settings, pipeline.name, model, history)
@@ -157,7 +152,7 @@ def now_in(
         measurements=_with_alerts(situation, pipeline, reader, moment.now),
         newest=_is_newest(situation, moment.now),
         on_hold=moment.on_hold,
-        stage=stage[0].stage if stage else Stage.SUGGEST,
+        stage=stage_of(reader, pipeline.name),
         incident=incident[0] if incident else None,
         active=_active(pipeline),
         registry_away=pipeline.sight.away,

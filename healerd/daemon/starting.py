@@ -10,20 +10,30 @@ from datetime import datetime
 
 from healerd.actions import Effect, Observation, Seen, World, effect_of
 from healerd.actions.alias import Alias
-from healerd.daemon.reach import Reach, end, move, retell
+from healerd.daemon.reach import Reach, end, finish, move, retell
 from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.verification import Judged, Word, outcome_of, test_for
 from healerd.decision.incidents import GRAVE
 from healerd.errors import ActionError, RegistryAway, StaleEpoch
-from healerd.model import OPEN_STATES, STEPS, Decision, Incident, Intent, IntentState, Outcome, Quality, Result
+from healerd.model import (
+    NOT_STARTED,
+    OPEN_STATES,
+    STEPS,
+    Decision,
+    Incident,
+    Intent,
+    IntentState,
+    Outcome,
+    Quality,
+    Result,
+)
 from healerd.store import Reader, Transaction
 
-__all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "ruling_on", "start", "waiting_states", "withdrawal"]
+__all__ = ["ATTEMPTS_MAX", "failure_of", "resume", "ruling_on", "start", "withdrawal"]
 
 ATTEMPTS_MAX = 5
 REVISIONS_MAX = 5
 """How often one intent asks anew; after that the next tick may propose again on the facts of its own moment."""
-waiting_states = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.READY})
 WAYS_BACK = frozenset({"undo", "return"})
 """Steps that are due even when the incident has closed: a worse version or a safe model may still serve."""
 ENDED_BY_A_HEAL = frozenset({IntentState.CONFIRMED, IntentState.VERIFYING})
@@ -74,7 +84,7 @@ def withdrawal(intent: Intent, reader: Reader) -> str:
     if incident is not None and incident.closed_at is not None and intent.action not in WAYS_BACK:
         return f"incident `{incident.id}` is closed"
     for other in _others(intent, reader):
-        if other.state in waiting_states and _outranks(other, intent, reader):
+        if other.state in NOT_STARTED and _outranks(other, intent, reader):
             return f"`{other.id}` answers to something more severe"
     return ""
 
@@ -163,7 +173,7 @@ def _family(root: str, reader: Reader) -> set[str]:
 
 def _bars(other: Intent, intent: Intent, reader: Reader) -> bool:
     """Tell whether another open intent keeps this one from starting."""
-    if other.state in waiting_states:
+    if other.state in NOT_STARTED:
         return _outranks(other, intent, reader)
     return not (other.state in ENDED_BY_A_HEAL and _may_end_others(intent, reader))
 
@@ -175,7 +185,7 @@ def _outranks(other: Intent, intent: Intent, reader: Reader) -> bool:
     if _rank(other) <= _rank(intent):
         return False
     family = _family(intent.parent_id or intent.id, reader) - {intent.id}
-    own = reader.find(Intent, id=tuple(family), state=OPEN_STATES - frozenset(waiting_states)) if family else ()
+    own = reader.find(Intent, id=tuple(family), state=OPEN_STATES - NOT_STARTED) if family else ()
     return not any(_bars(member, other, reader) for member in own)
 
 
@@ -193,7 +203,7 @@ def _rank(intent: Intent) -> tuple[int, bool, float]:
 def _end_others(tx: Transaction, intent: Intent, now: datetime) -> None:
     """Withdraw what waits on the pipeline, and end the verifications that this heal is allowed to end."""
     for other in _others(intent, tx):
-        if other.state in waiting_states:
+        if other.state in NOT_STARTED:
             end(tx, other, IntentState.WITHDRAWN, at=now, reason=f"`{intent.id}` starts")
         elif other.state in ENDED_BY_A_HEAL:
             reason = f"ended by `{intent.id}`, which starts"
@@ -292,4 +302,4 @@ def _confirm(reach: Reach, intent: Intent, world: World, seen: Observation) -> I
 
 def _fail(reach: Reach, intent: Intent, at: datetime, reason: str) -> Intent:
     outcome = failure_of(intent, at, reason)
-    return move(reach, intent, outcome, state=IntentState.FAILED, ended_at=at, reason=reason)
+    return finish(reach, intent, IntentState.FAILED, at=at, reason=reason, outcome=outcome)

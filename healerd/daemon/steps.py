@@ -1,20 +1,18 @@
 """Propose a step of a heal: an intent of its own, under the guards' word. Must never repeat a step unasked."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from healerd.actions import STEP_EFFECTS, Refusal, World
 from healerd.daemon.reach import Reach, retell
 from healerd.daemon.rulings import Go, Ruling
+from healerd.decision.guards import ASKED_AGAIN
 from healerd.model import OPEN_STATES, Intent, IntentState
 from healerd.store import Reader
 
-__all__ = ["ASKED_AGAIN_S", "newest_step", "propose_step"]
-
-ASKED_AGAIN_S = 6 * 3600.0
-"""What nobody answered is asked again at most this often (SAFETY S8)."""
+__all__ = ["newest_step", "propose_step"]
 
 
 def propose_step(
@@ -53,7 +51,7 @@ def _too_soon(step: Intent, now: datetime) -> bool:
     """A step that is open is not repeated; one that ended without an effect only after a while."""
     if step.state in OPEN_STATES:
         return True
-    return step.ended_at is not None and now < step.ended_at + timedelta(seconds=ASKED_AGAIN_S)
+    return step.ended_at is not None and now < step.ended_at + ASKED_AGAIN
 
 
 def _step(

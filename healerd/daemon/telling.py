@@ -11,9 +11,9 @@ from datetime import datetime
 
 from healerd.client.channels import Send
 from healerd.daemon.executor import Move
-from healerd.daemon.messages import ASKS, Message, Outbox, about, rendered, trouble
+from healerd.daemon.messages import Message, Outbox, about, rendered, trouble
 from healerd.listen_settings import NotifySettings
-from healerd.model import Decision, Intent
+from healerd.model import AWAITED, Decision, Intent
 from healerd.store import Reader
 
 __all__ = ["Teller", "fetch"]
@@ -43,8 +43,8 @@ class Teller:
         intents = {each.id: _intent_of(reader, each) for each in told if isinstance(each, Decision)}
         known = {name: intent for name, intent in intents.items() if intent is not None}
         for each in told:
-            if isinstance(each, Move) and each.intent.state not in ASKS:
-                for state in ASKS:  # an answer came before the message went out
+            if isinstance(each, Move) and each.intent.state not in AWAITED:
+                for state in AWAITED:  # an answer came before the message went out
                     self._outbox.drop(f"asks:{each.intent.id}:{each.intent.revision}:{state}")
         for message in about(told, intents=known):
             self._outbox.add(message, at)

@@ -17,23 +17,24 @@ from healerd.daemon.diagnosing import diagnosed
 from healerd.daemon.ingest import Arrived, ingest
 from healerd.daemon.operating import MEMORY, POINTS, read_operations
 from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.reach import end
 from healerd.daemon.references import References
 from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import (
     Carried,
     Moment,
-    Options,
+    Prospects,
     carried_on,
     newest_decision,
     now_in,
-    options_of,
+    prospects_of,
     situation_of,
 )
 from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
 from healerd.errors import ActionError, ConfigError, HealerdError, RegistryAway, SourceError
-from healerd.model import HOLD, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
+from healerd.model import DAEMON, HOLD, NOT_STARTED, Decision, Intent, IntentState, Measurement, Quality, Stage, Window
 from healerd.policy import begin
 from healerd.profiles import to_bytes
 from healerd.segments.read import as_read
@@ -142,21 +143,21 @@ class Ticker:
 
     def wish(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Decision:
         """Decide on what a person asks for, as of now: under the same guards as any other (SAFETY S17)."""
-        situation, options, decision = self._wished(pipeline, moment, wish)
+        situation, prospects, decision = self._wished(pipeline, moment, wish)
         with self.store.transaction() as tx:
             if situation.incident is not None and decision.chosen != HOLD:
                 tx.put(situation.incident, actor=wish.author)
-            _commit(tx, pipeline, decision, options, actor=wish.author)
+            _commit(tx, pipeline, decision, prospects, actor=wish.author)
         return decision
 
     def rehearse(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Rehearsal:
         """Say what would be decided and done on what a person asks for now; write nothing down."""
-        _, options, decision = self._wished(pipeline, moment, wish)
-        plan = options.plans.get(wish.action)
-        refused = next((each.refusal for each in options.targets if each.action == wish.action), "")
+        _, prospects, decision = self._wished(pipeline, moment, wish)
+        plan = prospects.plans.get(wish.action)
+        refused = next((each.refusal for each in prospects.targets if each.action == wish.action), "")
         return Rehearsal(decision=decision, plan=plan, refusal=refused)
 
-    def _wished(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> tuple[Situation, Options, Decision]:
+    def _wished(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> tuple[Situation, Prospects, Decision]:
         known = heals_of(pipeline.settings)
         if wish.action not in known:
             raise ConfigError(f"no action `{wish.action}` to propose; there are {', '.join(known)}")
@@ -164,12 +165,12 @@ class Ticker:
         seen = situation_of(before) if before is not None else None
         if seen is None:
             raise ConfigError(f"pipeline `{pipeline.name}` has not judged a window yet; wait for the first")
-        options = options_of(pipeline.world(moment.now), wish=wish)
+        prospects = prospects_of(pipeline.world(moment.now), wish=wish)
         ruleset, model = self.rules.of(pipeline.name), cost_model(pipeline.settings)
-        situation = now_in(_with(seen, options), pipeline, self.store, moment, model, ruleset=ruleset)
+        situation = now_in(_with(seen, prospects), pipeline, self.store, moment, model, ruleset=ruleset)
         situation = replace(situation, id=_id(pipeline.name, moment, wish), window=None, wish=wish)
         situation = replace(situation, incident=open_for_wish(situation))
-        return situation, options, decide(situation, ruleset)
+        return situation, prospects, decide(situation, ruleset)
 
     def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
         arrived = ingest(pipeline, window, now=moment.now)
@@ -195,11 +196,11 @@ class Ticker:
         demotion = withdraw_trust(seen)
         seen = demoted(seen, demotion)
         ruleset = self.rules.of(pipeline.name)
-        options = _options(pipeline, watched, moment, seen)
-        prepared = prepare(_with(seen, options), ruleset)
-        if prepared.open_incident is not None and not options.targets:
-            options = options_of(pipeline.world(moment.now))
-            prepared = _with(prepared, options)
+        prospects = _prospects(pipeline, watched, moment, seen)
+        prepared = prepare(_with(seen, prospects), ruleset)
+        if prepared.open_incident is not None and not prospects.targets:
+            prospects = prospects_of(pipeline.world(moment.now))
+            prepared = _with(prepared, prospects)
         prepared = diagnosed(pipeline, watched, prepared)
         decision = decide(prepared, ruleset)
         with self.store.transaction() as tx:
@@ -208,7 +209,7 @@ class Ticker:
                 tx.put(demotion)
             if prepared.incident is not None and prepared.incident != seen.incident:
                 tx.put(prepared.incident)
-            _commit(tx, pipeline, decision, options, actor="daemon")
+            _commit(tx, pipeline, decision, prospects, actor=DAEMON)
             tx.set_watermark(pipeline.name, window.end_at)
         return decision
 
@@ -249,21 +250,21 @@ def _kind_of(error: HealerdError) -> str:
             return WINDOW_FAILED
 
 
-def _with(situation: Situation, options: Options) -> Situation:
+def _with(situation: Situation, prospects: Prospects) -> Situation:
     return replace(
         situation,
-        targets=options.targets,
-        stored_gain=options.stored_gain,
-        p_stored_better=options.p_stored_better,
+        targets=prospects.targets,
+        stored_gain=prospects.stored_gain,
+        p_stored_better=prospects.p_stored_better,
     )
 
 
-def _options(pipeline: Pipeline, watched: Watched, moment: Moment, seen: Situation) -> Options:
+def _prospects(pipeline: Pipeline, watched: Watched, moment: Moment, seen: Situation) -> Prospects:
     """Ask the actions only while something is wrong."""
     alarmed = any(each.alarm for each in watched.measurements)
     if not alarmed and seen.open_incident is None:
-        return Options()
-    return options_of(pipeline.world(moment.now))
+        return Prospects()
+    return prospects_of(pipeline.world(moment.now))
 
 
 def _record(tx: Transaction, pipeline: Pipeline, watched: Watched, stood_on: tuple[Measurement, ...]) -> None:
@@ -293,18 +294,17 @@ def _note_resets(tx: Transaction, pipeline: Pipeline, watched: Watched) -> None:
         tx.note("evidence reset", said, pipeline=pipeline.name)
 
 
-def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, options: Options, *, actor: str) -> None:
+def _commit(tx: Transaction, pipeline: Pipeline, decision: Decision, prospects: Prospects, *, actor: str) -> None:
     """Write the decision, and the intent that follows from it: committed before anything is touched."""
     tx.put(decision, actor=actor)
     keep_hold(tx, decision)
-    plan = options.plans.get(decision.chosen)
+    plan = prospects.plans.get(decision.chosen)
     if decision.chosen == HOLD or plan is None:
         return
     for withdrawn in decision.trace["withdraws"]:
         old = tx.get(Intent, withdrawn["intent"])
-        if old is not None and old.state in STATES.values():
-            ended = {"state": IntentState.WITHDRAWN, "ended_at": decision.at, "reason": withdrawn["because"]}
-            tx.replace(replace(old, **ended), expect=old)
+        if old is not None and old.state in NOT_STARTED:
+            end(tx, old, IntentState.WITHDRAWN, at=decision.at, reason=withdrawn["because"])
     tx.put(_intent(tx, pipeline, decision, plan), actor=actor)
 
 

@@ -19,7 +19,7 @@ from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import Held, inputs_of
 from healerd.daemon.rivals import rivals_of
 from healerd.daemon.segment_watch import look_at_segments
-from healerd.detectors import is_known, measure, p_error_high, resets, usual_error
+from healerd.detectors import measure, resets, usual_error
 from healerd.model import Cohort, Layer, Measurement, Quality, Window
 from healerd.profiles import Profile, losses, profile
 
@@ -47,20 +47,18 @@ class Watched:
     cohorts: tuple[Cohort, ...]
     measurements: tuple[Measurement, ...]
     quality: Quality
-    reasons: tuple[str, ...]
     state: Mapping[str, Any]
     held: Held | None
-    p_error_high: float | None
     resets: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, Any] | None = None
 
 
-def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: int = 0) -> Watched:
+def watch(pipeline: Pipeline, window: Window, held: Held | None) -> Watched:
     """Measure a window whose segments are on the manifest, and the metrics of operation that were read for it.
 
     A metric that nobody could read leaves the quality of the data unknown: nothing is then trained or promoted.
     """
-    watched = _watch(pipeline, window, held, repeated=repeated)
+    watched = _watch(pipeline, window, held)
     seen = look_at_operations(pipeline, window)
     if seen is None:
         return watched
@@ -73,12 +71,11 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: in
         watched,
         measurements=(*others, *seen.measurements),
         quality=Quality.UNKNOWN if unsure else watched.quality,
-        reasons=(*watched.reasons, *seen.unknown),
         operations=seen.memory,
     )
 
 
-def _watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: int) -> Watched:
+def _watch(pipeline: Pipeline, window: Window, held: Held | None) -> Watched:
     rows = pipeline.rows(window.start_at, window.end_at, as_of=window.end_at)
     earlier = matured_window(window, label_horizon_s=pipeline.settings.label_horizon)
     matured = rows if earlier == window else pipeline.rows(earlier.start_at, earlier.end_at, as_of=window.end_at)
@@ -99,7 +96,6 @@ def _watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: i
         stored=pipeline.stored(),
         settings=pipeline.detection,
         state=state,
-        duplicates=repeated,
     )
     parts = look_at_segments(
         pipeline,
@@ -125,10 +121,8 @@ def _watch(pipeline: Pipeline, window: Window, held: Held | None, *, repeated: i
             *parts.measurements,
         ),
         quality=quality,
-        reasons=(*found.reasons, *parts.bad),
         state={**found.state, SEGMENTS: parts.state} if parts.state else found.state,
         held=held,
-        p_error_high=_p_error_high(pipeline, cohorts, held),
         resets=resets(state, found.state),
     )
 
@@ -164,15 +158,6 @@ def _cohort(pipeline: Pipeline, earlier: Window, mature_at: datetime, version: s
     )
 
 
-def _p_error_high(pipeline: Pipeline, cohorts: tuple[Cohort, ...], held: Held) -> float | None:
-    coverage = pipeline.detection.label_coverage
-    known = [c for c in cohorts if c.version == held.reference.version and is_known(c, coverage)]
-    if not known or not held.reference.error_rows:
-        return None
-    limit = min(1.0, held.reference.error + pipeline.detection.tolerance)
-    return p_error_high(sum(c.loss_sum for c in known), sum(c.labelled for c in known), limit)
-
-
 def _verdict(quality: Quality, rows: int) -> Measurement:
     alarm = {Quality.GOOD: False, Quality.BAD: True, Quality.UNKNOWN: None}[quality]
     return Measurement(
@@ -189,7 +174,6 @@ def _limit(pipeline: Pipeline, held: Held) -> tuple[Measurement, ...]:
 
 
 def _unmeasured(window: Window, rows: Predictions, cohorts: tuple[Cohort, ...]) -> Watched:
-    reason = "no reference yet: set `reference`, or let a version be trained and judged"
     return Watched(
         window=window,
         rows=len(rows),
@@ -197,8 +181,6 @@ def _unmeasured(window: Window, rows: Predictions, cohorts: tuple[Cohort, ...]) 
         cohorts=cohorts,
         measurements=(_verdict(Quality.UNKNOWN, len(rows)),),
         quality=Quality.UNKNOWN,
-        reasons=(reason,),
         state={},
         held=None,
-        p_error_high=None,
     )

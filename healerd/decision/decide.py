@@ -12,7 +12,7 @@ from healerd.decision.situation import Situation
 from healerd.decision.view import View, look, second_pass
 from healerd.decision.words import LEVELS, main_reason
 from healerd.model import AUTONOMOUS_FROM, HOLD, Decision
-from healerd_rules import Level, RuleSet, Verdict
+from healerd_rules import ALLOWED, Level, RuleSet, Verdict
 
 __all__ = ["decide"]
 
@@ -49,9 +49,9 @@ def _blocked_verdict(view: View, choice: Choice) -> Verdict:
     """Find the verdict that stands between what is wanted and doing it; a plain hold needs nobody's consent."""
     wish = view.situation.wish
     if choice.deviates or view.situation.open_incident is None:
-        return Verdict()
+        return ALLOWED
     wanted = (wish.action,) if wish is not None else _blocked_actions(view)
-    return next((view.verdicts[action] for action in wanted if action in view.verdicts), Verdict())
+    return next((view.verdicts[action] for action in wanted if action in view.verdicts), ALLOWED)
 
 
 def _same_waiting(view: View, action: str) -> str:

@@ -11,13 +11,10 @@ from typing import Any
 
 from healerd.decision.context import FEATURES, recorded_context
 from healerd.decision.gate import hold_key
-from healerd.model import HOLD, TERMINAL_STATES, Decision, Incident, Intent, Outcome, Stage
+from healerd.model import ACTS_ALONE, DAEMON, HOLD, TERMINAL_STATES, Decision, Incident, Intent, Outcome, Stage
 from healerd.policy import Deed, failed
 
 __all__ = ["Told", "deed_of_heal", "deed_of_hold", "impossible", "told_of"]
-
-ACTIVE = (Stage.CANARY, Stage.LIVE)
-DAEMON = "daemon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +75,7 @@ def deed_of_heal(
     """
     sound = outcome is not None and not impossible(heal.id, outcome, told)
     over = outcome is not None or heal.state in TERMINAL_STATES or now >= due_at
-    active = since_at is not None and told.at >= since_at and told.stage in ACTIVE
+    active = since_at is not None and told.at >= since_at and told.stage in ACTS_ALONE
     person = bool(heal.approved_by) or told.wished
     return Deed(
         key=heal.id,
@@ -114,7 +111,7 @@ def deed_of_hold(
     """
     healed = any(each.executed_at is not None and each.executed_at >= told.at for each in heals)
     closed = incident.closed_at is not None and incident.closed_at <= due_at and not healed
-    active = since_at is not None and told.at >= since_at and told.stage in ACTIVE
+    active = since_at is not None and told.at >= since_at and told.stage in ACTS_ALONE
     return Deed(
         key=hold_key(incident.id),
         at=told.at,

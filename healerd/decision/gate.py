@@ -10,7 +10,7 @@ from typing import Any
 
 from healerd.decision.situation import Situation
 from healerd.decision.view import View, second_pass
-from healerd.model import ACTIONS_THAT_HEAL, HOLD, Stage
+from healerd.model import ACTIONS_THAT_HEAL, ACTS_ALONE, HOLD, Stage
 from healerd.policy import POLICIES, Account, Balance, Charge, CostModel, Deviation, Terms, bar, coin
 
 __all__ = ["SURE_ENOUGH", "Coin", "Sides", "Tried", "costs_of", "hold_key", "try_deviation"]
@@ -128,7 +128,7 @@ def _bar(
                     rule_action=sides.rule_action,
                     context=context,
                     severity=model.severity,
-                    earns=situation.stage in (Stage.CANARY, Stage.LIVE),
+                    earns=situation.stage in ACTS_ALONE,
                 ),
             ),
         )

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from healerd.decision.incidents import GRAVE, WISHED
 from healerd.decision.log import rejected_at
 from healerd.decision.situation import Situation
-from healerd.model import OPEN_STATES, Bar, Incident, Intent, IntentState, Layer, Pause
-from healerd_rules import Acting, Approval, Level, Verdict, join
+from healerd.model import EVERYTHING, OPEN_STATES, Bar, Incident, Intent, IntentState, Layer, Pause
+from healerd_rules import ALLOWED, Acting, Approval, Level, Verdict, join_all
 
 __all__ = [
-    "APPROVERS",
     "ASKED_AGAIN",
     "BUILT_IN",
     "HEAL_GUARDS",
@@ -29,7 +28,7 @@ __all__ = [
 
 BUILT_IN = "healerd."
 """What the names of these guards begin with; rules of files cannot."""
-APPROVERS = "operators"
+ASKED_ROLE = "operators"
 ASK_FOR_S = 12 * 3600.0
 """How long a question of these guards stays open: a night."""
 ASKED_AGAIN = timedelta(hours=6)
@@ -38,7 +37,6 @@ BAR_LEAST, BAR_MOST = timedelta(hours=24), timedelta(days=7)
 RETURN_AGAIN = timedelta(hours=24)
 BACKOFF_WINDOWS_MAX = 32
 """The longest wait between candidates of one incident, in windows."""
-STOP_ALL = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +53,16 @@ class Asked:
 
 
 Guard = Callable[[Asked], Verdict]
-FREE = Verdict()
 
 
 def guard(guards: tuple[Guard, ...], asked: Asked) -> Verdict:
     """Join what the guards say."""
-    verdict = FREE
-    for each in guards:
-        verdict = join(verdict, each(asked))
-    return verdict
+    return join_all([each(asked) for each in guards])
 
 
 def stopped(situation: Situation) -> Pause | None:
     """Find the standing stop of everything."""
-    return _pause(situation, STOP_ALL)
+    return _pause(situation, EVERYTHING)
 
 
 def bar_stands(bar: Bar, situation: Situation) -> bool:
@@ -90,7 +84,7 @@ def _brakes(asked: Asked) -> Verdict:
         return _forbid("stop_all", f"`{stop.author}` stopped everything: {stop.reason}")
     if (pause := _pause(asked.situation, asked.situation.pipeline)) is not None:
         return _forbid("pause", f"`{pause.author}` paused the pipeline: {pause.reason}")
-    return FREE
+    return ALLOWED
 
 
 def _soft_brakes(asked: Asked) -> Verdict:
@@ -99,47 +93,44 @@ def _soft_brakes(asked: Asked) -> Verdict:
         return _forbid("stop_all", f"`{stop.author}` stopped everything: {stop.reason}")
     if (pause := _pause(asked.situation, asked.situation.pipeline)) is not None:
         return _ask("pause", f"`{pause.author}` paused the pipeline: {pause.reason}")
-    return FREE
+    return ALLOWED
 
 
 def _on_hold(asked: Asked) -> Verdict:
     """S16: while the host's time or data cannot be trusted, nothing starts."""
     because = asked.situation.on_hold
-    return _defer("on_hold", because, None) if because else FREE
+    return _defer("on_hold", because, None) if because else ALLOWED
 
 
 def _newest_window(asked: Asked) -> Verdict:
     """S16: of a backlog only the newest closed window may lead to an action."""
-    return FREE if asked.situation.newest else _forbid("late_window", "a later window is closed already")
+    return ALLOWED if asked.situation.newest else _forbid("late_window", "a later window is closed already")
 
 
 def _incident(asked: Asked) -> Verdict:
     """S6: without an open incident the answer is hold."""
     if asked.situation.open_incident is None:
         return _forbid("no_incident", "no incident is open")
-    return FREE
+    return ALLOWED
 
 
 def _warning_only(asked: Asked) -> Verdict:
     """S6: covariate or score alarms alone permit only what a rule, or a person, proposes."""
     incident = asked.situation.open_incident
     if incident is None or asked.proposed or incident.kind in GRAVE:
-        return FREE
+        return ALLOWED
     return _forbid("warning_only", "without harm or bad data only what a rule proposes may be done")
 
 
 def _veto_memory(asked: Asked) -> Verdict:
     """S8: a veto bars the action; a more severe alarm or a new harm incident may ask, by approval only."""
-    verdict = FREE
-    for bar in asked.situation.bars:
-        if bar.pipeline == asked.situation.pipeline and bar.action == asked.action:
-            verdict = join(verdict, _barred(bar, asked.situation))
-    return verdict
+    bars = [bar for bar in asked.situation.bars if bar.pipeline == asked.situation.pipeline]
+    return join_all([_barred(bar, asked.situation) for bar in bars if bar.action == asked.action])
 
 
 def _barred(bar: Bar, situation: Situation) -> Verdict:
     if not bar_stands(bar, situation):
-        return FREE
+        return ALLOWED
     because = f"`{bar.author}` objected on {bar.since_at:%Y-%m-%d %H:%M}: {bar.reason}"
     incident = situation.open_incident
     worse = incident is not None and (
@@ -171,7 +162,7 @@ def _asked_lately(asked: Asked) -> Verdict:
     ]
     last = max(expired, default=None)
     if last is None or asked.situation.now >= last + ASKED_AGAIN:
-        return FREE
+        return ALLOWED
     return _defer("asked_lately", "nobody answered the last time it was asked", last + ASKED_AGAIN)
 
 
@@ -179,7 +170,7 @@ def _open_intents(asked: Asked) -> Verdict:
     """S10: no heal starts while an intent is open on the pipeline, or on another that shares its alias."""
     barring = next((intent for intent in asked.situation.intents if _bars(intent, asked)), None)
     if barring is None:
-        return FREE
+        return ALLOWED
     where = "" if barring.pipeline == asked.situation.pipeline else f" on `{barring.pipeline}`, which shares the alias"
     return _defer("open_intent", f"{barring.action} `{barring.id}` is {barring.state}{where}", None)
 
@@ -202,11 +193,11 @@ def _rejected(asked: Asked) -> Verdict:
     """After each rejected candidate of an incident the next one waits twice as long, in windows."""
     rejections = _rejections(asked)
     if not rejections:
-        return FREE
+        return ALLOWED
     windows = min(2 ** (len(rejections) - 1), BACKOFF_WINDOWS_MAX)
     until = max(rejections) + timedelta(seconds=windows * asked.situation.window_s)
     if asked.situation.now >= until:
-        return FREE
+        return ALLOWED
     said = f"{len(rejections)} candidate{'s' if len(rejections) > 1 else ''} of this incident rejected"
     return _defer("rejected_candidates", said, until)
 
@@ -228,27 +219,27 @@ def _target(asked: Asked) -> Verdict:
         return _forbid("no_target", "this pipeline has no such action")
     if target.refusal:
         return _forbid("no_target", target.refusal)
-    return FREE if target.observable else _ask("not_observable", "nobody could tell afterwards whether it took place")
+    return _observable(asked)
 
 
 def _observable(asked: Asked) -> Verdict:
-    """S14, for steps: their target is their heal's."""
+    """S14; the target of a step is its heal's."""
     target = asked.situation.target(asked.action)
     unseen = target is not None and not target.observable
-    return _ask("not_observable", "nobody could tell afterwards whether it took place") if unseen else FREE
+    return _ask("not_observable", "nobody could tell afterwards whether it took place") if unseen else ALLOWED
 
 
 def _one_undo(asked: Asked) -> Verdict:
     """S10: one undo an intent."""
     began = [line for line in asked.situation.log if line.action == "undo" and line.heal_id == asked.heal_id]
     again = asked.action == "undo" and any(line.intent_id not in asked.ignoring for line in began)
-    return _forbid("one_undo", "this heal has been undone once") if again else FREE
+    return _forbid("one_undo", "this heal has been undone once") if again else ALLOWED
 
 
 def _second_return(asked: Asked) -> Verdict:
     """S10: a second return within 24 h asks."""
     if asked.action != "return":
-        return FREE
+        return ALLOWED
     lately = [
         line
         for line in asked.situation.log
@@ -257,7 +248,7 @@ def _second_return(asked: Asked) -> Verdict:
         and line.intent_id not in asked.ignoring
         and line.started_at > asked.situation.now - RETURN_AGAIN
     ]
-    return _ask("second_return", "it went back from the safe model within the last 24 h already") if lately else FREE
+    return _ask("second_return", "it went back from the safe model within the last 24 h already") if lately else ALLOWED
 
 
 HEAL_GUARDS: tuple[Guard, ...] = (
@@ -301,5 +292,5 @@ def _defer(name: str, because: str, until: datetime | None) -> Verdict:
 
 
 def _ask(name: str, because: str) -> Verdict:
-    approval = Approval(role=APPROVERS, within_s=ASK_FOR_S, otherwise="defer", rule=f"{BUILT_IN}{name}")
+    approval = Approval(role=ASKED_ROLE, within_s=ASK_FOR_S, otherwise="defer", rule=f"{BUILT_IN}{name}")
     return Verdict(level=Level.APPROVAL_NEEDED, approvals=(approval,), acting=_acting(name, "require", because))

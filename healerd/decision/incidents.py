@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from healerd.decision.facts import ALARMS, alarms, facts
-from healerd.decision.log import NOT_STARTED
 from healerd.decision.segments import segment_alarms
 from healerd.decision.situation import Situation
 from healerd.detectors.segments import VERDICT, segment_of
-from healerd.model import OPEN_STATES, Incident, Layer, Quality
+from healerd.model import NOT_STARTED, OPEN_STATES, Incident, Layer, Quality
 from healerd_rules import Proposal
 
 __all__ = ["COLLAPSE", "GRAVE", "SEVERITIES", "WISHED", "follow", "open_for_wish", "severity_of"]

@@ -7,12 +7,10 @@ from collections.abc import Collection
 from datetime import datetime
 
 from healerd.decision.situation import Logged, Situation
-from healerd.model import OPEN_STATES, Intent, IntentState
+from healerd.model import NOT_STARTED, OPEN_STATES, Intent, IntentState
 from healerd_rules import ActionRecord
 
-__all__ = ["NOT_STARTED", "last_ended_at", "logged", "records", "rejected_at"]
-
-NOT_STARTED = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentState.READY})
+__all__ = ["last_ended_at", "logged", "records", "rejected_at"]
 
 
 def logged(

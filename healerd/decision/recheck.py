@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from healerd.decision.choice import consult
 from healerd.decision.facts import facts
-from healerd.decision.situation import Situation, Wish
+from healerd.decision.situation import Situation, wish_of
 from healerd.decision.steps import action_of, root_of, step_verdict
-from healerd.decision.view import inputs_of, judge, look
-from healerd.decision.words import LEVELS, Answer, answer_of, approvals_of, main_reason, on_silence
+from healerd.decision.view import look, second_pass
+from healerd.decision.words import LEVELS, Go, answer_of, approvals_of, main_reason, on_silence
 from healerd.model import HOLD, ApprovalNeed, Decision, Intent
-from healerd_rules import Level, RuleSet, Verdict, evaluate, join
+from healerd_rules import Level, RuleSet, Verdict
 
 __all__ = ["Recheck", "recheck"]
 
@@ -26,7 +26,7 @@ class Recheck:
     """
 
     ok: bool
-    answer: Answer
+    answer: Go
     level: str
     verdict: Verdict
     why: str
@@ -48,9 +48,9 @@ def recheck(
     changed = tuple(_changes(situation, intent, decided))
     incident = situation.open_incident
     moved = _alias_moved(situation, intent) or _target_moved(situation, intent)
-    answer = "refuse" if moved else _answer(verdict, intent, changed=changed)
+    answer = Go.REFUSE if moved else _answer(verdict, intent, changed=changed)
     return Recheck(
-        ok=answer == "run",
+        ok=answer is Go.RUN,
         answer=answer,
         level=LEVELS[verdict.level],
         verdict=verdict,
@@ -65,16 +65,12 @@ def recheck(
 
 def _heal_now(situation: Situation, intent: Intent, ruleset: RuleSet) -> tuple[float | None, Verdict]:
     """Run both passes on the intent's action, as if it were chosen now."""
-    if intent.author != "daemon":
-        wish = Wish(action=intent.action, target=intent.target, author=intent.author, reason=intent.reason)
+    if (wish := wish_of(intent)) is not None:
         situation = replace(situation, wish=wish)
     view = look(situation, ruleset, without=(intent.id,))
     counsel, _ = consult(view, HOLD)
     confidence = counsel.confidence(intent.action) if counsel else None
-    inputs = inputs_of(situation, without=view.ignoring)
-    second = evaluate(ruleset, inputs, situation.signals, confidence={intent.action: confidence})
-    verdict = judge(situation, intent.action, second, view.ignoring)
-    return confidence, join(view.verdicts[intent.action], verdict)
+    return confidence, second_pass(view, intent.action, confidence)
 
 
 def _step_now(situation: Situation, intent: Intent, heal: Intent, ruleset: RuleSet) -> Verdict:
@@ -115,11 +111,11 @@ def _target_moved(situation: Situation, intent: Intent) -> str:
     return f"target `{intent.target}` is now `{target.version}`: it is decided anew"
 
 
-def _answer(verdict: Verdict, intent: Intent, *, changed: tuple[str, ...]) -> Answer:
+def _answer(verdict: Verdict, intent: Intent, *, changed: tuple[str, ...]) -> Go:
     answer = answer_of(verdict.level)
-    if answer in ("wait", "refuse"):
+    if answer in (Go.WAIT, Go.REFUSE):
         return answer
-    return "ask" if changed or not _covered(verdict, intent) else "run"
+    return Go.ASK if changed or not _covered(verdict, intent) else Go.RUN
 
 
 def _covered(verdict: Verdict, intent: Intent) -> bool:
@@ -130,8 +126,8 @@ def _covered(verdict: Verdict, intent: Intent) -> bool:
     return approved and not needs_word and (verdict.veto_within_s or 0.0) <= (intent.veto_within_s or 0.0)
 
 
-def _why(verdict: Verdict, intent: Intent, changed: tuple[str, ...], answer: Answer) -> str:
-    if answer == "run":
+def _why(verdict: Verdict, intent: Intent, changed: tuple[str, ...], answer: Go) -> str:
+    if answer is Go.RUN:
         return f"{intent.action} is {LEVELS[verdict.level]}, no stricter than it was announced"
     said = main_reason(verdict)
     return "; ".join((*changed, f"{intent.action} is {LEVELS[verdict.level]}" + (f": {said}" if said else "")))

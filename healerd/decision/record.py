@@ -11,9 +11,9 @@ from healerd.decision.gate import SURE_ENOUGH, costs_of
 from healerd.decision.situation import Situation, to_json
 from healerd.decision.view import View
 from healerd.decision.words import LEVELS, approvals_of, main_reason, on_silence, verdict_json, who
-from healerd.model import HOLD, Decision, Option
+from healerd.model import DAEMON, HOLD, Decision, Option
 from healerd.policy import BARS
-from healerd_rules import Level, Proposal, Verdict
+from healerd_rules import ALLOWED, Level, Proposal, Verdict
 
 __all__ = ["record"]
 
@@ -48,7 +48,7 @@ def record(view: View, choice: Choice, verdict: Verdict, reason: str, *, acts: b
         veto_within_s=verdict.veto_within_s if acts else None,
         approvals=approvals_of(verdict, situation.now) if acts else (),
         deferred_until=verdict.deferred_until,
-        author=situation.wish.author if situation.wish else "daemon",
+        author=situation.wish.author if situation.wish else DAEMON,
         rules_id=view.ruleset.id,
         trace=_trace(view, choice, verdict, acts=acts) if traced else _short_trace(view, choice),
     )
@@ -63,7 +63,7 @@ def _options(view: View, choice: Choice, reason: str, *, acts: bool) -> tuple[Op
     """List every action with its verdict, its estimate, and why it was not chosen."""
     taken = choice.chosen if acts else HOLD
     return (
-        _option(view, choice, HOLD, Verdict(), why_not="" if taken == HOLD else f"{taken} was decided"),
+        _option(view, choice, HOLD, ALLOWED, why_not="" if taken == HOLD else f"{taken} was decided"),
         *(
             _option(view, choice, action, verdict, why_not=_why_not(choice, action, verdict, taken, reason))
             for action, verdict in view.verdicts.items()

@@ -18,6 +18,7 @@ import msgspec
 from healerd.decision.diagnosis import Diagnosis
 from healerd.decision.payback import Stake
 from healerd.model import (
+    DAEMON,
     Bar,
     Cohort,
     Incident,
@@ -33,7 +34,7 @@ from healerd.model import (
 from healerd.policy import Account, CostModel, PolicyState
 from healerd_rules import SignalState
 
-__all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json"]
+__all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json", "wish_of"]
 
 PLAIN = frozenset({str, int, bool, type(None)})
 """Kinds of values that are JSON as they are."""
@@ -79,6 +80,13 @@ class Wish:
     target: str | None = None
     author: str
     reason: str
+
+
+def wish_of(intent: Intent) -> Wish | None:
+    """Give what a person asked for by an intent; None when nobody did."""
+    if intent.author == DAEMON:
+        return None
+    return Wish(action=intent.action, target=intent.target, author=intent.author, reason=intent.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,16 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.decision.situation import Logged, Situation
-from healerd.model import Stage, StageChange
+from healerd.decision.situation import Situation
+from healerd.model import ACTS_ALONE, DAEMON, Stage, StageChange
 from healerd.policy import BARS, Account
 
 __all__ = ["LADDER", "MAY_PROMOTE", "breaker", "demote", "demoted", "promote_stage", "withdraw_trust"]
 
-LADDER = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
+LADDER = tuple(Stage)
 """From the least to the most trusted. In canary a coin decides where the policy and the rules disagree."""
-ACTIVE = (Stage.CANARY, Stage.LIVE)
 MAY_PROMOTE = "admin"
 """The role that it takes to let a pipeline do more by itself."""
-DAEMON = "daemon"
 UNDOS_MAX, UNDOS_WITHIN = 2, timedelta(hours=24)
 
 
@@ -44,7 +42,7 @@ def promote_stage(
         return f"from `{now}` the next stage is `{Stage.SUGGEST}`: people see what it suggests before it acts"
     if not reason.strip():
         return "a promotion needs a reason"
-    if account is not None and to in ACTIVE and (against := _against(account, to)):
+    if account is not None and to in ACTS_ALONE and (against := _against(account, to)):
         return against
     return StageChange(pipeline=pipeline, stage=to, at=at, author=author, reason=reason)
 
@@ -74,7 +72,7 @@ def demote(pipeline: str, *, now: Stage, to: Stage, author: str, reason: str, at
 def withdraw_trust(situation: Situation) -> StageChange | None:
     """Take a pipeline's autonomy away once its account has turned against the policy; people decide from then on."""
     account = situation.account
-    if situation.stage not in ACTIVE or account is None or not (reason := account.turned):
+    if situation.stage not in ACTS_ALONE or account is None or not (reason := account.turned):
         return None
     return StageChange(pipeline=situation.pipeline, stage=Stage.SUGGEST, at=situation.now, author=DAEMON, reason=reason)
 
@@ -86,14 +84,10 @@ def demoted(situation: Situation, change: StageChange | None) -> Situation:
     return replace(situation, stage=change.stage, account=replace(situation.account, since_at=None))
 
 
-def breaker(log: Collection[Logged], pipeline: str, *, now: Stage, at: datetime) -> StageChange | None:
-    """Take a pipeline's autonomy away once two of its heals were undone within 24 h."""
-    undone = [
-        line
-        for line in log
-        if line.pipeline == pipeline and line.action == "undo" and line.ended_at and line.ended_at > at - UNDOS_WITHIN
-    ]
-    if len(undone) < UNDOS_MAX or now is Stage.OBSERVE:
+def breaker(pipeline: str, undone: Collection[datetime], *, now: Stage, at: datetime) -> StageChange | None:
+    """Take a pipeline's autonomy away once two of its heals were undone within 24 h; `undone` says when each was."""
+    recent = [each for each in undone if each > at - UNDOS_WITHIN]
+    if len(recent) < UNDOS_MAX or now is Stage.OBSERVE:
         return None
-    reason = f"{len(undone)} heals undone within 24 h"
+    reason = f"{len(recent)} heals undone within 24 h: somebody should look"
     return StageChange(pipeline=pipeline, stage=Stage.OBSERVE, at=at, author=DAEMON, reason=reason)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from healerd.decision.aftermath import Deed, Move, Trace, states_of, undo_of
 from healerd.decision.explain import page, sentences
-from healerd.model import HOLD, Answer, AnswerKind, IntentState, Outcome
+from healerd.model import ANSWERABLE, DAEMON, HOLD, Answer, AnswerKind, IntentState, Outcome
 
 __all__ = ["answer_said", "deed_lines", "move_said", "outcome_said", "prose", "trace_page", "when"]
 
@@ -82,7 +82,7 @@ def answer_said(answer: Answer) -> str:
 
 def move_said(move: Move) -> str:
     """Say a move: the state it led to, and who moved it when it was not the daemon."""
-    by = "" if move.actor == "daemon" else f" by `{move.actor}`"
+    by = "" if move.actor == DAEMON else f" by `{move.actor}`"
     return f"{move.state.value}{by}"
 
 
@@ -118,7 +118,7 @@ def _stands(deed: Deed) -> str:
 def _silence(deed: Deed) -> str:
     """Say until when an answer is awaited, and what silence means."""
     intent = deed.intent
-    if intent.state not in (IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL):
+    if intent.state not in ANSWERABLE:
         return ""
     until = f" until {when(intent.deadline_at)}" if intent.deadline_at is not None else ""
     return f"{until}; if nobody answers, {intent.default}"

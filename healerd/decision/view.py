@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from healerd.decision.facts import FactValue, alarms, facts
 from healerd.decision.guards import HEAL_GUARDS, Asked, guard
 from healerd.decision.incidents import follow
-from healerd.decision.log import NOT_STARTED, records
+from healerd.decision.log import records
 from healerd.decision.situation import Situation
-from healerd.model import Intent, Stage
+from healerd.model import NOT_STARTED, Intent, Stage
 from healerd_rules import Acting, Evaluation, Inputs, Level, RuleSet, Verdict, advance, evaluate, join
 
 __all__ = ["View", "Way", "inputs_of", "judge", "look", "prepare", "second_pass"]

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from healerd.decision.situation import to_json
 from healerd.model import ApprovalNeed
@@ -11,7 +12,7 @@ from healerd_rules.explanation import verdict_to_json
 
 __all__ = [
     "LEVELS",
-    "Answer",
+    "Go",
     "answer_of",
     "approvals_of",
     "because_of",
@@ -21,7 +22,15 @@ __all__ = [
     "who",
 ]
 
-Answer = Literal["run", "ask", "wait", "refuse"]
+
+class Go(StrEnum):
+    """What the guards say: run now, ask (a veto window or approvals), wait and come again, or not at all."""
+
+    RUN = "run"
+    ASK = "ask"
+    WAIT = "wait"
+    REFUSE = "refuse"
+
 
 LEVELS: Mapping[Level, str] = {
     Level.ALLOWED: "allowed",
@@ -40,17 +49,17 @@ KINDS: Mapping[Level, tuple[str, ...]] = {
 """Which kinds of rules can bring a verdict to a level."""
 
 
-def answer_of(level: Level) -> Answer:
-    """Say what follows from a level: run now, ask people, wait and come again, or not at all."""
+def answer_of(level: Level) -> Go:
+    """Say what follows from a level."""
     match level:
         case Level.ALLOWED:
-            return "run"
+            return Go.RUN
         case Level.ANNOUNCED | Level.APPROVAL_NEEDED:
-            return "ask"
+            return Go.ASK
         case Level.DEFERRED:
-            return "wait"
+            return Go.WAIT
         case Level.FORBIDDEN:
-            return "refuse"
+            return Go.REFUSE
 
 
 def who(verdict: Verdict) -> tuple[str, ...]:

@@ -63,10 +63,6 @@ class PlayedStore(Store):
         specs = (ColumnSpec(name="label", stored="label", kind=kind_of(labels.label)),)
         return self._segment(pipeline, Content.LABELS, labels.at, specs)
 
-    def duplicates(self, pipeline: str, start_at: datetime, end_at: datetime) -> int:
-        """Count repeated rows: none are ever kept."""
-        return 0
-
     def known_ids(
         self,
         pipeline: str,

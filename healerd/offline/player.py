@@ -14,7 +14,7 @@ import numpy as np
 from healerd.clock import ManualClock
 from healerd.columns import Column, Labels, Predictions, Times, is_missing
 from healerd.daemon.core import Core
-from healerd.model import Intent, IntentState
+from healerd.model import ANSWERABLE, Intent
 from healerd.offline.operators import Operator
 from healerd.offline.stream import Stream
 from healerd.sources import MemorySource
@@ -23,7 +23,6 @@ __all__ = ["Feed", "Player", "as_it_is"]
 
 Feed = Callable[[Mapping[str, Column], Times], Mapping[str, Column]]
 """What lies between the world and the model: features and times of n rows in, the features that arrive out."""
-WAITING = (IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL)
 ROUNDS_MAX = 20
 """Answers and moves at one moment; more would be a circle."""
 
@@ -117,7 +116,7 @@ class Player:
 
     def _due_before(self, end: datetime) -> datetime | None:
         """Find the next moment before `end` at which the silence of people runs out."""
-        waiting = self.core.store.find(Intent, pipeline=self.stream.name, state=WAITING)
+        waiting = self.core.store.find(Intent, pipeline=self.stream.name, state=ANSWERABLE)
         deadlines = [intent.deadline_at for intent in waiting if intent.deadline_at is not None]
         return min((at for at in deadlines if self.clock.now() < at < end), default=None)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from healerd.client.views import intent_view
 from healerd.client.words import say_intent
 from healerd.daemon.core import Core
-from healerd.model import AnswerKind, Intent, IntentState
+from healerd.model import ANSWERABLE, AnswerKind, Intent, IntentState
 from healerd.offline.operators import SimulatedOperator, answer, promote_if_earned
 from healerd.offline.teller import Teller
 
@@ -45,8 +45,7 @@ class PersonOperator:
         return any(told) | promote_if_earned(core, pipeline)
 
     def _waiting(self, core: Core, pipeline: str) -> list[Intent]:
-        states = (IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL)
-        found = core.store.find(Intent, pipeline=pipeline, state=states)
+        found = core.store.find(Intent, pipeline=pipeline, state=ANSWERABLE)
         return [intent for intent in found if (intent.id, intent.revision) not in self._shown]
 
     def _show(self, core: Core, intent: Intent) -> bool:

@@ -20,7 +20,7 @@ from healerd.segments.duck import SQL_TYPES, fetch, filled, quoted
 from healerd.segments.manifest import SCORE, ColumnSpec, Segment
 from healerd.segments.times import naive
 
-__all__ = ["Selection", "as_read", "count_duplicates", "no_rows", "read", "read_known"]
+__all__ = ["Selection", "as_read", "no_rows", "read", "read_known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +108,6 @@ def no_rows() -> Predictions:
     numbers: Column = np.empty(0, np.float64)
     at: Times = np.empty(0, "datetime64[us]")
     return Predictions(ids=none, at=at, version=none, output=numbers, label=numbers, features={})
-
-
-def count_duplicates(folder: Path, segments: Sequence[Segment], selection: Selection) -> int:
-    """Count the rows of the selected time that `read` leaves out because an earlier one has their id."""
-    sql = f"SELECT count(*) - count(DISTINCT id) FROM read_parquet($paths) WHERE {_IN_TIME}"
-    (found,) = _fetch(sql, {"paths": _paths(folder, segments), **_times(selection)})
-    return int(found[0])
 
 
 def read_known(folder: Path, segments: Sequence[Segment], ids: Collection[str]) -> frozenset[str]:

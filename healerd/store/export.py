@@ -19,6 +19,7 @@ from healerd.audit import stamp
 from healerd.audit.gaps import ERASED, PRUNED
 from healerd.audit.notes import origin_of
 from healerd.errors import StoreError
+from healerd.model import EVERYTHING
 from healerd.store.exportform import EXPORT_ID, FORMAT, INDEXES_SQL, MEANINGS, REASON, TABLES_SQL, VIEWS
 from healerd.store.library import guarded, sqlite
 
@@ -80,7 +81,7 @@ class _Choice:
     def takes(self, at: str, kind: str, pipeline: str | None) -> bool:
         if kind in ALWAYS:
             return True
-        mine = not self.pipelines or pipeline in (None, "*") or pipeline in self.pipelines
+        mine = not self.pipelines or pipeline in (None, EVERYTHING) or pipeline in self.pipelines
         return mine and at >= self.since
 
 

@@ -23,7 +23,7 @@ from healerd.audit.notes import origin_of
 from healerd.audit.personal import SALT_BYTES
 from healerd.clock import Clock
 from healerd.errors import Conflict, StaleEpoch, StoreError
-from healerd.model import Intent, Measurement, Window
+from healerd.model import DAEMON, Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
 from healerd.store.check import first_bad_row
@@ -217,7 +217,7 @@ class Store(ReadStore):
             if held is None:
                 origin = origin_of(self._seal.origin or tx.first_leaf())
                 made = first_key(key, origin, at=now.at, before=newest_key, lost=bool(lost), begun=begun)
-                tx.put(made.record, kind="key lost" if newest_key else "key", actor=lost or "daemon")
+                tx.put(made.record, kind="key lost" if newest_key else "key", actor=lost or DAEMON)
                 held, waits = made.signer, made.waits
             tx.sign_with(held)
         if waits:
@@ -241,9 +241,7 @@ class Transaction(Reader):
         self._writer, self._clock, self._head, self._epoch = writer, clock, head, epoch
         self._over = False
 
-    def put(
-        self, record: object, *, kind: str | None = None, actor: str = "daemon", pipeline: str | None = None
-    ) -> int:
+    def put(self, record: object, *, kind: str | None = None, actor: str = DAEMON, pipeline: str | None = None) -> int:
         """Write a record and the leaf that says so; give the leaf's number.
 
         `kind` is the word for what happened (by default the table's name). An intent that exists is moved by
@@ -257,7 +255,7 @@ class Transaction(Reader):
             self._check_absent(table, record)
         return self._write(table, record, kind=kind or table.name, actor=actor, pipeline=pipeline)
 
-    def replace(self, intent: Intent, *, expect: Intent, kind: str = "intent", actor: str = "daemon") -> Intent:
+    def replace(self, intent: Intent, *, expect: Intent, kind: str = "intent", actor: str = DAEMON) -> Intent:
         """Move an intent, if it still stands as `expect`: same state, same version. The new one counts one more.
 
         Raises:
@@ -276,11 +274,11 @@ class Transaction(Reader):
         self._write(table_of(Intent), moved, kind=kind, actor=actor)
         return moved
 
-    def note(self, kind: str, body: Mapping[str, Any], *, pipeline: str | None = None, actor: str = "daemon") -> int:
+    def note(self, kind: str, body: Mapping[str, Any], *, pipeline: str | None = None, actor: str = DAEMON) -> int:
         """Write a leaf that describes no row, such as a clock jump; give its number."""
         return self._append(kind=kind, actor=actor, pipeline=pipeline, record=plain(body))[0]
 
-    def save_state(self, pipeline: str, name: str, value: bytes | Mapping[str, Any], *, actor: str = "daemon") -> str:
+    def save_state(self, pipeline: str, name: str, value: bytes | Mapping[str, Any], *, actor: str = DAEMON) -> str:
         """Keep bytes, or a JSON object in its canonical bytes, under a name; give the sha256 that the leaf holds."""
         data = value if isinstance(value, bytes) else canonical(plain(value))
         digest = sha256(data).hexdigest()
@@ -305,7 +303,7 @@ class Transaction(Reader):
     def put_measurements(self, window: Window, measurements: Iterable[Measurement]) -> None:
         """Keep what was measured on a window, for charts and reports; the decision's leaf is the proof of it."""
         rows = [(window.pipeline, stamp(window.end_at), *_measurement_row(each)) for each in measurements]
-        self._writer.executemany(
+        self._connection().executemany(
             "INSERT OR REPLACE INTO measurement (pipeline, window_end_at, name, subject, value, alarm, body) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
             rows,
@@ -353,7 +351,7 @@ class Transaction(Reader):
         record: object,
         *,
         kind: str,
-        actor: str = "daemon",
+        actor: str = DAEMON,
         pipeline: str | None = None,
         value: bytes | None = None,
     ) -> int:

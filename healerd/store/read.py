@@ -175,14 +175,6 @@ class Reader(Bodies, Survey):
         )
         return self._rows(pipeline, selection)
 
-    def duplicates(self, pipeline: str, start_at: datetime, end_at: datetime) -> int:
-        """Count the rows that `rows` leaves out because an earlier one has their id."""
-        from healerd.segments.read import Selection, count_duplicates
-
-        segments = self.segments(pipeline, start_at=start_at, end_at=end_at)
-        selection = Selection(start_at=start_at, end_at=end_at)
-        return count_duplicates(self.folder / FOLDER, segments, selection) if segments else 0
-
     def known_ids(
         self,
         pipeline: str,

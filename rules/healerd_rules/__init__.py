@@ -16,9 +16,10 @@ from healerd_rules.loading import Loaded, load, load_pack, load_text
 from healerd_rules.program import RuleInfo, RuleSet
 from healerd_rules.schema import ActionDecl, FactDecl, Schema
 from healerd_rules.sources import pack_file, pack_paths, pack_text, shipped_packs
-from healerd_rules.verdicts import Acting, Approval, Leaf, Level, Verdict, at_least_as_strict, join
+from healerd_rules.verdicts import ALLOWED, Acting, Approval, Leaf, Level, Verdict, at_least_as_strict, join, join_all
 
 __all__ = [
+    "ALLOWED",
     "CODES",
     "Acting",
     "ActionDecl",
@@ -52,6 +53,7 @@ __all__ = [
     "evaluate",
     "explain",
     "join",
+    "join_all",
     "load",
     "load_pack",
     "load_text",

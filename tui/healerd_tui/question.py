@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from healerd.client.words import Z_80, say_stage
+from healerd.model import AWAITED
 from healerd_tui.formats import ago, say_count, say_number, say_p, say_share
 from healerd_tui.glyphs import GlyphSet, sign
 from healerd_tui.inert import pad, show, width, wrap
 from healerd_tui.plots import countdown_bar, gate_bar, interval_bar
-from healerd_tui.state import AWAITED
 from healerd_tui.view import Line, Part, line_width
 
 __all__ = [

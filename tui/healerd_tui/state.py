@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from healerd.model import AWAITED, EVERYTHING, TERMINAL_STATES
+
 __all__ = [
-    "AWAITED",
     "BUFFER_MAX",
     "NEWS_MAX",
     "Conn",
@@ -30,9 +31,6 @@ __all__ = [
 
 Json = Mapping[str, Any]
 
-AWAITED = frozenset({"announced", "awaiting approval", "needs person"})
-"""States of an intent in which it waits for a person."""
-ENDED = frozenset({"verified", "inconclusive", "undone", "failed", "vetoed", "expired", "withdrawn", "refused"})
 NEWS_MAX = 500
 """Leaves kept for the log on screen; the audit screen reads the rest from the store."""
 BUFFER_MAX = 2000
@@ -253,7 +251,7 @@ def _apply(state: State, event: Json) -> State:
     match event.get("table"):
         case "intent":
             return _intent_moved(state, record)
-        case "pause" if name == "*":
+        case "pause" if name == EVERYTHING:
             return replace(state, status={**state.status, "stopped": None if record["ended_at"] else record})
         case "pause":
             return _patch(state, name, {"paused": None if record["ended_at"] else record})
@@ -275,7 +273,7 @@ def _intent_moved(state: State, record: Json) -> State:
     if view is None:
         return moved
     others = [each for each in view["open"] if each["id"] != record["id"]]
-    still = others if record["state"] in ENDED else [*others, record]
+    still = others if record["state"] in TERMINAL_STATES else [*others, record]
     changes: dict[str, Any] = {"open": still}
     if any(each["state"] in AWAITED for each in still):
         changes["state"] = "pending"

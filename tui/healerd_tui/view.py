@@ -12,11 +12,12 @@ from typing import Any
 from rich.style import Style
 from rich.text import Text
 
+from healerd.model import AWAITED
 from healerd_tui.formats import ago, clock, say_number, say_p
 from healerd_tui.glyphs import GlyphSet, say_state, sign
 from healerd_tui.inert import clip, show, width
 from healerd_tui.plots import meter, sparkline
-from healerd_tui.state import AWAITED, Conn, State, deadline_of, instant, now, pending, seconds_left
+from healerd_tui.state import Conn, State, deadline_of, instant, now, pending, seconds_left
 
 __all__ = [
     "Line",

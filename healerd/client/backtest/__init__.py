@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from healerd.client.access import EVERYTHING
 from healerd.client.backtest.evidence import Evidence
 from healerd.client.backtest.figures import AUTOMATIC, FORBIDDEN, Figures, counted_of
 from healerd.client.backtest.instead import KEYS, Instead, instead_of
@@ -20,7 +19,7 @@ from healerd.client.reproduce import kept_rules, reproduce
 from healerd.client.views import Json, plain
 from healerd.decision.erasure import is_erased
 from healerd.errors import NotFound
-from healerd.model import Decision
+from healerd.model import EVERYTHING, Decision
 from healerd.store import Range, Reader, Saved, Watermark
 from healerd.workers import ALONE, Crew
 

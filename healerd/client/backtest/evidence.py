@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from healerd.client.backtest.recorded import Brief
+from healerd.client.report.quantiles import share
 from healerd.model import HOLD, Answer, AnswerKind, Intent, Outcome
 from healerd.policy import failed
 from healerd.store import Reader
@@ -25,7 +26,6 @@ __all__ = [
     "wilson",
 ]
 
-Z_95 = 1.959963984540054
 EVEN = 0.5
 OBJECTIONS = (AnswerKind.VETO, AnswerKind.DENY)
 EDGES = (0.0, 0.5, 0.8, 0.85, 0.9, 0.95, 1.0)
@@ -109,12 +109,8 @@ def wilson(arm: Arm) -> tuple[float, float]:
     >>> [round(each, 3) for each in wilson(Arm(n=10, failed=1))]
     [0.018, 0.404]
     """
-    if arm.n == 0:
-        return 0.0, 1.0
-    share, z2 = arm.failed / arm.n, Z_95**2
-    middle = (share + z2 / (2 * arm.n)) / (1 + z2 / arm.n)
-    half = Z_95 / (1 + z2 / arm.n) * math.sqrt(share * (1 - share) / arm.n + z2 / (4 * arm.n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    _, low, high = share(arm.failed, arm.n) or (None, 0.0, 1.0)
+    return low, high
 
 
 def difference(tried: Arm, other: Arm) -> Difference | None:
@@ -122,7 +118,7 @@ def difference(tried: Arm, other: Arm) -> Difference | None:
 
     >>> found = difference(Arm(n=50, failed=5), Arm(n=50, failed=25))
     >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
-    (-0.4, -0.543, -0.226)
+    (-0.4, -0.545, -0.225)
     """
     if not tried.n or not other.n:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from healerd.decision import Situation
 from healerd.decision.gate import hold_key
-from healerd.model import HOLD, Stage
+from healerd.model import ACTS_ALONE, HOLD
 from healerd.policy import Account, CostModel
 from healerd.policy.ledger import Charge, Ledger, Z, balance, begin_ledger, charged
 from healerd.policy.terms import ALPHA
@@ -54,7 +54,7 @@ def charge_of(
         rule_action=rule_action,
         context=context,
         severity=severity,
-        earns=situation.stage in (Stage.CANARY, Stage.LIVE),
+        earns=situation.stage in ACTS_ALONE,
     )
     return (hold_key(incident.id) if chosen == HOLD else situation.id), charge
 

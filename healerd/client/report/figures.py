@@ -11,7 +11,7 @@ from datetime import datetime
 
 from healerd.client.report.gather import Episode, Gathered, IntentLine
 from healerd.client.report.quantiles import quantile, share
-from healerd.model import ACTIONS_THAT_HEAL, OPEN_STATES, STEPS, Answer, AnswerKind, IntentState, Result
+from healerd.model import ACTIONS_THAT_HEAL, DAEMON, OPEN_STATES, STEPS, Answer, AnswerKind, IntentState, Result
 
 __all__ = ["FIGURES", "Figure", "figures", "heals"]
 
@@ -201,8 +201,8 @@ def _interventions(found: Gathered, at: datetime) -> Iterator[Figure]:
     """What people did, and apart from them what a simulated operator did (SAFETY S19)."""
     deeds = [(one.author, _decision(found, one)) for one in found.answers]
     deeds += [(one.author, "") for one in found.pauses]
-    deeds += [(one.author, "") for one in found.stages if one.author != "daemon"]
-    deeds += [(one.author, one.decision_id) for one in found.intents.values() if one.author != "daemon"]
+    deeds += [(one.author, "") for one in found.stages if one.author != DAEMON]
+    deeds += [(one.author, one.decision_id) for one in found.intents.values() if one.author != DAEMON]
     for key, title, simulated in (
         ("interventions", "manual interventions", False),
         ("interventions_simulated", "interventions of a simulated operator", True),

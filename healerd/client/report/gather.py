@@ -10,6 +10,8 @@ from typing import Any
 
 from healerd.audit.gaps import PRUNED
 from healerd.model import (
+    DAEMON,
+    EVERYTHING,
     Answer,
     Decision,
     Incident,
@@ -128,7 +130,7 @@ class IntentLine:
     action: str
     state: IntentState
     parent_id: str | None = None
-    author: str = "daemon"
+    author: str = DAEMON
     created_at: datetime
     executed_at: datetime | None = None
     effect_at: datetime | None = None
@@ -215,7 +217,7 @@ def _within(at: datetime, asked: Asked) -> bool:
 
 
 def _about(pause: Pause, asked: Asked) -> bool:
-    return asked.pipeline is None or pause.pipeline in (asked.pipeline, "*")
+    return asked.pipeline is None or pause.pipeline in (asked.pipeline, EVERYTHING)
 
 
 def _ticks(reader: Reader, filters: Mapping[str, Any], progress: Progress | None) -> Iterator[Tick]:

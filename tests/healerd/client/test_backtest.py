@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healerd.client import Client
-from healerd.client.access import EVERYTHING
 from healerd.client.backtest import Period, backtest, instead_of
 from healerd.client.backtest.evidence import Arm, Evidence, difference, wilson
 from healerd.client.backtest.figures import Figures, counted_of
@@ -20,7 +19,7 @@ from healerd.daemon.recording import MemoryStore
 from healerd.decision import SCHEMA, Situation, decide, from_json, prepare
 from healerd.decision.steps import redo_step
 from healerd.errors import ConfigError, ControlError, NotFound
-from healerd.model import HOLD, Answer, AnswerKind, Decision, IntentState, Outcome, Result, Stage, Window
+from healerd.model import EVERYTHING, HOLD, Answer, AnswerKind, Decision, IntentState, Outcome, Result, Stage, Window
 from healerd.policy import POLICIES, begin
 from healerd.store import Range
 from healerd_rules import RuleSet, SignalState, load_text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from healerd.decision import breaker, demote, promote_stage
 from healerd.decision.stages import LADDER
 from healerd.model import Stage, StageChange
-from tests.healerd.decision.situations import HOUR, NOW, a_line
+from tests.healerd.decision.situations import HOUR, NOW
 
 stages = st.sampled_from(Stage)
 
@@ -59,12 +59,10 @@ def test_s5_a_person_promotes_from_suggest_to_live():
 
 
 def test_two_undos_within_a_day_take_the_autonomy_away():
-    """The circuit breaker demotes to observe; one undo, old ones, or those of another pipeline do not."""
-    undo = a_line(action="undo", ended_at=NOW - HOUR)
-    old = a_line(action="undo", ended_at=NOW - timedelta(hours=24))
-    other = a_line(action="undo", ended_at=NOW, pipeline="fraud")
-    tripped = breaker((undo, undo), "churn", now=Stage.LIVE, at=NOW)
-    assert tripped is not None
-    assert (tripped.stage, tripped.author) == (Stage.OBSERVE, "daemon")
-    assert breaker((undo, old, other), "churn", now=Stage.LIVE, at=NOW) is None
-    assert breaker((undo, undo), "churn", now=Stage.OBSERVE, at=NOW) is None
+    """The circuit breaker demotes to observe; one undo or old ones do not, nor what observes already."""
+    undone, old = NOW - HOUR, NOW - timedelta(hours=24)
+    reason = "2 heals undone within 24 h: somebody should look"
+    tripped = breaker("churn", (undone, undone, old), now=Stage.LIVE, at=NOW)
+    assert tripped == StageChange(pipeline="churn", stage=Stage.OBSERVE, at=NOW, author="daemon", reason=reason)
+    assert breaker("churn", (undone, old), now=Stage.LIVE, at=NOW) is None
+    assert breaker("churn", (undone, undone), now=Stage.OBSERVE, at=NOW) is None

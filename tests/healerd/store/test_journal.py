@@ -117,7 +117,10 @@ def test_a_transaction_that_is_over_takes_nothing(store: Store) -> None:
         pass
     with pytest.raises(AssertionError, match="is over"):
         tx.put(an_intent())
+    with pytest.raises(AssertionError, match="is over"):
+        tx.put_measurements(WINDOW, [a_measurement()])
     assert store.find(Intent) == ()
+    assert store.measurements(WINDOW.pipeline, WINDOW.end_at) == ()
 
 
 def test_threads_take_turns(store: Store) -> None:

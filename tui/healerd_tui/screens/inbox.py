@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from healerd.model import AWAITED
 from healerd_tui.filters import compile_filter
 from healerd_tui.places import Place
 from healerd_tui.question import Question, question_lines
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
-from healerd_tui.state import AWAITED, Conn, deadline_of
+from healerd_tui.state import Conn, deadline_of
 from healerd_tui.view import inbox_cells
 from healerd_tui.widgets import Column, Highlighted, Row, RowTable, Selected
 

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 
 from healerd.errors import HealerdError
+from healerd.model import AWAITED
 from healerd_tui.detail import (
     METRICS,
     draw_feature,
@@ -27,7 +28,7 @@ from healerd_tui.plots import Picture
 from healerd_tui.screens.confirm import ConfirmScreen
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
-from healerd_tui.state import AWAITED, deadline_of
+from healerd_tui.state import deadline_of
 from healerd_tui.view import Line, inbox_cells, say_when
 from healerd_tui.widgets import Plot
 

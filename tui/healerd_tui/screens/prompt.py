@@ -11,13 +11,14 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Input
 
 from healerd.errors import HealerdError
+from healerd.model import AWAITED
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.inert import show
 from healerd_tui.question import Question, answered_by, consequence, is_grave, preset_lines, question_lines, summary
 from healerd_tui.screens.answering import PLACEHOLDER, Answering
 from healerd_tui.screens.frame import bindings, small_lines
 from healerd_tui.screens.lines import KeyLine, Painted
-from healerd_tui.state import AWAITED, instant, pending, seconds_left
+from healerd_tui.state import instant, pending, seconds_left
 from healerd_tui.view import Line, head
 
 __all__ = ["PromptScreen"]
