@@ -31,8 +31,8 @@ def status(client: Client, show: Show, pipeline: str | None, exit_status: bool, 
         show.pairs(_details(view))
     else:
         _say_how_it_runs(show, view)
-        for away in filter(_registry, pipelines):
-            show.note(f"`{away['name']}`: its registry is {_registry(away)['registry']}")
+        for each in filter(_registry, pipelines):
+            show.note(f"`{each['name']}`: its registry is {_registry(each)['registry']}")
         show.table(
             ["pipeline", "state", "stage", "window", "decision", "last heal", "waits for"],
             [_row(each, show) for each in pipelines],
