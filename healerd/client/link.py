@@ -61,8 +61,11 @@ class Link:
         return self._call("GET", path, b"", headers)
 
     def post(self, path: str, *, reason: str, key: str | None = None, **options: str | None) -> dict[str, Any]:
-        """Ask for a change; `key` makes a repeated call harmless, and is made up when there is none."""
-        body = json.dumps({"reason": reason, **options}).encode()
+        """Ask for a change; `key` makes a repeated call harmless, and is made up when there is none.
+
+        Bytes of the reason that are no text, as a terminal of another encoding gives them, are sent as question marks.
+        """
+        body = json.dumps({"reason": reason.encode("utf-8", "replace").decode("utf-8"), **options}).encode()
         return self._call("POST", path, body, {"idempotency-key": key or os.urandom(16).hex()})
 
     def events(self, *, after: int | None = None) -> Iterator[dict[str, Any]]:
