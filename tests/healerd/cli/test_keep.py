@@ -81,3 +81,33 @@ def test_pruning_says_what_goes_and_what_stays(call: Call, state: Path, tmp_path
 def test_what_is_needed_stands_in_the_configuration(call: Call, state: Path) -> None:
     """Pruning without a configuration is refused: nobody could say which rows a heal still reads."""
     assert call("prune", "--keep", "30d", "--state", state, "--dry-run").code == 2
+
+
+@pytest.mark.parametrize("place", ["own.key", "keys/own.key"])
+def test_without_its_key_a_backup_has_none_wherever_it_lies(call: Call, tmp_path: Path, place: str) -> None:
+    """The key that the configuration names inside the state stays out when asked, with what waits or was lost beside
+    it, and goes in otherwise; either is said.
+    """
+    config, state = tmp_path / "healerd.toml", tmp_path / "state"
+    config.write_text(f'{CONFIG}[audit]\nkey = "state/{place}"\n')
+    with Store.open(state, clock=SystemClock(), key=state / place):
+        pass
+    for beside in (".next", ".lost-20260507T091100000000", ".new"):
+        (state / f"{place}{beside}").write_text("private")
+    whole = call("backup", tmp_path / "whole", "--config", config)
+    assert "it holds the key" in whole.err
+    assert (tmp_path / "whole" / place).is_file()
+    bare = call("backup", tmp_path / "bare", "--config", config, "--without", "key")
+    assert "is not in it" in bare.err
+    for copy in (tmp_path / "bare", tmp_path / "whole"):
+        kept = {str(file.relative_to(copy)) for file in copy.rglob("*") if file.is_file()}
+        assert kept - {place} == {"backup.json", "healerd.db"}
+    assert not (tmp_path / "bare" / place).exists()
+
+
+def test_a_slip_in_the_configuration_keeps_nobody_from_a_backup(call: Call, state: Path, tmp_path: Path) -> None:
+    """A backup with everything needs only the place of the state; without the key it must be known which that is."""
+    config = tmp_path / "healerd.toml"
+    config.write_text(CONFIG + "wrong = 1\n")
+    assert call("backup", tmp_path / "copy", "--config", config).code == 0
+    assert call("backup", tmp_path / "less", "--config", config, "--without", "key").code == 2
