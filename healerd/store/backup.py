@@ -105,7 +105,7 @@ def back_up(
     Raises:
         StoreError: `out` is there, or cannot be written, or the state is damaged, or a file of it is missing.
     """
-    _check_place(out)
+    _check_place(out, folder)
     _, size = plan_backup(folder, without=without, key=key)
     archive = out.name.endswith(ARCHIVES)
     _check_room(out.parent, size * (2 if archive else 1))
@@ -131,7 +131,9 @@ def back_up(
     return manifest
 
 
-def _check_place(out: Path) -> None:
+def _check_place(out: Path, folder: Path) -> None:
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"`{out}` lies inside the state: name a place outside, or the next backup would hold this one")
     if out.exists() or out.is_symlink():
         raise StoreError(f"`{out}` is there already: name another, a backup never replaces anything")
     if not out.parent.is_dir():

@@ -111,3 +111,12 @@ def test_a_slip_in_the_configuration_keeps_nobody_from_a_backup(call: Call, stat
     config.write_text(CONFIG + "wrong = 1\n")
     assert call("backup", tmp_path / "copy", "--config", config).code == 0
     assert call("backup", tmp_path / "less", "--config", config, "--without", "key").code == 2
+
+
+def test_a_backup_does_not_go_into_the_state(call: Call, state: Path, tmp_path: Path) -> None:
+    """Inside the state each backup would hold the ones before it: that is refused, also behind a link."""
+    (tmp_path / "link").symlink_to(state)
+    for place in (state, tmp_path / "link"):
+        refused = call("backup", place / "copy.tar", "--state", state)
+        assert (refused.code, "inside the state" in refused.err) == (1, True)
+    assert not (state / "copy.tar").exists()
