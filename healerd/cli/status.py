@@ -12,7 +12,8 @@ from healerd.client.words import GLYPHS
 
 __all__ = ["status"]
 
-TROUBLE = {"pending", "failed", "drift"}
+TROUBLE = {"pending", "stale"}
+"""States that ask for a person without an incident."""
 
 
 @click.command(help="Show every pipeline at a glance, or one in detail.")
@@ -23,7 +24,8 @@ TROUBLE = {"pending", "failed", "drift"}
 def status(client: Client, show: Show, pipeline: str | None, exit_status: bool, live: bool) -> int:
     """Print the status; see the table of exit codes for what it ends with."""
     view = client.pipeline(pipeline) if pipeline else client.status()
-    away = live and (client.status() if pipeline else view)["daemon"]["state"] != "live"
+    asked = live or exit_status
+    away = asked and (client.status() if pipeline else view)["daemon"]["state"] != "live"
     pipelines = [view] if pipeline else view["pipelines"]
     if show.as_json:
         show.json(view)
@@ -37,9 +39,9 @@ def status(client: Client, show: Show, pipeline: str | None, exit_status: bool, 
             ["pipeline", "state", "stage", "window", "decision", "last heal", "waits for"],
             [_row(each, show) for each in pipelines],
         )
-    if away:
+    if live and away:
         return Exit.AWAY
-    troubled = any(each["state"] in TROUBLE for each in pipelines)
+    troubled = away or any(each["state"] in TROUBLE or each["incident"] for each in pipelines)
     return Exit.CONDITION_TRUE if exit_status and troubled else Exit.OK
 
 
