@@ -38,7 +38,10 @@ def read_checkpoints(path: Path) -> list[Note]:
 def read_pinned(path: Path) -> list[VerifierKey]:
     """Read the public keys of a file, one a line as `healerd audit key` prints them. Raises ConfigError."""
     try:
-        return [read_key(line) for line in _text(path).splitlines() if line.strip()]
+        keys = [read_key(line) for line in _text(path).splitlines() if line.strip()]
+        if not keys:
+            raise ValueError("it is empty, and would pin nothing")
+        return keys
     except ValueError as problem:
         raise ConfigError(f"`{path}` holds no public keys: {problem}; `healerd audit key` prints them") from problem
 
