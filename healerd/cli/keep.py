@@ -67,7 +67,7 @@ def backup(
 
 def _key(state: Path | None, config: Path | None, *, must_know: bool) -> Path | None:
     """Find where the configuration has the signing key; a slip in it keeps nobody from a backup with everything."""
-    from healerd.config import CREDENTIAL
+    from healerd.client.units import own_key
 
     try:
         found = configured(state, config)
@@ -75,8 +75,7 @@ def _key(state: Path | None, config: Path | None, *, must_know: bool) -> Path | 
         if must_know:
             raise
         return None
-    named = found.audit.key if found else None
-    return found.path(named) if found and named and not named.startswith(CREDENTIAL) else None
+    return own_key(found) if found else None
 
 
 @click.command(help="Put a backup in the place of the state; the daemon must be stopped.")
