@@ -1,6 +1,5 @@
 """What the verbs of the log share: the files people name, progress, a store to change. Must never print data."""
 
-import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import click
 
 from healerd.audit.notes import Note, VerifierKey, read_checkpoint, read_key, read_notes
 from healerd.cli.options import default_config, locate
+from healerd.client.access import account
 from healerd.errors import ConfigError, ControlError
 
 if TYPE_CHECKING:
@@ -100,5 +100,5 @@ def held_store(state: Path | None, config: Path | None, **options: Any) -> "Iter
 
 
 def who() -> str:
-    """Name whoever calls, as the system knows them."""
-    return getpass.getuser()
+    """Name whoever calls, as the system knows them; what the environment says counts for nothing."""
+    return account()

@@ -1,6 +1,7 @@
 """`backup`, `restore` and `prune` from the command line: what they print, and what they refuse."""
 
 import os
+import pwd
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from healerd.clock import ManualClock, SystemClock
-from healerd.store import Store
+from healerd.store import ReadStore, Store
 from tests.healerd.cli.conftest import Called
 from tests.healerd.store.records import a_decision
 
@@ -120,3 +121,17 @@ def test_a_backup_does_not_go_into_the_state(call: Call, state: Path, tmp_path: 
         refused = call("backup", place / "copy.tar", "--state", state)
         assert (refused.code, "inside the state" in refused.err) == (1, True)
     assert not (state / "copy.tar").exists()
+
+
+def test_who_changed_the_log_is_whom_the_system_knows(
+    call: Call, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the environment calls somebody is not written into the log as theirs."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "alice")
+    options = ("--keep", "30d", "--reason", "a month is enough", "--yes", "--config", tmp_path / "healerd.toml")
+    assert call("prune", *options).code == 0
+    with ReadStore.open(state) as reader:
+        actors = {leaf.actor for leaf in reader.leaves(limit=3, newest_first=True)}
+    assert pwd.getpwuid(os.getuid()).pw_name in actors
+    assert "alice" not in actors
