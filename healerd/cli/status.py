@@ -1,5 +1,6 @@
 """`healerd status`: everything at a glance, or one pipeline. Must never show stored data as if it were live."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from healerd.cli.exits import Exit
 from healerd.cli.options import attached, pipeline_argument
 from healerd.cli.show import Show, brief
 from healerd.client import Client
+from healerd.client.link import ELSEWHERE, holder
 from healerd.client.words import GLYPHS
 
 __all__ = ["status"]
@@ -32,7 +34,7 @@ def status(client: Client, show: Show, pipeline: str | None, exit_status: bool, 
     elif pipeline:
         show.pairs(_details(view))
     else:
-        _say_how_it_runs(show, view)
+        _say_how_it_runs(show, view, client.state)
         for each in filter(_registry, pipelines):
             show.note(f"`{each['name']}`: its registry is {_registry(each)['registry']}")
         show.table(
@@ -45,8 +47,11 @@ def status(client: Client, show: Show, pipeline: str | None, exit_status: bool, 
     return Exit.CONDITION_TRUE if exit_status and troubled else Exit.OK
 
 
-def _say_how_it_runs(show: Show, view: dict[str, Any]) -> None:
-    if view["daemon"]["state"] == "away":
+def _say_how_it_runs(show: Show, view: dict[str, Any], state: Path) -> None:
+    process = holder(state) if view["daemon"]["state"] == "away" else None
+    if process:
+        show.note(f"process {process} holds this state and does not answer: {ELSEWHERE}; this is what it stored last")
+    elif view["daemon"]["state"] == "away":
         show.note("the daemon is away: this is what it stored last, and nothing that waits will run until it is back")
     if view["stopped"]:
         stop = view["stopped"]

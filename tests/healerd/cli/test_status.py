@@ -1,5 +1,6 @@
 """`healerd status` as a health check and in cron: what it ends with when something else than the daemon is amiss."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,18 @@ def test_data_that_stop_end_no_trouble(call: Call, tmp_path: Path, opened: bool,
         clock.advance(later_s)
         for which in ((), ("churn",)):
             assert call("status", *which, "--exit-status", "--state", tmp_path).code == code
+
+
+def test_a_daemon_at_another_socket_is_not_called_away(call: Call, tmp_path: Path) -> None:
+    """Where somebody holds the state and does not answer in it, that is said with the way to the socket."""
+    with Store.open(tmp_path, clock=ManualClock(NOW)):
+        held = call("status", "--state", tmp_path)
+        refused = call("pause", "churn", "--reason", "labels are late", "--state", tmp_path)
+    for called in (held, refused):
+        assert f"process {os.getpid()} " in called.err
+        assert "--config FILE" in called.err
+        assert "away" not in called.err
+    assert "the daemon is away" in call("status", "--state", tmp_path).err
 
 
 def test_a_daemon_that_is_away_is_trouble(call: Call, tmp_path: Path) -> None:
