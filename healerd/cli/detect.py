@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from math import isnan
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +151,12 @@ def _detect_in_series(show: Show, series: Path, *, time: str | None, value: str 
     seconds = (read.at.astype("datetime64[us]").astype("int64") / 1e6).tolist()
     scored = list(look_through(zip(seconds, read.values.tolist(), strict=True)))
     rows = [
-        (str(at.astype("datetime64[s]")).replace("T", " "), None if isnan(number) else number, point.score, point.alarm)
+        (
+            str(at.astype("datetime64[s]")).replace("T", " "),
+            number if isfinite(number) else None,
+            point.score,
+            point.alarm,
+        )
         for at, number, point in zip(read.at, read.values.tolist(), scored, strict=True)
     ]
     if show.as_json:

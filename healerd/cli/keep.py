@@ -46,21 +46,36 @@ def backup(
     from healerd.store.backup import back_up, plan_backup
 
     folder, show = locate(state, config)[0], Show(as_json=as_json)
+    key = _key(state, config, must_know="key" in without)
     if dry_run:
-        files, size = plan_backup(folder, without=without)
+        files, size = plan_backup(folder, without=without, key=key)
         _print(show, {"backup": str(out), "files": files, "bytes": size, "changed": "nothing: a dry run"})
         return
-    made = back_up(folder, out.absolute(), at=SystemClock().now(), made_by=__version__, without=without)
+    made = back_up(folder, out.absolute(), at=SystemClock().now(), made_by=__version__, without=without, key=key)
     told = {"backup": str(out), "files": len(made.files), "bytes": made.size, "leaves": made.leaves}
     _print(show, {**told, "verified_head": made.audited or None, "without": list(made.without)})
     if not made.audited:
         show.note("an older healerd wrote this state: its log is verified when the backup is restored")
-    holds_key = any(file.path == "audit.key" for file in made.files)
+    inside = folder.absolute()
+    holds_key = any(inside / file.path in {inside / "audit.key", key} for file in made.files)
     show.note(
         "it holds the key that signs the log: keep it as you would keep the key"
         if holds_key
         else "the key that signs the log is not in it: keep that elsewhere, a restore needs it"
     )
+
+
+def _key(state: Path | None, config: Path | None, *, must_know: bool) -> Path | None:
+    """Find where the configuration has the signing key; a slip in it keeps nobody from a backup with everything."""
+    from healerd.client.units import own_key
+
+    try:
+        found = configured(state, config)
+    except ConfigError:
+        if must_know:
+            raise
+        return None
+    return own_key(found) if found else None
 
 
 @click.command(help="Put a backup in the place of the state; the daemon must be stopped.")

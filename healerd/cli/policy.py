@@ -89,11 +89,17 @@ def _move(
 ) -> None:
     why, view = "" if dry_run else reason_or_ask(reason), client.pipeline(pipeline)
     wanted = to or _next(view["stage"], step)
+    if step * (LADDER.index(wanted) - LADDER.index(view["stage"])) <= 0:
+        more, other = ("more", "demote") if step > 0 else ("less", "promote")
+        said = f"`{pipeline}` is in `{view['stage']}`, and `{wanted}` is no {more}"
+        raise click.UsageError(f"{said}: for the other way there is `healerd policy {other}`")
     if dry_run:
         told = {"pipeline": pipeline, "stage": view["stage"], "would_be": wanted, "means": STAGES[wanted]}
         (show.json if show.as_json else show.pairs)({**told, "revision": view["revision"], "dry_run": True})
         return
-    done = client.set_stage(pipeline, wanted, reason=why, if_rev=if_rev or view["revision"])
+    # A demotion names no revision: should somebody demote further meanwhile, the daemon refuses it as a promotion.
+    revision = if_rev or view["revision"] if step > 0 else None
+    done = client.set_stage(pipeline, wanted, reason=why, if_rev=revision)
     if show.as_json:
         show.json({"change": done})
     else:

@@ -1,5 +1,6 @@
 """`healerd status`: everything at a glance, or one pipeline. Must never show stored data as if it were live."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,11 +9,13 @@ from healerd.cli.exits import Exit
 from healerd.cli.options import attached, pipeline_argument
 from healerd.cli.show import Show, brief
 from healerd.client import Client
+from healerd.client.link import ELSEWHERE, holder
 from healerd.client.words import GLYPHS
 
 __all__ = ["status"]
 
-TROUBLE = {"pending", "failed", "drift"}
+TROUBLE = {"pending", "stale"}
+"""States that ask for a person without an incident."""
 
 
 @click.command(help="Show every pipeline at a glance, or one in detail.")
@@ -23,28 +26,32 @@ TROUBLE = {"pending", "failed", "drift"}
 def status(client: Client, show: Show, pipeline: str | None, exit_status: bool, live: bool) -> int:
     """Print the status; see the table of exit codes for what it ends with."""
     view = client.pipeline(pipeline) if pipeline else client.status()
-    away = live and (client.status() if pipeline else view)["daemon"]["state"] != "live"
+    asked = live or exit_status
+    away = asked and (client.status() if pipeline else view)["daemon"]["state"] != "live"
     pipelines = [view] if pipeline else view["pipelines"]
     if show.as_json:
         show.json(view)
     elif pipeline:
         show.pairs(_details(view))
     else:
-        _say_how_it_runs(show, view)
-        for away in filter(_registry, pipelines):
-            show.note(f"`{away['name']}`: its registry is {_registry(away)['registry']}")
+        _say_how_it_runs(show, view, client.state)
+        for each in filter(_registry, pipelines):
+            show.note(f"`{each['name']}`: its registry is {_registry(each)['registry']}")
         show.table(
             ["pipeline", "state", "stage", "window", "decision", "last heal", "waits for"],
             [_row(each, show) for each in pipelines],
         )
-    if away:
+    if live and away:
         return Exit.AWAY
-    troubled = any(each["state"] in TROUBLE for each in pipelines)
+    troubled = away or any(each["state"] in TROUBLE or each["incident"] for each in pipelines)
     return Exit.CONDITION_TRUE if exit_status and troubled else Exit.OK
 
 
-def _say_how_it_runs(show: Show, view: dict[str, Any]) -> None:
-    if view["daemon"]["state"] == "away":
+def _say_how_it_runs(show: Show, view: dict[str, Any], state: Path) -> None:
+    process = holder(state) if view["daemon"]["state"] == "away" else None
+    if process:
+        show.note(f"process {process} holds this state and does not answer: {ELSEWHERE}; this is what it stored last")
+    elif view["daemon"]["state"] == "away":
         show.note("the daemon is away: this is what it stored last, and nothing that waits will run until it is back")
     if view["stopped"]:
         stop = view["stopped"]

@@ -148,7 +148,10 @@ def _pause_revision(show: Show, view: dict[str, Any]) -> str:
 
 
 def _stop_revision(show: Show, view: dict[str, Any]) -> str:
-    _say_whose(show, view["stopped"])
+    if view["stop_file"] and not view["stopped"]:
+        show.note(f"ends the stop by `{view['stop_file']}`")
+    else:
+        _say_whose(show, view["stopped"])
     return str(view["stop_revision"])
 
 

@@ -4,19 +4,21 @@ Looking asks the daemon; when it is away the database is read directly, and `sta
 through the daemon, except that `stop_all` also leaves a file that is read before each effect (SAFETY S15).
 """
 
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healerd.client.follow import Follow
 from healerd.client.link import Link, segment
-from healerd.errors import ControlError, NotAllowed
+from healerd.errors import ControlError, HealerdError, TimedOut
 
 if TYPE_CHECKING:
     from healerd.clock import Clock
     from healerd.store import ReadStore
 
-__all__ = ["ACTIONS", "REGISTRY", "STOP", "Client", "Json", "Looking"]
+__all__ = ["ACTIONS", "REGISTRY", "STOP", "Client", "Json", "Looking", "account"]
 
 ACTIONS = "actions"
 """The name under which it is saved which actions are configured for a pipeline."""
@@ -276,18 +278,18 @@ class Client(Looking):
     def stop_all(self, *, reason: str) -> Json:
         """Stop everything: by a file that is read before each effect, and by telling the daemon.
 
-        The daemon asks for a role, the file for the right to write it; `refused` says why a daemon did not take it.
-        Raises ControlError when neither could be done.
+        The daemon asks for a role and a reason, the file for the right to write it; `refused` says why a daemon did
+        not take it. Raises HealerdError when neither could be done.
         """
         written = self._write_stop_file(reason)
         told: Json | None = None
         refused = ""
         try:
             told = Link(self.link.path, timeout_s=STOP_PATIENCE_S).post("/v1/stop-all", reason=reason)
-        except ControlError as error:
+        except HealerdError as error:
             if not written:
                 raise
-            refused = str(error) if isinstance(error, NotAllowed) else ""
+            refused = "" if type(error) in {ControlError, TimedOut} else str(error)
         file = str(self.state / STOP) if written else None
         return {"schema": 1, "file": file, "daemon": told, "refused": refused}
 
@@ -312,15 +314,21 @@ class Client(Looking):
         return done
 
     def _write_stop_file(self, reason: str) -> bool:
-        import getpass
-
         if self.remote:
             return False
         try:
-            (self.state / STOP).write_text(f"{getpass.getuser()}: {reason}\n", encoding="utf-8")
+            (self.state / STOP).write_text(f"{account()}: {reason}\n", encoding="utf-8", errors="replace")
         except OSError:
             return False
         return True
+
+
+def account() -> str:
+    """The name of the account that this process runs under; its number where it has none."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _is_there(path: Path) -> bool:

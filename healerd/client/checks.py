@@ -17,7 +17,7 @@ from healerd.client.access import STOP, Client
 from healerd.client.findings import Finding, Fix, Patient
 from healerd.client.words import duration
 from healerd.clock import Clock, SystemClock
-from healerd.errors import ControlError, HealerdError, RegistryAway
+from healerd.errors import ControlError, HealerdError, RegistryAway, TimedOut
 
 if TYPE_CHECKING:
     from healerd.config import Config
@@ -102,10 +102,15 @@ def _daemon(patient: Patient) -> Iterator[Finding]:
     if patient.status is None:
         try:
             patient.client.link.get("/v1/status")
+        except TimedOut as error:
+            mend = "see its log, and start it anew: `healerd stop-all` works meanwhile"
+            yield Finding(check="daemon", level="fail", said=f"it hangs: {error}", mend=mend)
         except HealerdError as error:
-            away = isinstance(error, ControlError)
+            closed = isinstance(error.__cause__, PermissionError)
+            away = type(error) is ControlError and not closed
             said = f"none answers at `{socket}`" if away else str(error)
-            yield Finding(check="daemon", level="warn", said=said, mend="`healerd run`" if away else "see its log")
+            mend = "`healerd run`" if away else "run this as somebody with a role" if closed else "see its log"
+            yield Finding(check="daemon", level="warn", said=said, mend=mend)
         return
     yield Finding(check="daemon", level="ok", said=f"process {patient.status['daemon'].get('pid')} answers")
     yield Finding(check="you", level="ok", said=f"{patient.status['you']['name']}: {_roles(patient.status)}")
@@ -177,13 +182,19 @@ def _registries(patient: Patient) -> Iterator[Finding]:
     for name, settings in patient.config.pipeline.items() if patient.config else ():
         registry = open_registry(settings, patient.state, name)
         folder = registry.folder if isinstance(registry, FolderRegistry) else None
-        yield from _registry(registry, folder, name, first=settings.model)
+        assert patient.config is not None
+        first = settings.model and patient.config.path(settings.model)
+        yield from _registry(registry, folder, name, first=first or None)
 
 
-def _registry(registry: Any, folder: Path | None, name: str, *, first: str | None) -> Iterator[Finding]:
+def _registry(registry: Any, folder: Path | None, name: str, *, first: Path | None) -> Iterator[Finding]:
+    lacking = Finding(
+        check="registry", level="fail", said=f"`{name}`: no version, and no first `{first}`", mend="mend `model`"
+    )
+    lacks = first is not None and not first.is_file()
     if folder is not None and not folder.is_dir():
-        said = f"`{name}`: no `{folder}` yet"
-        yield Finding(check="registry", level="warn", said=said, mend="`healerd run` makes it, with the first `model`")
+        said, mend = f"`{name}`: no `{folder}` yet", "`healerd run` makes it, with the first `model`"
+        yield lacking if lacks else Finding(check="registry", level="warn", said=said, mend=mend)
         return
     if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
         mend = "make it writable for the daemon's user, or no heal can be carried out"
@@ -191,8 +202,8 @@ def _registry(registry: Any, folder: Path | None, name: str, *, first: str | Non
         return
     try:
         if first is not None and registry.alias().version is None:
-            said = f"`{name}`: no version is active yet"
-            yield Finding(check="registry", level="warn", said=said, mend=f"`healerd run` stores the first, `{first}`")
+            said, mend = f"`{name}`: no version is active yet", f"`healerd run` stores the first, `{first}`"
+            yield lacking if lacks else Finding(check="registry", level="warn", said=said, mend=mend)
             return
         active, faults = registry.active, registry.faults()
     except RegistryAway as error:

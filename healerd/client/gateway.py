@@ -4,7 +4,8 @@ A request that failed is not repeated here: whether the gateway recorded it is n
 whether another prediction does harm.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,8 +45,12 @@ class GatewayClient:
     def __init__(
         self, url: str = "http://127.0.0.1:8080", *, timeout_s: float = 10.0, http: httpx.Client | None = None
     ) -> None:
+        """Remember the address. Raises ControlError when it is none."""
         self.url = url
-        self._http = http or httpx.Client(base_url=url, timeout=timeout_s)
+        try:
+            self._http = http or httpx.Client(base_url=url, timeout=timeout_s)
+        except httpx.InvalidURL as error:
+            raise ControlError(f"`{url}` is no address: {error}; name one such as http://127.0.0.1:8080") from error
 
     def __enter__(self) -> "GatewayClient":
         return self
@@ -64,15 +69,17 @@ class GatewayClient:
         """
         inputs = [_tensor(name, np.asarray(column)) for name, column in features.items()]
         wanted = [{"name": "output"}, {"name": "prediction_id"}]
-        said = self._post(f"/v2/models/{model}/infer", {"inputs": inputs, "outputs": wanted}).json()
-        output, ids = (each["data"] for each in said["outputs"])
-        numbers = said["outputs"][0]["datatype"] != "BYTES"
-        return Predicted(
-            output=np.array(output, np.float64 if numbers else np.object_),
-            ids=tuple(ids),
-            version=said["model_version"],
-            substitute=said["parameters"].get("substitute", False),
-        )
+        answer = self._post(f"/v2/models/{model}/infer", {"inputs": inputs, "outputs": wanted})
+        with self._understood():
+            said = answer.json()
+            output, ids = (each["data"] for each in said["outputs"])
+            numbers = said["outputs"][0]["datatype"] != "BYTES"
+            return Predicted(
+                output=np.array(output, np.float64 if numbers else np.object_),
+                ids=tuple(ids),
+                version=said["model_version"],
+                substitute=said["parameters"].get("substitute", False),
+            )
 
     def label(self, labels: Mapping[str, float | str], *, at: Mapping[str, datetime] | None = None) -> LabelsTaken:
         """Send truths by prediction id, at most 100,000; `at` says when one became known, else it is now.
@@ -84,8 +91,11 @@ class GatewayClient:
             {"id": name, "label": label} | ({"at": times[name].isoformat()} if name in times else {})
             for name, label in labels.items()
         ]
-        said = self._post("/labels", {"labels": rows}, known=404).json()
-        return LabelsTaken(accepted=said["accepted"], repeated=tuple(said["repeated"]), unknown=tuple(said["unknown"]))
+        answer = self._post("/labels", {"labels": rows}, known=404)
+        with self._understood():
+            said = answer.json()
+            repeated, unknown = tuple(said["repeated"]), tuple(said["unknown"])
+            return LabelsTaken(accepted=said["accepted"], repeated=repeated, unknown=unknown)
 
     def ready(self, model: str) -> bool:
         """Tell whether a model serves. Raises ControlError when the gateway cannot be reached."""
@@ -93,9 +103,18 @@ class GatewayClient:
 
     def _post(self, path: str, body: object, *, known: int = 200) -> httpx.Response:
         answer = self._asked("POST", path, body)
-        if answer.status_code not in {200, known} or (answer.status_code != 200 and "error" in answer.json()):
-            raise ServingError(_told(answer), status=answer.status_code)
+        with self._understood():
+            if answer.status_code not in {200, known} or (answer.status_code != 200 and "error" in answer.json()):
+                raise ServingError(_told(answer), status=answer.status_code)
         return answer
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Raises ControlError for an answer that no gateway gives: some other server has the address."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError) as error:
+            raise ControlError(f"`{self.url}` does not answer as `healerd serve` does: name its address") from error
 
     def _asked(self, method: str, path: str, body: object) -> httpx.Response:
         try:

@@ -27,12 +27,13 @@ from healerd.errors import (
     TimedOut,
 )
 
-__all__ = ["Link", "segment"]
+__all__ = ["ELSEWHERE", "Link", "holder", "segment"]
 
 TIMEOUT_S = 10.0
 SILENCE_S = 6.0
 """Three heartbeats: an event stream that is silent for longer is dead."""
 LOOK = "see `healerd doctor`"
+ELSEWHERE = "if its socket lies elsewhere, name its configuration with --config FILE"
 
 ERRORS: Mapping[str, type[HealerdError]] = {
     "not allowed": NotAllowed,
@@ -61,8 +62,11 @@ class Link:
         return self._call("GET", path, b"", headers)
 
     def post(self, path: str, *, reason: str, key: str | None = None, **options: str | None) -> dict[str, Any]:
-        """Ask for a change; `key` makes a repeated call harmless, and is made up when there is none."""
-        body = json.dumps({"reason": reason, **options}).encode()
+        """Ask for a change; `key` makes a repeated call harmless, and is made up when there is none.
+
+        Bytes of the reason that are no text, as a terminal of another encoding gives them, are sent as question marks.
+        """
+        body = json.dumps({"reason": reason.encode("utf-8", "replace").decode("utf-8"), **options}).encode()
         return self._call("POST", path, body, {"idempotency-key": key or os.urandom(16).hex()})
 
     def events(self, *, after: int | None = None) -> Iterator[dict[str, Any]]:
@@ -116,6 +120,20 @@ class Link:
                 raise ControlError(f"the daemon at `{self.path}` gave no answer: {error}; {LOOK}") from error
 
 
+def holder(state: Path) -> str | None:
+    """Give the process that holds a state folder, as a daemon does; None when nobody does, or it cannot be told.
+
+    The kernel is asked, not the lock: to try that could keep a daemon from starting.
+    """
+    try:
+        process, inode = (state / "lock").read_text().strip(), str((state / "lock").stat().st_ino)
+        held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except (OSError, UnicodeDecodeError):
+        return None
+    locks = [(each[4], each[5].rpartition(":")[2]) for each in held if each[1] == "FLOCK"]
+    return process if (process, inode) in locks else None
+
+
 def segment(text: str) -> str:
     """Write a name or id as one segment of a path."""
     return quote(text, safe="")
@@ -150,4 +168,7 @@ def _raise(body: bytes, status: int) -> None:
 def _away(path: Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"the control socket `{path}` is not open to you; ask its owner for a role in `daemon.roles`"
+    process = holder(path.parent)
+    if process is not None:
+        return f"process {process} holds `{path.parent}` and does not answer at `{path}`; {ELSEWHERE}"
     return f"no daemon answers at `{path}`; start it with `healerd run`, or {LOOK}"

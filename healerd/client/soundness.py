@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from healerd.client.channels import Send, apprise_sender
 from healerd.client.findings import Finding, Fix, Patient
 from healerd.client.heard import heard_at
+from healerd.client.units import own_key
 from healerd.client.words import duration
 from healerd.errors import ConfigError, HealerdError
 from healerd.model import Reference
@@ -102,6 +103,12 @@ def references(patient: Patient) -> Iterator[Finding]:
                 found = store.find(Reference, pipeline=name, order="-at", limit=1)
         except HealerdError:
             return
+        settings = patient.config.pipeline[name].reference if patient.config else None
+        rows = patient.config.path(settings.path) if patient.config and settings and settings.path else None
+        if not found and rows is not None and not rows.exists():
+            said = f"`{name}`: there is no `{rows}`, and nothing else to measure against"
+            yield Finding(check="reference", level="fail", said=said, mend="mend `reference.path`")
+            continue
         yield _reference(name, found[0] if found else None, patient.now)
 
 
@@ -153,7 +160,7 @@ def _stored(registry: Path | None) -> Iterator[Path]:
 
 def keys(patient: Patient) -> Iterator[Finding]:
     """Look at who may read what only the daemon should."""
-    key = patient.state / "audit.key"
+    key = (own_key(patient.config) if patient.config else None) or patient.state / "audit.key"
     if key.exists() and key.stat().st_mode & 0o077:
         said = f"`{key}` signs the log, and others can read it"
         fix = Fix(name="only its owner reads", path=key)
@@ -200,7 +207,14 @@ def proofs(patient: Patient) -> Iterator[Finding]:
 def alerts(patient: Patient) -> Iterator[Finding]:
     """Hold the last word of Alertmanager against the time for which it counts, where its alerts are taken."""
     settings = patient.config.listen.alerts if patient.config else None
-    if settings is None or not patient.state.is_dir():
+    if patient.config is None or settings is None:
+        return
+    token = patient.config.path(settings.token_file) if settings.token_file else None
+    if token is not None and not token.is_file():
+        said = f"there is no token `{token}`: the daemon does not start without"
+        yield Finding(check="alerts", level="fail", said=said, mend="mend `listen.alerts.token_file`")
+        return
+    if not patient.state.is_dir():
         return
     heard = None
     with suppress(HealerdError), patient.client.open_store() as store:

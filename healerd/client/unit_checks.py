@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from healerd.client.units import SOCKET, STATE, Placed, credentials, named_in, needs_room
+from healerd.client.units import SOCKET, STATE, Placed, credentials, named_in, needs_room, own_key
 from healerd.config import Config
 from healerd.errors import ConfigError
 
@@ -31,7 +31,8 @@ def check_places(config: Config, placed: Placed, *, own: bool) -> None:
         return
     for path in (*placed.programs, placed.config_file, *named_in(config), *needs_room(config)):
         _check_seen(path)
-    for path in needs_room(config):
+    key = own_key(config)
+    for path in needs_room(config, key_made=key is not None and os.access(key, os.F_OK)):
         _check_room(path, placed)
     for path in _closed((*placed.programs, placed.config_file), "-r", placed.user):
         raise ConfigError(f"`{path}` cannot be read by `{placed.user}`: put it where that account may, as in `/opt`")

@@ -21,6 +21,7 @@ __all__ = [
     "credentials",
     "named_in",
     "needs_room",
+    "own_key",
     "strict_profile",
     "system_unit",
     "user_unit",
@@ -80,9 +81,9 @@ def system_unit(config: Config, placed: Placed) -> str:
             "StateDirectoryMode=0750",
             f"RuntimeDirectory={NAME}",
             "RuntimeDirectoryMode=0750",
-            f"WorkingDirectory={placed.config_file.parent}",
-            *(f"LoadCredential={name}:{file}" for name, file in credentials(config, placed)),
-            *(f"ReadWritePaths={path}" for path in needs_room(config)),
+            f"WorkingDirectory={_whole(placed.config_file.parent)}",
+            *(f"LoadCredential={name}:{_whole(file)}" for name, file in credentials(config, placed)),
+            *(f"ReadWritePaths={_word(path)}" for path in needs_room(config)),
             "",
             "# What it cannot do, whoever talks it into trying.",
             *_hardening(config, placed),
@@ -98,8 +99,8 @@ def user_unit(config: Config, placed: Placed) -> str:
             *_common(config, placed),
             f"RuntimeDirectory={NAME}",
             "RuntimeDirectoryMode=0700",
-            f"WorkingDirectory={placed.config_file.parent}",
-            *(f"LoadCredential={name}:{file}" for name, file in credentials(config, placed)),
+            f"WorkingDirectory={_whole(placed.config_file.parent)}",
+            *(f"LoadCredential={name}:{_whole(file)}" for name, file in credentials(config, placed)),
             "",
             "# What it cannot do, whoever talks it into trying.",
             *_FOR_ALL,
@@ -126,10 +127,19 @@ def watchdog_s(config: Config) -> int:
     return max(WATCHDOG_MIN_S, round(4 * config.daemon.tick))
 
 
-def needs_room(config: Config) -> tuple[Path, ...]:
-    """Name the places outside what systemd makes that the configuration has the daemon write to."""
-    found = dict.fromkeys(_written(config))
+def needs_room(config: Config, *, key_made: bool = False) -> tuple[Path, ...]:
+    """Name the places outside what systemd makes that the configuration has the daemon write to.
+
+    The folder of its key is one unless the key is made already.
+    """
+    found = dict.fromkeys(_written(config, key_made=key_made))
     return tuple(path for path in found if not path.is_relative_to(STATE) and not path.is_relative_to(RUN))
+
+
+def own_key(config: Config) -> Path | None:
+    """Give the file that `audit.key` names; None for the default place, and for a credential."""
+    named = config.audit.key
+    return config.path(named) if named and not named.startswith(CREDENTIAL) else None
 
 
 def named_in(config: Config) -> tuple[Path, ...]:
@@ -150,9 +160,12 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _written(config: Config) -> Iterator[Path]:
+def _written(config: Config, *, key_made: bool) -> Iterator[Path]:
     yield config.state
     yield config.socket.parent
+    key = own_key(config)
+    if key is not None and not key_made:
+        yield key.parent
     for settings in config.pipeline.values():
         if "://" not in settings.registry:
             yield config.state / settings.registry if Path(settings.registry).is_absolute() else config.state
@@ -186,7 +199,7 @@ def _common(config: Config, placed: Placed) -> tuple[str, ...]:
     return (
         "Type=notify",
         "NotifyAccess=main",
-        f"ExecStart={_quoted(placed.program)} run --config {_quoted(placed.config_file)} --log json",
+        f"ExecStart={_argument(placed.program)} run --config {_argument(placed.config_file)} --log json",
         "# By the shell's own kill: a small machine has no program of that name.",
         'ExecReload=/bin/sh -c "kill -s HUP ${MAINPID}"',
         "# Opening checks the whole database, and a standby waits for its turn: neither has a usual length.",
@@ -263,7 +276,17 @@ def _hardening(config: Config, placed: Placed) -> tuple[str, ...]:
     )
 
 
-def _quoted(path: Path) -> str:
-    """Write a path as systemd reads it: percent signs are its own, spaces part words."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{text}"' if any(sign in text for sign in ' "') else text
+def _whole(path: Path) -> str:
+    """Write a path that ends its line as systemd reads it: percent signs are its own."""
+    return str(path).replace("%", "%%")
+
+
+def _word(path: Path) -> str:
+    """Write a path as one of several words: blanks part them, and quotes hold them together."""
+    text = _whole(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"' if any(sign in text for sign in " \t\"'") else text
+
+
+def _argument(path: Path) -> str:
+    """Write a path as a word of a command, where dollar signs are systemd's own as well."""
+    return _word(path).replace("$", "$$")

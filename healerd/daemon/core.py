@@ -296,7 +296,11 @@ class Core:
             tx.note("resumed", {"pipeline": pipeline, "reason": reason}, actor=author)
 
     def _write_stop(self, author: str, reason: str) -> None:
-        (self.config.state / STOP).write_text(f"{author}: {reason}\n", encoding="utf-8")
+        """Leave the file; where it cannot be written, the one that is there holds, else the record alone does."""
+        try:
+            (self.config.state / STOP).write_text(f"{author}: {reason}\n", encoding="utf-8", errors="replace")
+        except OSError as problem:
+            log.warning("the file `%s` was not written: %s", STOP, problem.strerror)
 
     def _put_pause(self, pipeline: str, *, author: str, reason: str) -> None:
         with self.store.transaction() as tx:

@@ -54,6 +54,9 @@ def open_labels(path: Path, *, id: str, label: str, at: str | None) -> LabelsFil
     table = open_relation(path.name, path.parent, whole=True, texts=(id,))
     table.require(id, label, *([at] if at else []))
     table.refuse(id, f"{quoted(id)} IS NULL", "is no id of a prediction")
+    if table.type_of(label) in {"numeric", "time"}:
+        number = "" if table.type_of(label) == "time" else "::DOUBLE"
+        table.refuse(label, f"isinf({quoted(label)}{number})", "is no label: it has no bound")
     if at:
         flaw = "is no time; write times as `2026-01-31T12:00:00Z`"
         table.refuse(at, f"{quoted(at)} IS NOT NULL AND {table.time_sql(at)} IS NULL", flaw)

@@ -237,7 +237,7 @@ def _labels(rows: Predictions, labels: Labels, *, horizon_s: float) -> LabelsPro
         contradicting=len(contradicting),
         delay_median_s=float(np.median(known)) if known else None,
         delay_max_s=float(max(known)) if known else None,
-        past_horizon=sum(delay > horizon_s for delay in known),
+        past_horizon=sum(bool(delay > horizon_s) for delay in known),
     )
 
 

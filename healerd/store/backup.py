@@ -87,9 +87,9 @@ class _Source:
     sha256: str | None = None
 
 
-def plan_backup(folder: Path, *, without: Collection[str] = ()) -> tuple[int, int]:
+def plan_backup(folder: Path, *, without: Collection[str] = (), key: Path | None = None) -> tuple[int, int]:
     """Say how many files a backup would hold, and their bytes. Raises StoreError when there is nothing to copy."""
-    sources = list(_files(folder, _segments(folder, without), without=without))
+    sources = list(_files(folder, _segments(folder, without), without=without, key=key))
     return 1 + len(sources), (folder / DATABASE).stat().st_size + sum(_size(each.file) for each in sources)
 
 
@@ -99,19 +99,20 @@ def back_up(
     """Write a backup of a state folder to `out`: a folder, or one file where its name ends like an archive's.
 
     The copy of the database is checked page by page, and its log leaf by leaf, before anything has the name `out`.
-    `without` names the PARTS to leave out. A signing key that lies elsewhere is never part of a backup.
+    `without` names the PARTS to leave out, `key` the signing key where the configuration gives it another place: one
+    that lies outside the folder is never part of a backup.
 
     Raises:
         StoreError: `out` is there, or cannot be written, or the state is damaged, or a file of it is missing.
     """
-    _check_place(out)
-    _, size = plan_backup(folder, without=without)
+    _check_place(out, folder)
+    _, size = plan_backup(folder, without=without, key=key)
     archive = out.name.endswith(ARCHIVES)
     _check_room(out.parent, size * (2 if archive else 1))
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
         partial.mkdir(mode=0o700)
-        manifest = _fill(partial, folder, at=at, made_by=made_by, without=without)
+        manifest = _fill(partial, folder, at=at, made_by=made_by, without=without, key=key)
         if archive:
             packed = partial.with_name(f"{partial.name}.tar")
             try:
@@ -130,7 +131,9 @@ def back_up(
     return manifest
 
 
-def _check_place(out: Path) -> None:
+def _check_place(out: Path, folder: Path) -> None:
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"`{out}` lies inside the state: name a place outside, or the next backup would hold this one")
     if out.exists() or out.is_symlink():
         raise StoreError(f"`{out}` is there already: name another, a backup never replaces anything")
     if not out.parent.is_dir():
@@ -146,12 +149,14 @@ def _check_room(parent: Path, size: int) -> None:
         raise StoreError(f"the backup needs {need:.0f} MB, and `{parent}` has {there:.0f} MB free: free some room")
 
 
-def _fill(into: Path, folder: Path, *, at: datetime, made_by: str, without: Collection[str]) -> Manifest:
+def _fill(
+    into: Path, folder: Path, *, at: datetime, made_by: str, without: Collection[str], key: Path | None
+) -> Manifest:
     """Copy the database first: whatever it speaks of was there before, and is copied after it."""
     leaves, head = _copy_database(folder / DATABASE, into / DATABASE)
     segments = () if "rows" in without else _manifested(into / DATABASE)
     files = [Stored(path=DATABASE, size=_size(into / DATABASE), sha256=_sha256(into / DATABASE))]
-    for source in _files(folder, segments, without=without):
+    for source in _files(folder, segments, without=without, key=key):
         stored = _copied(source, into)
         if stored is not None:
             files.append(stored)
@@ -215,16 +220,21 @@ def _manifested(database: Path) -> tuple[Segment, ...]:
         store.close()
 
 
-def _files(folder: Path, segments: Collection[Segment], *, without: Collection[str]) -> Iterator[_Source]:
+def _files(
+    folder: Path, segments: Collection[Segment], *, without: Collection[str], key: Path | None
+) -> Iterator[_Source]:
     for segment in segments:
         yield _Source(file=folder / FOLDER / segment.path, path=f"{FOLDER}/{segment.path}", sha256=segment.sha256)
-    if "key" not in without and (folder / KEY).is_file():
-        yield _Source(file=folder / KEY, path=KEY)
+    keys = [folder / KEY]
+    if key is not None and key.absolute().is_relative_to(folder.absolute()):
+        keys.append(folder / key.absolute().relative_to(folder.absolute()))
+    if "key" not in without:
+        yield from (_Source(file=each, path=str(each.relative_to(folder))) for each in keys if each.is_file())
     if "models" not in without:
-        yield from _others(folder)
+        yield from _others(folder, keys)
 
 
-def _others(folder: Path) -> Iterator[_Source]:
+def _others(folder: Path, keys: Collection[Path]) -> Iterator[_Source]:
     """Everything else that a pipeline keeps in the folder: plain files; links and what is unfinished stay out."""
     for root, folders, names in os.walk(folder):
         at_top = Path(root) == folder
@@ -232,10 +242,15 @@ def _others(folder: Path) -> Iterator[_Source]:
         folders[:] = sorted(name for name in folders if not _stays_out((*above, name)))
         for name in sorted(names):
             file = Path(root, name)
-            if at_top and (name in _NOT_COPIED or name.startswith((DATABASE, f"{KEY}."))):
+            if at_top and (name in _NOT_COPIED or name.startswith(DATABASE)):
                 continue
-            if stat.S_ISREG(file.lstat().st_mode):
+            if stat.S_ISREG(file.lstat().st_mode) and not any(_is_of(each, file) for each in keys):
                 yield _Source(file=file, path=str(file.relative_to(folder)))
+
+
+def _is_of(key: Path, file: Path) -> bool:
+    """Tell whether a file is the key, or one that waits, was lost or was restored beside it."""
+    return file.parent == key.parent and (file.name == key.name or file.name.startswith(f"{key.name}."))
 
 
 def _stays_out(parts: tuple[str, ...]) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from healerd.audit.notes import VerifierKey, read_key
 from healerd.errors import StoreError
+from healerd.store.owners import give
 from healerd.store.tables import SigningKey
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def rotated(old: "Signer", *, at: datetime) -> MadeKey:
 
 
 def keep_key(signer: "Signer", path: Path) -> None:
-    """Write a new key file that only its owner can read, and see that it is on the disk.
+    """Write a new key file that only its owner, the folder's, can read, and see that it is on the disk.
 
     Raises:
         StoreError: it cannot be written, or there is one already.
@@ -176,6 +177,7 @@ def keep_key(signer: "Signer", path: Path) -> None:
                 file.write(signer.pem())
                 file.flush()
                 os.fsync(file.fileno())
+            give(path, like=path.parent)
             _sync(path.parent)
         except OSError:
             path.unlink()  # on a full disk half a key would stand in the way of a whole one
@@ -228,7 +230,7 @@ def settle_restored(waiting: Path, path: Path, *, newest: SigningKey, at: dateti
             fresh = path.with_name(f"{path.name}.new")
             fresh.unlink(missing_ok=True)  # half of a copy of the one that waits
             keep_key(_read(waiting, wanted.name), fresh)
-            _give_to_owner(fresh, of=path if path.exists() else waiting)
+            give(fresh, like=path if path.exists() else waiting)
             set_aside(path, at=at)
             fresh.replace(path)
             _sync(path.parent)
@@ -237,13 +239,6 @@ def settle_restored(waiting: Path, path: Path, *, newest: SigningKey, at: dateti
         raise StoreError(
             f"the new key `{waiting}` cannot be put at `{path}`: {problem.strerror}; the next start tries it again"
         ) from problem
-
-
-def _give_to_owner(path: Path, *, of: Path) -> None:
-    """Let a key that root wrote belong to the daemon's user."""
-    if os.geteuid() == 0:
-        owner = of.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _sync(folder: Path) -> None:

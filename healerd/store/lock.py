@@ -7,10 +7,11 @@ be taken away, two may believe that they hold the folder; then the epoch tells w
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from healerd.errors import LockHeld
+from healerd.store.owners import give
 
 __all__ = ["LOCK", "held"]
 
@@ -38,6 +39,8 @@ def _locked(path: Path) -> int:
     """Open and lock the file that bears the name: one that was replaced meanwhile keeps nobody out."""
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        with suppress(OSError):  # a folder whose owner this root may not serve: then it is locked all the same
+            give(path, like=path.parent)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

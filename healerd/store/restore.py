@@ -27,6 +27,7 @@ from healerd.store.journal import Store
 from healerd.store.keys import KEY, RESTORED, KeyPlace, settle_restored
 from healerd.store.library import DATABASE, connect_to_read, guarded
 from healerd.store.lock import LOCK, held
+from healerd.store.owners import give
 from healerd.store.read import ReadStore
 from healerd.store.schema import is_older
 from healerd.store.tables import Epoch, SigningKey
@@ -313,7 +314,12 @@ def _epoch_of(state: Path) -> int:
 def _swap_in(staging: Path, state: Path, done: Restored, *, at: datetime) -> Restored:
     """Let the restored folder and the old one change places at one moment; the old one keeps the name beside it."""
     kept = state.with_name(f"{state.name}.replaced-{at:%Y%m%dT%H%M%S%f}")
-    _hand_over(staging, like=state if state.exists() else state.parent)
+    like = state if state.exists() else state.parent
+    try:
+        give(staging, *staging.rglob("*"), like=like)
+    except OSError as problem:
+        said = problem.strerror or str(problem)
+        raise StoreError(f"`{staging}` cannot be handed over to the owner of `{like}`: {said}") from problem
     os.sync()
     try:
         if not state.exists() or not any(state.iterdir()):
@@ -332,22 +338,6 @@ def _swap_in(staging: Path, state: Path, done: Restored, *, at: datetime) -> Res
         raise StoreError(f"the state folder `{state}` cannot be replaced: {said}; it is as it was") from problem
     os.sync()
     return changed(done, replaced=kept)
-
-
-def _hand_over(staging: Path, *, like: Path) -> None:
-    """Give what root restored to whoever owns the place: a daemon of an account of its own could not open it.
-
-    Raises StoreError.
-    """
-    if os.geteuid() != 0:
-        return
-    owner = like.stat()
-    try:
-        for path in (staging, *staging.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    except OSError as problem:
-        said = problem.strerror or str(problem)
-        raise StoreError(f"`{staging}` cannot be handed over to the owner of `{like}`: {said}") from problem
 
 
 def _exchange(one: Path, other: Path) -> None:

@@ -1,6 +1,5 @@
 """What the verbs of the log share: the files people name, progress, a store to change. Must never print data."""
 
-import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import click
 
 from healerd.audit.notes import Note, VerifierKey, read_checkpoint, read_key, read_notes
 from healerd.cli.options import default_config, locate
+from healerd.client.access import account
 from healerd.errors import ConfigError, ControlError
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def read_checkpoints(path: Path) -> list[Note]:
 def read_pinned(path: Path) -> list[VerifierKey]:
     """Read the public keys of a file, one a line as `healerd audit key` prints them. Raises ConfigError."""
     try:
-        return [read_key(line) for line in _text(path).splitlines() if line.strip()]
+        keys = [read_key(line) for line in _text(path).splitlines() if line.strip()]
+        if not keys:
+            raise ValueError("it is empty, and would pin nothing")
+        return keys
     except ValueError as problem:
         raise ConfigError(f"`{path}` holds no public keys: {problem}; `healerd audit key` prints them") from problem
 
@@ -97,5 +100,5 @@ def held_store(state: Path | None, config: Path | None, **options: Any) -> "Iter
 
 
 def who() -> str:
-    """Name whoever calls, as the system knows them."""
-    return getpass.getuser()
+    """Name whoever calls, as the system knows them; what the environment says counts for nothing."""
+    return account()

@@ -101,6 +101,8 @@ def test_what_is_checked_is_said(call: Call, state: Path, tmp_path: Path) -> Non
         (["verify", "--checkpoint", "text"], "`text` holds no checkpoints"),
         (["verify", "--checkpoint", "none"], "`none` cannot be read"),
         (["verify", "--pubkey", "text"], "`text` holds no public keys"),
+        (["verify", "--pubkey", "empty"], "`empty` holds no public keys"),
+        (["check", "json", "--pubkey", "blank"], "`blank` holds no public keys"),
         (["export", "text"], "`text` exists: name another file"),
         (["export", "nowhere/out.db"], "make it, or name another file"),
         (["prove", "nothing"], "no leaf or row `nothing`: the log has leaves 1 to"),
@@ -120,6 +122,8 @@ def test_bad_input_is_an_error_that_helps(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text").write_text("hello")
     (tmp_path / "json").write_text("{}")
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "blank").write_text("\n \n")
     (tmp_path / "healerd.toml").write_text('[daemon]\nstate = "state"\n')
     before = (state / "healerd.db").read_bytes()
     place = [] if arguments[0] == "check" or "anchor" in arguments else ["--state", str(state)]

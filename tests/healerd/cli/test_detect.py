@@ -44,6 +44,16 @@ def test_the_same_as_json(series: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert found["points"][5]["value"] is None
 
 
+def test_a_value_without_a_bound_is_a_missing_one(series: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON knows no infinity: such a value is null there, as a missing one."""
+    text = series.read_text().replace(",50.0\n", ",inf\n")
+    series.write_text(text)
+    assert invoke(["detect", "--series", str(series), "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "Infinity" not in out
+    assert json.loads(out)["points"][SPIKE]["value"] is None
+
+
 def test_a_clock_set_back_is_part_of_the_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Points stay in the file's order."""
     path = tmp_path / "s.csv"

@@ -66,6 +66,7 @@ def test_a_registry_without_a_version_waits_for_the_first_model(place: Path) -> 
     """Before the first start a registry that is there holds no version: a warning where one is configured, else not."""
     (place / "state" / "registry" / "p").mkdir(parents=True)
     assert set(found(place, "registries")) == {"fail"}
+    (place / "model.skops").touch()
     configure(place, pipeline='model = "model.skops"')
     assert found(place, "registries") == {"warn": "`p`: no version is active yet"}
 

@@ -1,6 +1,7 @@
 """`backup`, `restore` and `prune` from the command line: what they print, and what they refuse."""
 
 import os
+import pwd
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from healerd.clock import ManualClock, SystemClock
-from healerd.store import Store
+from healerd.store import ReadStore, Store
 from tests.healerd.cli.conftest import Called
 from tests.healerd.store.records import a_decision
 
@@ -81,3 +82,56 @@ def test_pruning_says_what_goes_and_what_stays(call: Call, state: Path, tmp_path
 def test_what_is_needed_stands_in_the_configuration(call: Call, state: Path) -> None:
     """Pruning without a configuration is refused: nobody could say which rows a heal still reads."""
     assert call("prune", "--keep", "30d", "--state", state, "--dry-run").code == 2
+
+
+@pytest.mark.parametrize("place", ["own.key", "keys/own.key"])
+def test_without_its_key_a_backup_has_none_wherever_it_lies(call: Call, tmp_path: Path, place: str) -> None:
+    """The key that the configuration names inside the state stays out when asked, with what waits or was lost beside
+    it, and goes in otherwise; either is said.
+    """
+    config, state = tmp_path / "healerd.toml", tmp_path / "state"
+    config.write_text(f'{CONFIG}[audit]\nkey = "state/{place}"\n')
+    with Store.open(state, clock=SystemClock(), key=state / place):
+        pass
+    for beside in (".next", ".lost-20260507T091100000000", ".new"):
+        (state / f"{place}{beside}").write_text("private")
+    whole = call("backup", tmp_path / "whole", "--config", config)
+    assert "it holds the key" in whole.err
+    assert (tmp_path / "whole" / place).is_file()
+    bare = call("backup", tmp_path / "bare", "--config", config, "--without", "key")
+    assert "is not in it" in bare.err
+    for copy in (tmp_path / "bare", tmp_path / "whole"):
+        kept = {str(file.relative_to(copy)) for file in copy.rglob("*") if file.is_file()}
+        assert kept - {place} == {"backup.json", "healerd.db"}
+    assert not (tmp_path / "bare" / place).exists()
+
+
+def test_a_slip_in_the_configuration_keeps_nobody_from_a_backup(call: Call, state: Path, tmp_path: Path) -> None:
+    """A backup with everything needs only the place of the state; without the key it must be known which that is."""
+    config = tmp_path / "healerd.toml"
+    config.write_text(CONFIG + "wrong = 1\n")
+    assert call("backup", tmp_path / "copy", "--config", config).code == 0
+    assert call("backup", tmp_path / "less", "--config", config, "--without", "key").code == 2
+
+
+def test_a_backup_does_not_go_into_the_state(call: Call, state: Path, tmp_path: Path) -> None:
+    """Inside the state each backup would hold the ones before it: that is refused, also behind a link."""
+    (tmp_path / "link").symlink_to(state)
+    for place in (state, tmp_path / "link"):
+        refused = call("backup", place / "copy.tar", "--state", state)
+        assert (refused.code, "inside the state" in refused.err) == (1, True)
+    assert not (state / "copy.tar").exists()
+
+
+def test_who_changed_the_log_is_whom_the_system_knows(
+    call: Call, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the environment calls somebody is not written into the log as theirs."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "alice")
+    options = ("--keep", "30d", "--reason", "a month is enough", "--yes", "--config", tmp_path / "healerd.toml")
+    assert call("prune", *options).code == 0
+    with ReadStore.open(state) as reader:
+        actors = {leaf.actor for leaf in reader.leaves(limit=3, newest_first=True)}
+    assert pwd.getpwuid(os.getuid()).pw_name in actors
+    assert "alice" not in actors

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -64,6 +66,32 @@ def test_a_gateway_that_is_away_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert "healerd serve" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("answer", [(404, "<html>no</html>"), (200, "<html>yes</html>"), (200, "{}"), (200, "[1]")])
+def test_another_server_at_the_address_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: tuple[int, str]
+) -> None:
+    """What does not answer as a gateway ends the verb with 3 and the address, no traceback; so does no address."""
+    status, body = answer
+
+    class Other(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the library
+            pass
+
+    (tmp_path / "l.csv").write_text("id,label\nx,1\n")
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        Thread(target=server.handle_request).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert invoke(["labels", "add", str(tmp_path / "l.csv"), "--url", url]) == 3
+    assert f"`{url}` does not answer as" in capsys.readouterr().err
+    assert invoke(["labels", "add", str(tmp_path / "l.csv"), "--url", "http://[::"]) == 3
+
+
 def test_labels_of_a_file_are_joined(
     gateway: Live, client: GatewayClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +119,8 @@ def test_labels_of_a_file_are_joined(
         ("id,truth\nx,1\n", (), "no column `label`"),
         ("id,label\n,1\n", (), "is no id"),
         ("id,label,at\nx,1,yesterday\n", ("--at", "at"), "is no time"),
+        ("id,label\nx,inf\n", (), "is no label"),
+        ("id,label\nx,0.5\ny,inf\n", (), "is no label"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused_whole(

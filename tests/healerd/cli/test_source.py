@@ -33,6 +33,15 @@ def test_a_probe_of_a_readable_source_ends_well(config: Path, capsys: pytest.Cap
     assert [each["role"] for each in one["columns"]] == ["id", "time", "feature", "prediction"]
 
 
+def test_a_probe_of_a_source_with_labels_is_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """How labels come is told as numbers that any program reads."""
+    (config.parent / "truth.csv").write_text("id,label,at\na,1,2026-01-01T00:40:00Z\n")
+    config.write_text(CONFIG.replace('id = "id"', 'id = "id"\nlabels = { path = "truth.csv", at = "at" }'))
+    assert invoke(["source", "probe", "good", "--config", str(config), "--json"]) in {0, 7}
+    labels = json.loads(capsys.readouterr().out)["sources"][0]["labels"]
+    assert (labels["labelled"], labels["past_horizon"]) == (1, 0)
+
+
 def test_a_probe_of_a_source_that_is_gone_fails(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All pipelines are probed; one that cannot be read is told on stderr and ends with 7."""
     assert invoke(["source", "probe", "--config", str(config)]) == 7

@@ -272,6 +272,15 @@ def test_promotion_climbs_one_stage(ask: Call) -> None:
     assert ["stage", "observe"] in ask("policy", "demote", "churn", "--to", "observe", *WHY).rows
 
 
+@pytest.mark.parametrize(("verb", "to"), [("demote", "live"), ("promote", "observe"), ("demote", "suggest")])
+def test_s5_neither_verb_goes_the_other_way(ask: Call, daemon: Served, verb: str, to: str) -> None:
+    """`demote` never promotes and `promote` never demotes, whatever stage is named: the other verb is."""
+    called = ask("policy", verb, "churn", "--to", to, *WHY)
+    assert called.code == Exit.USAGE
+    assert f"healerd policy {'promote' if verb == 'demote' else 'demote'}" in called.err
+    assert not daemon.core.calls
+
+
 def test_a_promotion_says_what_evidence_there_is(ask: Call) -> None:
     """Before a pipeline is trusted with more, the verdict of its coin decisions is said, on stderr."""
     assert "evidence: not proven" in ask("policy", "promote", "churn", *WHY).err

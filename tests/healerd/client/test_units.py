@@ -1,5 +1,6 @@
 """The units for systemd: what systemd itself says of them, and that they grant no more than the configuration asks."""
 
+import json
 import re
 import shlex
 import shutil
@@ -131,6 +132,47 @@ def test_odd_paths_stay_one_word() -> None:
     """Spaces and percent signs in a path reach the daemon as they are."""
     text = system_unit(configured(), placed(config_file=Path("/etc/my 100% healerd/h.toml")))
     assert '--config "/etc/my 100%% healerd/h.toml" ' in text
+
+
+ODD = ["/srv/a b", "/srv/a\tb", "/srv/o'brien", '/srv/"b"', "/srv/100%", "/srv/back\\slash", "/srv/$HOME"]
+
+
+def odd_unit(folder: str) -> str:
+    """A unit all of whose places lie below a folder."""
+    paths = [f"state = {json.dumps(folder + '/state')}", f"socket = {json.dumps(folder + '/run/control.sock')}"]
+    text = "\n".join(["[daemon]", *paths, "[audit]", 'key = "credential:audit"'])
+    where = placed(config_file=Path(folder, "healerd.toml"), key=Path(folder, "audit.pem"))
+    return system_unit(configured(text), where)
+
+
+@pytest.mark.parametrize("folder", ODD)
+def test_odd_folders_are_said_whole(folder: str) -> None:
+    """What systemd takes as words is quoted, what it takes whole is not; each line names the folder and no other."""
+    lines = [line.partition("=")[::2] for line in odd_unit(folder).replace("%%", "%").splitlines()]
+    assert [shlex.split(said) for name, said in lines if name == "ReadWritePaths"] == [
+        [f"{folder}/state"],
+        [f"{folder}/run"],
+    ]
+    assert dict(lines)["WorkingDirectory"] == folder
+    assert dict(lines)["LoadCredential"] == f"audit:{folder}/audit.pem"
+    assert f"{folder}/healerd.toml" in shlex.split(dict(lines)["ExecStart"].replace("$$", "$"))
+
+
+@needs_systemd
+@pytest.mark.parametrize("folder", ODD)
+def test_systemd_reads_odd_folders_without_a_word(tmp_path: Path, folder: str) -> None:
+    """systemd ignores no line of a unit whose places have blanks, quotes or percent signs."""
+    file = tmp_path / "healerd.service"
+    file.write_text(odd_unit(folder))
+    told = analyse("verify", "--recursive-errors=no", file)
+    assert (told.returncode, [line for line in told.stderr.splitlines() if "healerd" in line]) == (0, [])
+
+
+def test_a_key_of_its_own_can_be_made() -> None:
+    """The folder of a key that the configuration names may be written to, since the first start makes it there."""
+    own = configured(TEXT.replace("credential:audit", "/srv/keys/audit.key"))
+    assert "ReadWritePaths=/srv/keys\n" in system_unit(own, placed())
+    assert needs_room(own, key_made=True) == ()
 
 
 def test_a_table_at_home_can_be_read() -> None:

@@ -444,6 +444,18 @@ def test_s15_the_stop_file_holds_what_is_ready(loop: Loop) -> None:
     assert loop.intent("retrain").executed_at is None
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_s15_stop_all_is_recorded_though_the_file_cannot_be_written(loop: Loop, there: bool) -> None:
+    """A file that somebody else wrote, or that does not fit on the disk, keeps nobody from stopping everything."""
+    stop = loop.core.config.state / "STOP"
+    if there:
+        stop.mkdir()  # which root cannot write either
+    else:
+        stop.symlink_to(loop.core.config.state / "nowhere" / "STOP")
+    loop.core.stop_all(author="ada", reason="smoke")
+    assert [pause.author for pause in loop.core.store.find(Pause, pipeline="*", ended_at=None)] == ["ada"]
+
+
 def test_s15_stop_all_and_resume(loop: Loop) -> None:
     """Everything stops by record and by file, and resuming ends both."""
     loop.play()

@@ -1,4 +1,4 @@
-"""What root restores belongs to whoever the state belonged to: else a daemon of its own account could not open it."""
+"""What root does to a state belongs to whoever the state belongs to: else a daemon of its own could not open it."""
 
 import os
 from pathlib import Path
@@ -33,4 +33,22 @@ def test_what_root_restores_is_handed_over(tmp_path: Path, there: bool) -> None:
     os.chown(place if there else around, SOMEBODY, SOMEBODY)
     restore(tmp_path / "backup.tar", place, clock=CLOCK, actor="ada", reason="a drill", replace=there)
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in (place, *place.rglob("*"))}
+    assert owners == {(SOMEBODY, SOMEBODY)}
+
+
+@as_root
+@pytest.mark.parametrize("lost", ["", "ada"], ids=["rotated", "lost"])
+def test_what_root_does_to_a_state_leaves_nothing_of_its_own(tmp_path: Path, lost: str) -> None:
+    """A new key and a lock that root makes in the daemon's folder belong to the daemon."""
+    state = tmp_path / "state"
+    with Store.open(state, clock=CLOCK):
+        pass
+    (state / "lock").unlink()  # as in a state that was restored
+    for path in (state, *state.rglob("*")):
+        os.chown(path, SOMEBODY, SOMEBODY)
+    with Store.open(state, clock=CLOCK, create=False, lost=lost) as store:
+        if not lost:
+            store.rotate(actor="ada")
+    assert {path.name for path in state.iterdir()} >= {"lock", "audit.key", "healerd.db"}
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (state, *state.rglob("*"))}
     assert owners == {(SOMEBODY, SOMEBODY)}
