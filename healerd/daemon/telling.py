@@ -10,10 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 from healerd.client.channels import Send
-from healerd.daemon.executor import Move
-from healerd.daemon.messages import ASKS, Message, Outbox, about, rendered, trouble
+from healerd.daemon.messages import ASKS, Message, Outbox, about, question, rendered, trouble
 from healerd.listen_settings import NotifySettings
-from healerd.model import Decision, Intent
+from healerd.model import Intent
 from healerd.store import Reader
 
 __all__ = ["Teller", "fetch"]
@@ -38,15 +37,10 @@ class Teller:
         self._beaten_s, self._not_before_s = float("-inf"), float("-inf")
 
     def step(self, told: Iterable[object], reader: Reader, *, at: datetime, boot_s: float) -> bool:
-        """Take in what a tick came to and send what is due; True when a question was accepted by a channel."""
-        told = list(told)
-        intents = {each.id: _intent_of(reader, each) for each in told if isinstance(each, Decision)}
-        known = {name: intent for name, intent in intents.items() if intent is not None}
-        for each in told:
-            if isinstance(each, Move) and each.intent.state not in ASKS:
-                for state in ASKS:  # an answer came before the message went out
-                    self._outbox.drop(f"asks:{each.intent.id}:{each.intent.revision}:{state}")
-        for message in about(told, intents=known):
+        """Take in what a tick came to and what stands open, send what is due; True when a channel took a question."""
+        asked = [question(each) for each in reader.find(Intent, state=ASKS)]  # a step makes no move of its own
+        self._outbox.drop_answered({each.key for each in asked})
+        for message in (*about(told), *asked):
             self._outbox.add(message, at)
         self._beat_when_due(boot_s)
         accepted = self._settle(boot_s)
@@ -107,8 +101,3 @@ def fetch(url: str) -> bool:
         return bool(httpx.get(url, timeout=BEAT_S, follow_redirects=True).is_success)
     except httpx.HTTPError:
         return False
-
-
-def _intent_of(reader: Reader, decision: Decision) -> Intent | None:
-    found = reader.find(Intent, decision_id=decision.id, limit=1)
-    return found[0] if found else None

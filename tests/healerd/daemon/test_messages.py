@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 from healerd.client.channels import apprise_sender, read_addresses
 from healerd.clock import ManualClock
 from healerd.daemon.executor import Move
-from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, rendered, trouble
+from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, question, rendered, trouble
 from healerd.daemon.recording import MemoryStore
+from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.telling import AGAIN_S, Teller
 from healerd.errors import ConfigError
 from healerd.listen_settings import NotifySettings
-from healerd.model import IntentState
+from healerd.model import ApprovalNeed, Intent, IntentState
+from healerd.store import Reader
+from tests.healerd.daemon.bench import HOUR, Bench
 from tests.healerd.daemon.test_app import NOON
 from tests.served import a_decision, an_intent
 
@@ -29,14 +33,17 @@ def a_question(**changed: Any) -> Message:
 
 
 def test_a_question_is_told_with_how_to_answer() -> None:
-    """A decision that asks is a message with the intent's verb and what silence means; a hold is none."""
+    """A question is a message with the verb that shows it and what silence means."""
     intent = an_intent(deadline_at=NOON + timedelta(minutes=10))
-    told = list(about([a_decision(), a_decision(chosen="hold")], intents={"dec-1": intent}))
-    asks = next(each for each in told if each.kind == "asks")
+    asks = question(intent)
     assert "healerd review act-1" in asks.text
     assert "on silence: it runs" in asks.text
-    assert asks.silence_at == intent.deadline_at
-    assert [each.kind for each in told] == ["incident", "asks"]
+    assert (asks.kind, asks.silence_at) == ("asks", intent.deadline_at)
+
+
+def test_a_decision_to_act_tells_its_incident() -> None:
+    """A decision that opened an incident tells of it; a hold tells nothing."""
+    assert [each.kind for each in about([a_decision(), a_decision(chosen="hold")])] == ["incident"]
 
 
 @pytest.mark.parametrize(
@@ -45,13 +52,12 @@ def test_a_question_is_told_with_how_to_answer() -> None:
         (IntentState.EXECUTING, "acts"),
         (IntentState.FAILED, "failed"),
         (IntentState.UNDONE, "failed"),
-        (IntentState.NEEDS_PERSON, "asks"),
         (IntentState.VERIFIED, None),
     ],
 )
 def test_moves_are_told_by_what_they_mean(state: IntentState, kind: str | None) -> None:
-    """What failed or needs a person is told as that; what went well is not."""
-    found = list(about([Move(was=IntentState.READY, intent=an_intent(state=state))], intents={}))
+    """What began or failed is told as that; what went well is not."""
+    found = list(about([Move(was=IntentState.READY, intent=an_intent(state=state))]))
     assert [each.kind for each in found] == ([kind] if kind else [])
 
 
@@ -135,8 +141,15 @@ class Channel:
         return self.takes
 
 
-def tick(teller: Teller, told: list[object], at: datetime, boot_s: float) -> bool:
-    accepted = teller.step(told, MemoryStore(ManualClock(NOON)), at=at, boot_s=boot_s)
+def a_record(*intents: Intent) -> MemoryStore:
+    store = MemoryStore(ManualClock(NOON))
+    for intent in intents:
+        store.put(intent)
+    return store
+
+
+def tick(teller: Teller, record: Reader, at: datetime, boot_s: float) -> bool:
+    accepted = teller.step([], record, at=at, boot_s=boot_s)
     while teller._sending is not None and not teller._sending.done():
         pass
     return accepted
@@ -147,15 +160,16 @@ def test_a_question_counts_as_asked_only_once_a_channel_took_it() -> None:
     channel = Channel()
     teller = Teller(NotifySettings(), send=channel)
     channel.takes = False
-    move = Move(was=IntentState.READY, intent=an_intent())
-    assert not tick(teller, [move], NOON, 0.0)
-    assert not tick(teller, [], NOON, 5.0)
+    record = a_record(an_intent())
+    assert not tick(teller, record, NOON, 0.0)
+    assert not tick(teller, record, NOON, 5.0)
     assert len(channel.sent) == 1, "nothing is tried again at once"
     channel.takes = True
-    assert not tick(teller, [], NOON, 6.0 + AGAIN_S)
+    assert not tick(teller, record, NOON, 6.0 + AGAIN_S)
     assert len(channel.sent) == 2
-    assert tick(teller, [], NOON, 70.0)
-    assert not tick(teller, [], NOON, 75.0)
+    assert tick(teller, record, NOON, 70.0)
+    assert not tick(teller, record, NOON, 75.0)
+    assert len(channel.sent) == 2, "what was told is not told again so soon"
     teller.close()
 
 
@@ -163,11 +177,32 @@ def test_an_answered_question_is_not_asked_any_more() -> None:
     """What was vetoed during the quiet is not told in the morning."""
     channel = Channel()
     teller = Teller(QUIET, send=channel)
-    tick(teller, [Move(was=IntentState.READY, intent=an_intent())], NIGHT, 0.0)
-    tick(teller, [Move(was=IntentState.ANNOUNCED, intent=an_intent(state=IntentState.VETOED))], NIGHT, 5.0)
-    tick(teller, [], NIGHT + timedelta(hours=9), 10.0)
+    waits = an_intent()
+    record = a_record(waits)
+    tick(teller, record, NIGHT, 0.0)
+    record.put(replace(waits, state=IntentState.VETOED), instead_of=waits, actor="ann")
+    tick(teller, record, NIGHT + timedelta(hours=9), 10.0)
     teller.close()
     assert channel.sent == []
+
+
+@pytest.mark.parametrize("approval", [False, True])
+def test_a_promotion_is_asked_though_nobody_looks(tmp_path: Path, approval: bool) -> None:
+    """A step that is announced, or needs approval, is told as any other question while no channel is open."""
+    bench, channel = Bench(tmp_path).with_versions(), Channel()
+    by = ApprovalNeed(role="operators", deadline_at=bench.clock.now() + HOUR * 12, otherwise="defer", rule="r")
+    asks = Ruling(go=Go.ASK, approvals=(by,) if approval else (), veto_within_s=600.0, default="it runs")
+    bench.guards.step_says = lambda _plan, _confidence: asks
+    bench.close_window(label=0.0)
+    bench.close_windows(5, label=1.0)
+    bench.propose("retrain")
+    teller = Teller(NotifySettings(), send=channel)
+    for _ in range(5):
+        told = bench.executor.step(channel_open=False)
+        teller.step(told, bench.store, at=bench.clock.now(), boot_s=bench.clock.read().boot_s)
+        bench.close_window(label=1.0)
+    teller.close()
+    assert [title for title, _ in channel.sent] == ["healerd: promote on flights asks"]
 
 
 def test_the_heartbeat_beats_with_the_ticks() -> None:
@@ -183,7 +218,7 @@ def test_the_heartbeat_beats_with_the_ticks() -> None:
         fetched.clear()
         teller = Teller(chosen, send=None, beat=beat)
         for second in range(0, 121, 5):
-            tick(teller, [], NOON, float(second))
+            tick(teller, a_record(), NOON, float(second))
             while teller._beating is not None and not teller._beating.done():
                 pass
         teller.close()
