@@ -25,7 +25,10 @@ ASKS = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentSt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it."""
+    """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it.
+
+    `asks` are the questions that it puts: intents, each with its revision.
+    """
 
     key: str
     kind: str
@@ -33,6 +36,7 @@ class Message:
     what: str
     text: str
     silence_at: datetime | None = None
+    asks: tuple[tuple[str, int], ...] = ()
 
 
 def about(told: Iterable[object]) -> Iterator[Message]:
@@ -85,6 +89,7 @@ def question(intent: Intent) -> Message:
         what=f"{name} asks" if intent.state is not IntentState.NEEDS_PERSON else f"{name} needs a person",
         text=f"{intent.reason}\n{asked}".strip(),
         silence_at=min((at for at in silence if at is not None), default=None),
+        asks=((intent.id, intent.revision),),
     )
 
 
@@ -130,13 +135,18 @@ class Outbox:
         shown, more = ready[:AT_ONCE_MAX], len(ready) - AT_ONCE_MAX
         if more > 0:
             text = f"and {more} more: see `healerd inbox` and `healerd watch`"
-            shown.append(Message(key="more", kind="asks", what=f"{more} more", text=text))
+            asks = tuple(one for each in ready[AT_ONCE_MAX:] for one in each.asks)
+            shown.append(Message(key="more", kind="asks", what=f"{more} more", text=text, asks=asks))
         return tuple(shown)
 
     def put_back(self, message: Message) -> None:
         """Keep a message that no channel took, to be tried again."""
         self._told.pop(message.key, None)
         self._waiting.setdefault(message.key, message)
+
+    def forget_told(self) -> None:
+        """Take nothing for told: who was told may not know any more that it stands."""
+        self._told.clear()
 
     def drop_answered(self, standing: Collection[str]) -> None:
         """Tell no question any more but those that stand, by their keys: the others were answered meanwhile."""

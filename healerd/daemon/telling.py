@@ -5,7 +5,7 @@ Must never hold up a tick: a slow channel waits on a thread of its own. Must nev
 
 import logging
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
@@ -15,19 +15,29 @@ from healerd.listen_settings import NotifySettings
 from healerd.model import Intent
 from healerd.store import Reader
 
-__all__ = ["Teller", "fetch"]
+__all__ = ["PAUSE_S", "Teller", "fetch"]
 
 log = logging.getLogger("healerd")
 AGAIN_S = 60.0
 """After a channel refused a message, nothing is tried for so long."""
 BEAT_S = 10.0
+PAUSE_S = 15 * 60.0
+"""After a longer pause of the daemon people are told again: whoever tried to answer may have given up."""
 
 
 class Teller:
-    """Collects what is worth a message and sends it, a few at a time; `send` None sends nothing."""
+    """Collects what is worth a message and sends it, a few at a time; `send` None sends nothing.
+
+    After a pause of the daemon of more than `pause_s`, what stands open is told again.
+    """
 
     def __init__(
-        self, settings: NotifySettings, *, send: Send | None, beat: Callable[[str], bool] | None = None
+        self,
+        settings: NotifySettings,
+        *,
+        send: Send | None,
+        beat: Callable[[str], bool] | None = None,
+        pause_s: float = PAUSE_S,
     ) -> None:
         self._settings, self._send, self._beat = settings, send, beat
         self._outbox, self._host = Outbox(settings), socket.gethostname()
@@ -35,17 +45,27 @@ class Teller:
         self._sending: Future[tuple[tuple[Message, bool], ...]] | None = None
         self._beating: Future[bool] | None = None
         self._beaten_s, self._not_before_s = float("-inf"), float("-inf")
+        self._pause_s, self._stepped_s = pause_s, float("-inf")
+        self._taken: set[tuple[str, int]] = set()
 
-    def step(self, told: Iterable[object], reader: Reader, *, at: datetime, boot_s: float) -> bool:
-        """Take in what a tick came to and what stands open, send what is due; True when a channel took a question."""
+    def step(self, told: Iterable[object], reader: Reader, *, at: datetime, boot_s: float) -> Set[tuple[str, int]]:
+        """Take in what a tick came to and what stands open, and send what is due.
+
+        Gives the open questions that a channel took, each an intent and its revision: people can answer these.
+        """
+        self._settle(boot_s)
+        if boot_s - self._stepped_s > self._pause_s:
+            self._taken.clear()
+            self._outbox.forget_told()
+        self._stepped_s = boot_s
         asked = [question(each) for each in reader.find(Intent, state=ASKS)]  # a step makes no move of its own
+        self._taken.intersection_update(open_ for each in asked for open_ in each.asks)
         self._outbox.drop_answered({each.key for each in asked})
         for message in (*about(told), *asked):
             self._outbox.add(message, at)
         self._beat_when_due(boot_s)
-        accepted = self._settle(boot_s)
         self._begin(at, boot_s)
-        return accepted
+        return frozenset(self._taken)
 
     def trouble(self, said: str, *, at: datetime, boot_s: float) -> None:
         """Tell that a tick failed."""
@@ -64,18 +84,18 @@ class Teller:
         if due:
             self._sending = self._pool.submit(self._send_all, due)
 
-    def _settle(self, boot_s: float) -> bool:
+    def _settle(self, boot_s: float) -> None:
         """Look what became of what was sent; what no channel took waits a while."""
         if self._sending is None or not self._sending.done():
-            return False
+            return
         results, self._sending = self._sending.result(), None
+        self._taken.update(asked for message, taken in results if taken for asked in message.asks)
         refused = [message for message, taken in results if not taken]
         for message in refused:
             self._outbox.put_back(message)
         if refused:
             self._not_before_s = boot_s + AGAIN_S
             log.error("%d messages were not accepted by every channel; they are sent again", len(refused))
-        return any(taken and message.kind == "asks" for message, taken in results)
 
     def _send_all(self, messages: Sequence[Message]) -> tuple[tuple[Message, bool], ...]:
         assert self._send is not None, "only who can send does"

@@ -1,7 +1,7 @@
 """Messages to people: told once, not in the quiet unless it presses, and accepted only when a channel took them."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -148,11 +148,11 @@ def a_record(*intents: Intent) -> MemoryStore:
     return store
 
 
-def tick(teller: Teller, record: Reader, at: datetime, boot_s: float) -> bool:
-    accepted = teller.step([], record, at=at, boot_s=boot_s)
+def tick(teller: Teller, record: Reader, at: datetime, boot_s: float) -> Set[tuple[str, int]]:
+    reached = teller.step([], record, at=at, boot_s=boot_s)
     while teller._sending is not None and not teller._sending.done():
         pass
-    return accepted
+    return reached
 
 
 def test_a_question_counts_as_asked_only_once_a_channel_took_it() -> None:
@@ -167,8 +167,8 @@ def test_a_question_counts_as_asked_only_once_a_channel_took_it() -> None:
     channel.takes = True
     assert not tick(teller, record, NOON, 6.0 + AGAIN_S)
     assert len(channel.sent) == 2
-    assert tick(teller, record, NOON, 70.0)
-    assert not tick(teller, record, NOON, 75.0)
+    assert tick(teller, record, NOON, 70.0) == {("act-1", 3)}
+    assert tick(teller, record, NOON, 75.0) == {("act-1", 3)}
     assert len(channel.sent) == 2, "what was told is not told again so soon"
     teller.close()
 
@@ -186,17 +186,89 @@ def test_an_answered_question_is_not_asked_any_more() -> None:
     assert channel.sent == []
 
 
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path).with_versions()
+    yield made
+    made.store.close()
+
+
+def wait(bench: Bench, teller: Teller, *, steps: int, of_s: float = 60.0) -> None:
+    """Let time pass as a daemon does, while nobody looks."""
+    for _ in range(steps):
+        told = bench.executor.step(channel_open=False)
+        now = bench.clock.read()
+        bench.executor.reached = teller.step(told, bench.store, at=now.at, boot_s=now.boot_s)
+        while teller._sending is not None and not teller._sending.done():
+            pass
+        bench.clock.advance(of_s)
+
+
+def announce(bench: Bench, minutes: float) -> None:
+    bench.close_windows(2, label=1.0)
+    bench.propose("rollback", state=IntentState.ANNOUNCED, veto_within_s=minutes * 60.0)
+
+
+@pytest.mark.parametrize("minutes", [10, 30, 90])
+def test_s9_a_question_that_a_channel_took_counts_for_its_whole_window(bench: Bench, minutes: int) -> None:
+    """However long a window is, it runs out once a channel took the question, and not before; without one never."""
+    announce(bench, minutes)
+    channel = Channel()
+    channel.takes = False
+    teller = Teller(NotifySettings(), send=channel)
+    wait(bench, teller, steps=minutes + 5)
+    assert bench.intent().counted_at is None
+    channel.takes = True
+    wait(bench, teller, steps=minutes)
+    assert bench.intent().state is IntentState.ANNOUNCED
+    wait(bench, teller, steps=5)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
+def test_s9_what_was_told_counts_for_its_own_question_alone(bench: Bench) -> None:
+    """A question of another revision has to be told itself before its window counts."""
+    announce(bench, 10)
+    bench.executor.reached = {("h1", bench.intent().revision + 1), ("h2", bench.intent().revision)}
+    bench.step(channel_open=False)
+    assert bench.intent().counted_at is None
+    bench.executor.reached = {("h1", bench.intent().revision)}
+    bench.step(channel_open=False)
+    assert bench.intent().counted_at == bench.clock.now()
+
+
+def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
+    """What was told before the daemon hung or restarted counts no more: its whole window follows a new message."""
+    announce(bench, 30)
+    channel = Channel()
+    teller = Teller(NotifySettings(), send=channel)
+    wait(bench, teller, steps=20)
+    bench.clock.advance(7500.0)
+    wait(bench, teller, steps=30)
+    assert len(channel.sent) == 2
+    assert bench.intent().state is IntentState.ANNOUNCED
+    bench.reopen()
+    teller.close()
+    teller = Teller(NotifySettings(), send=channel)
+    wait(bench, teller, steps=30)
+    assert len(channel.sent) == 3
+    assert bench.intent().state is IntentState.ANNOUNCED
+    wait(bench, teller, steps=5)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
 @pytest.mark.parametrize("approval", [False, True])
-def test_a_promotion_is_asked_though_nobody_looks(tmp_path: Path, approval: bool) -> None:
+def test_a_promotion_is_asked_though_nobody_looks(bench: Bench, approval: bool) -> None:
     """A step that is announced, or needs approval, is told as any other question while no channel is open."""
-    bench, channel = Bench(tmp_path).with_versions(), Channel()
+    channel = Channel()
     by = ApprovalNeed(role="operators", deadline_at=bench.clock.now() + HOUR * 12, otherwise="defer", rule="r")
     asks = Ruling(go=Go.ASK, approvals=(by,) if approval else (), veto_within_s=600.0, default="it runs")
     bench.guards.step_says = lambda _plan, _confidence: asks
     bench.close_window(label=0.0)
     bench.close_windows(5, label=1.0)
     bench.propose("retrain")
-    teller = Teller(NotifySettings(), send=channel)
+    teller = Teller(NotifySettings(), send=channel, pause_s=7200.0)
     for _ in range(5):
         told = bench.executor.step(channel_open=False)
         teller.step(told, bench.store, at=bench.clock.now(), boot_s=bench.clock.read().boot_s)
