@@ -16,8 +16,10 @@ from healerd.client.access import ACTIONS, EVERYTHING, REGISTRY
 from healerd.client.asked import Asked
 from healerd.client.briefs import DecisionBrief, MeasurementBrief
 from healerd.client.views import (
+    ASKED,
     Json,
     Reader,
+    answers_to,
     decision_line,
     intent_line,
     pipeline_revision,
@@ -41,6 +43,7 @@ from healerd.model import (
     Stage,
     StageChange,
 )
+from healerd.silence import missing, silence_at
 from healerd.store import Range
 
 __all__ = ["Fleet", "PipelineState", "pipeline", "pipeline_view", "status", "status_view"]
@@ -177,6 +180,7 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
         for name, w in judged.items()
     }
     open_ = reader.find_each(Intent, names, as_type=Intent, state=OPEN_STATES)
+    said = {intent.id: answers_to(reader, intent) for each in open_.values() for intent in each}
     newest = reader.newest_each(Intent, names, as_type=Intent)
     done: dict[str, Any] = {
         "action": ACTIONS_THAT_HEAL,
@@ -196,6 +200,7 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
             name,
             last=decisions.get(name),
             open_=open_.get(name, ()),
+            answers=said,
             newest=newest.get(name),
             heal=heals.get(name),
             answer=answers.get(name),
@@ -216,6 +221,7 @@ def _known(
     *,
     last: DecisionBrief | None,
     open_: tuple[Intent, ...],
+    answers: Mapping[str, tuple[Answer, ...]],
     newest: Intent | None,
     heal: Intent | None,
     answer: Answer | None,
@@ -240,12 +246,12 @@ def _known(
         "window_end_at": plain(last.window_end_at) if last else None,
         "window_s": _window_s(last),
         "decision": decision_line(last) if last else None,
-        "open": [intent_line(intent) for intent in open_],
-        "last_heal": intent_line(heal) if heal else None,
+        "open": [intent_line(intent, answers[intent.id]) for intent in open_],
+        "last_heal": intent_line(heal, answers.get(heal.id, ())) if heal else None,
         "version": last.trace.situation.active.name if last and last.trace.situation.active else None,
         **_numbers(last, series),
         "last_action": _last_action(newest, said, outcome) if newest else None,
-        **_deadline(open_),
+        **_deadline(open_, answers),
         "cooldown_until": None,
         "vetoed_by": said.author if vetoed and said is not None and said.kind in STOPPING else None,
         "series": series,
@@ -292,11 +298,11 @@ def _last_action(intent: Intent, said: Answer | None, outcome: Outcome | None) -
     }
 
 
-def _deadline(open_: Sequence[Intent]) -> Json:
-    """The earliest moment at which silence decides something."""
-    vetoes = [("veto", intent.deadline_at) for intent in open_ if intent.state in WAITING]
-    needs = [("approval", need.deadline_at) for i in open_ if i.state in WAITING for need in i.approvals]
-    dated = [(at, kind) for kind, at in (*vetoes, *needs) if at is not None]
+def _deadline(open_: Sequence[Intent], answers: Mapping[str, tuple[Answer, ...]]) -> Json:
+    """The earliest moment at which silence decides something, and whether it lacks an approval then."""
+    asked = [intent for intent in open_ if intent.state in ASKED]
+    due = [(silence_at(each, answers[each.id]), missing(each, answers[each.id])) for each in asked]
+    dated = [(at, "approval" if lacking else "veto") for at, lacking in due if at is not None]
     at, kind = min(dated, default=(None, None))
     return {"deadline_at": plain(at), "deadline_kind": kind}
 

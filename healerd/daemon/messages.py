@@ -13,7 +13,8 @@ from healerd.daemon.executor import Move
 from healerd.daemon.lookout import Outage
 from healerd.daemon.tick import Trouble
 from healerd.listen_settings import NotifySettings, parse_hours
-from healerd.model import HOLD, Decision, Intent, IntentState
+from healerd.model import HOLD, Answer, Decision, Intent, IntentState
+from healerd.silence import silence_at
 
 __all__ = ["ASKS", "Message", "Outbox", "about", "question", "rendered", "trouble"]
 
@@ -77,18 +78,18 @@ def trouble(said: str) -> Message:
     return Message(key=f"trouble:{said}", kind="trouble", what="trouble", text=f"{said}\nsee `healerd doctor`")
 
 
-def question(intent: Intent) -> Message:
+def question(intent: Intent, answers: Collection[Answer] = ()) -> Message:
     """Say what an intent in one of the states `ASKS` asks of people, and what silence means."""
+    decides = intent.state is not IntentState.NEEDS_PERSON
     name = f"{intent.action} on {intent.pipeline}"
     asked = f"healerd review {intent.id}\non silence: {intent.default or 'nothing is done'}"
-    silence = [need.deadline_at for need in intent.approvals] + [intent.deadline_at]
     return Message(
         key=f"asks:{intent.id}:{intent.revision}:{intent.state}",
         kind="asks",
         pipeline=intent.pipeline,
-        what=f"{name} asks" if intent.state is not IntentState.NEEDS_PERSON else f"{name} needs a person",
+        what=f"{name} asks" if decides else f"{name} needs a person",
         text=f"{intent.reason}\n{asked}".strip(),
-        silence_at=min((at for at in silence if at is not None), default=None),
+        silence_at=silence_at(intent, answers) if decides else None,
         asks=((intent.id, intent.revision),),
     )
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 from healerd.client.channels import Send
+from healerd.client.views import answers_to
 from healerd.daemon.messages import ASKS, Message, Outbox, about, question, rendered, trouble
 from healerd.listen_settings import NotifySettings
 from healerd.model import Intent
@@ -58,7 +59,8 @@ class Teller:
             self._taken.clear()
             self._outbox.forget_told()
         self._stepped_s = boot_s
-        asked = [question(each) for each in reader.find(Intent, state=ASKS)]  # a step makes no move of its own
+        # What stands open is read, for a step makes no move of its own.
+        asked = [question(each, answers_to(reader, each)) for each in reader.find(Intent, state=ASKS)]
         self._taken.intersection_update(open_ for each in asked for open_ in each.asks)
         self._outbox.drop_answered({each.key for each in asked})
         for message in (*about(told), *asked):
