@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from healerd.client.access import STOP
-from healerd.client.channels import apprise_sender
+from healerd.client.channels import apprise_senders
 from healerd.client.views import Json, plain
 from healerd.clock import Clock, SystemClock
 from healerd.config import Config
@@ -88,8 +88,8 @@ def run(
 def _teller(config: Config) -> Teller:
     """Make who tells people. Raises ConfigError when a channel cannot be used: at night nobody would be asked."""
     file = config.notify.urls_file
-    send = apprise_sender(config.path(file)) if file else None
-    return Teller(config.notify, send=send, beat=fetch, pause_s=max(PAUSE_S, 3 * config.daemon.tick))
+    senders = apprise_senders(config.path(file)) if file else ()
+    return Teller(config.notify, senders=senders, beat=fetch, pause_s=max(PAUSE_S, 3 * config.daemon.tick))
 
 
 class Daemon:

@@ -111,7 +111,7 @@ def _of_move(intent: Intent) -> Iterator[Message]:
 
 
 class Outbox:
-    """Messages that wait, and when each was told last. One thread at a time."""
+    """Messages that wait for one channel, and when each was told last. One thread at a time."""
 
     def __init__(self, settings: NotifySettings) -> None:
         self._settings, self._zone = settings, ZoneInfo(settings.zone)
@@ -141,7 +141,7 @@ class Outbox:
         return tuple(shown)
 
     def put_back(self, message: Message) -> None:
-        """Keep a message that no channel took, to be tried again."""
+        """Keep a message that the channel did not take, to be tried again."""
         self._told.pop(message.key, None)
         self._waiting.setdefault(message.key, message)
 

@@ -170,8 +170,10 @@ def test_channels_are_looked_at_and_tried_when_asked(call: Call, place: Path) ->
     with (place / "healerd.toml").open("a") as file:
         file.write('[notify]\nurls_file = "urls"\n')
     config = load_config(place / "healerd.toml")
-    for taken, level in ((True, "ok"), (False, "fail")):
-        assert try_channels(config, lambda title, body, taken=taken: taken).level == level
+    takes, refuses = (lambda title, body, taken=taken: taken for taken in (True, False))
+    assert try_channels(config, (takes, takes)).level == "ok"
+    dead = try_channels(config, (takes, refuses))
+    assert (dead.level, dead.said) == ("fail", "address 2 of 2 did not take it")
 
 
 def test_the_silence_of_alertmanager_is_found(place: Path) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator, Set
+from concurrent.futures import wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from healerd.client.channels import apprise_sender, read_addresses
+from healerd.client.channels import apprise_senders, read_addresses
 from healerd.clock import ManualClock
 from healerd.daemon.executor import Move
 from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, question, rendered, trouble
@@ -141,6 +142,11 @@ class Channel:
         return self.takes
 
 
+def sent(teller: Teller) -> None:
+    """Wait until nothing is being sent."""
+    wait([each._sending for each in teller._channels if each._sending is not None])
+
+
 def a_record(*intents: Intent) -> MemoryStore:
     store = MemoryStore(ManualClock(NOON))
     for intent in intents:
@@ -150,15 +156,14 @@ def a_record(*intents: Intent) -> MemoryStore:
 
 def tick(teller: Teller, record: Reader, at: datetime, boot_s: float) -> Set[tuple[str, int]]:
     reached = teller.step([], record, at=at, boot_s=boot_s)
-    while teller._sending is not None and not teller._sending.done():
-        pass
+    sent(teller)
     return reached
 
 
 def test_a_question_counts_as_asked_only_once_a_channel_took_it() -> None:
     """A refusal is no acceptance and is tried again after a while; an acceptance is told at the next tick."""
     channel = Channel()
-    teller = Teller(NotifySettings(), send=channel)
+    teller = Teller(NotifySettings(), senders=[channel])
     channel.takes = False
     record = a_record(an_intent())
     assert not tick(teller, record, NOON, 0.0)
@@ -173,10 +178,23 @@ def test_a_question_counts_as_asked_only_once_a_channel_took_it() -> None:
     teller.close()
 
 
+def test_a_dead_channel_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """A question that one channel took counts, goes to that one once, and again to the one that refused it."""
+    good, dead = Channel(), Channel()
+    dead.takes = False
+    teller = Teller(NotifySettings(), senders=[good, dead])
+    record = a_record(an_intent())
+    reached = [tick(teller, record, NOON, float(second)) for second in range(0, 601, 5)]
+    assert reached[1] == reached[-1] == {("act-1", 3)}
+    assert (len(good.sent), len(dead.sent)) == (1, 10)
+    assert caplog.text.count("address 2 of `notify.urls_file` takes no message") == 1
+    teller.close()
+
+
 def test_an_answered_question_is_not_asked_any_more() -> None:
     """What was vetoed during the quiet is not told in the morning."""
     channel = Channel()
-    teller = Teller(QUIET, send=channel)
+    teller = Teller(QUIET, senders=[channel])
     waits = an_intent()
     record = a_record(waits)
     tick(teller, record, NIGHT, 0.0)
@@ -193,14 +211,13 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.store.close()
 
 
-def wait(bench: Bench, teller: Teller, *, steps: int, of_s: float = 60.0) -> None:
+def live(bench: Bench, teller: Teller, *, steps: int, of_s: float = 60.0) -> None:
     """Let time pass as a daemon does, while nobody looks."""
     for _ in range(steps):
         told = bench.executor.step(channel_open=False)
         now = bench.clock.read()
         bench.executor.reached = teller.step(told, bench.store, at=now.at, boot_s=now.boot_s)
-        while teller._sending is not None and not teller._sending.done():
-            pass
+        sent(teller)
         bench.clock.advance(of_s)
 
 
@@ -215,13 +232,13 @@ def test_s9_a_question_that_a_channel_took_counts_for_its_whole_window(bench: Be
     announce(bench, minutes)
     channel = Channel()
     channel.takes = False
-    teller = Teller(NotifySettings(), send=channel)
-    wait(bench, teller, steps=minutes + 5)
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=minutes + 5)
     assert bench.intent().counted_at is None
     channel.takes = True
-    wait(bench, teller, steps=minutes)
+    live(bench, teller, steps=minutes)
     assert bench.intent().state is IntentState.ANNOUNCED
-    wait(bench, teller, steps=5)
+    live(bench, teller, steps=5)
     assert bench.registry.active == "one"
     teller.close()
 
@@ -241,19 +258,19 @@ def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
     """What was told before the daemon hung or restarted counts no more: its whole window follows a new message."""
     announce(bench, 30)
     channel = Channel()
-    teller = Teller(NotifySettings(), send=channel)
-    wait(bench, teller, steps=20)
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=20)
     bench.clock.advance(7500.0)
-    wait(bench, teller, steps=30)
+    live(bench, teller, steps=30)
     assert len(channel.sent) == 2
     assert bench.intent().state is IntentState.ANNOUNCED
     bench.reopen()
     teller.close()
-    teller = Teller(NotifySettings(), send=channel)
-    wait(bench, teller, steps=30)
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=30)
     assert len(channel.sent) == 3
     assert bench.intent().state is IntentState.ANNOUNCED
-    wait(bench, teller, steps=5)
+    live(bench, teller, steps=5)
     assert bench.registry.active == "one"
     teller.close()
 
@@ -268,7 +285,7 @@ def test_a_promotion_is_asked_though_nobody_looks(bench: Bench, approval: bool) 
     bench.close_window(label=0.0)
     bench.close_windows(5, label=1.0)
     bench.propose("retrain")
-    teller = Teller(NotifySettings(), send=channel, pause_s=7200.0)
+    teller = Teller(NotifySettings(), senders=[channel], pause_s=7200.0)
     for _ in range(5):
         told = bench.executor.step(channel_open=False)
         teller.step(told, bench.store, at=bench.clock.now(), boot_s=bench.clock.read().boot_s)
@@ -288,7 +305,7 @@ def test_the_heartbeat_beats_with_the_ticks() -> None:
     settings = NotifySettings(heartbeat_url="https://example.org/beat")
     for chosen, expected in ((settings, 3), (NotifySettings(), 0)):
         fetched.clear()
-        teller = Teller(chosen, send=None, beat=beat)
+        teller = Teller(chosen, beat=beat)
         for second in range(0, 121, 5):
             tick(teller, a_record(), NOON, float(second))
             while teller._beating is not None and not teller._beating.done():
@@ -324,9 +341,9 @@ def test_addresses_are_kept_from_others(addresses: Callable[..., Path], tmp_path
 def test_real_channels_are_known_by_apprise(addresses: Callable[..., Path]) -> None:
     """With Apprise, an address that it does not know is refused by its number and never repeated."""
     pytest.importorskip("apprise", reason="the extra `notify` is not installed")
-    apprise_sender(addresses("json://localhost:9\n"))
+    apprise_senders(addresses("json://localhost:9\n"))
     with pytest.raises(ConfigError, match="address 2") as refused:
-        apprise_sender(addresses("json://localhost:9\nnonsense://secret\n"))
+        apprise_senders(addresses("json://localhost:9\nnonsense://secret\n"))
     assert "secret" not in str(refused.value)
 
 
@@ -334,4 +351,4 @@ def test_real_channels_are_known_by_apprise(addresses: Callable[..., Path]) -> N
 def test_without_apprise_the_extra_is_named(addresses: Callable[..., Path]) -> None:
     """Where Apprise is missing the error says what to install."""
     with pytest.raises(ConfigError, match=r"healerd\[notify\]"):
-        apprise_sender(addresses("json://localhost\n"))
+        apprise_senders(addresses("json://localhost\n"))
