@@ -61,7 +61,7 @@ class NotifySettings(Settings, frozen=True, kw_only=True):
     zone: str = "UTC"
     """The time zone of `quiet`."""
     urgent: bool = True
-    """Break the quiet for questions that silence would answer before it ends, and for trouble of the daemon itself."""
+    """Break the quiet for an approval, or a veto window that counts already, that ends in it, and for trouble."""
     repeat: Duration = Duration(21600)
     """The same thing is told again at most this often; the same question is asked again as often (SAFETY S8)."""
     title: str = "healerd: $what"

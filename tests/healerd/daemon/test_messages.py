@@ -21,7 +21,7 @@ from healerd.errors import ConfigError
 from healerd.listen_settings import NotifySettings
 from healerd.model import ApprovalNeed, Intent, IntentState
 from healerd.store import Reader
-from tests.healerd.daemon.bench import HOUR, Bench
+from tests.healerd.daemon.bench import HOUR, START, Bench
 from tests.healerd.daemon.test_app import NOON
 from tests.served import a_decision, an_intent
 
@@ -272,6 +272,32 @@ def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
     assert bench.intent().state is IntentState.ANNOUNCED
     live(bench, teller, steps=5)
     assert bench.registry.active == "one"
+    teller.close()
+
+
+def test_s9_a_window_that_nobody_knows_of_begins_after_the_quiet(bench: Bench) -> None:
+    """In the quiet an announced action is not told and does not run; its whole window follows the message after it."""
+    announce(bench, 20)
+    channel = Channel()
+    teller = Teller(NotifySettings(quiet="00:00-07:00"), senders=[channel])
+    live(bench, teller, steps=30, of_s=600.0)
+    assert (bench.clock.now() == START + HOUR * 7, channel.sent) == (True, [])
+    assert bench.intent().counted_at is None
+    live(bench, teller, steps=2, of_s=600.0)
+    assert (len(channel.sent), bench.registry.active) == (1, "zero")
+    live(bench, teller, steps=3, of_s=600.0)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
+def test_a_window_that_counts_breaks_the_quiet(bench: Bench) -> None:
+    """Where somebody looked, silence would decide in the quiet: that is told in it, while it can be stopped."""
+    announce(bench, 20)
+    channel = Channel()
+    teller = Teller(NotifySettings(quiet="00:00-07:00"), senders=[channel])
+    bench.step(channel_open=True)
+    tick(teller, bench.store, bench.clock.now(), bench.clock.read().boot_s)
+    assert len(channel.sent) == 1
     teller.close()
 
 
