@@ -3,7 +3,7 @@
 Pure: reads through a `Reader` and never decides, writes or keeps anything. Times are ISO 8601 in UTC.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -27,14 +27,14 @@ from healerd.model import (
     Stage,
     StageChange,
 )
-from healerd.silence import silence_at
+from healerd.silence import missing, silence_at
 from healerd.store import Reader
 
 __all__ = [
-    "ASKED",
     "Json",
     "Reader",
     "answers_to",
+    "deadline",
     "decision_line",
     "did_you_mean",
     "entry_view",
@@ -183,6 +183,15 @@ def intent_line(intent: Intent, answers: Collection[Answer]) -> Json:
         "reason": intent.reason,
         "author": intent.author,
     }
+
+
+def deadline(open_: Collection[Intent], answers: Mapping[str, tuple[Answer, ...]]) -> Json:
+    """The earliest moment at which silence decides something, and whether it lacks an approval then."""
+    asked = [intent for intent in open_ if intent.state in ASKED]
+    due = [(silence_at(each, answers[each.id]), missing(each, answers[each.id])) for each in asked]
+    dated = [(at, "approval" if lacking else "veto") for at, lacking in due if at is not None]
+    at, kind = min(dated, default=(None, None))
+    return {"deadline_at": plain(at), "deadline_kind": kind}
 
 
 def decision_line(decision: Decision | DecisionBrief) -> Json:
