@@ -3,10 +3,12 @@
 Must never hold a secret in the clear where a file can hold it: tokens and addresses of channels are read from files.
 """
 
+import difflib
 import ipaddress
 import re
 from datetime import time
 from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -18,6 +20,7 @@ KINDS = ("asks", "acts", "failed", "incident", "trouble")
 """What people are told of: a question, an act that began or failed, an incident, trouble of the daemon itself."""
 LOOPBACK = "a loopback address with a port, such as `127.0.0.1:9464`"
 HOURS = "hours of a day such as `22:00-07:00`"
+ZONE = "a time zone such as `Europe/Berlin`"
 
 
 class AlertsSettings(Settings, frozen=True, kw_only=True):
@@ -75,6 +78,8 @@ class NotifySettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require(self.quiet is None or parse_hours(self.quiet) is not None, "quiet", HOURS)
+        near = unknown_zone(self.zone)
+        require(near is None, "zone", f"{ZONE}{near}")
         require(self.repeat > 0, "repeat", "above 0")
         require(self.heartbeat_every >= 1, "heartbeat_every", "1s or more")
         url = self.heartbeat_url
@@ -90,6 +95,16 @@ def parse_address(text: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     return (host, int(port)) if loopback and port.isdecimal() and int(port) < 65536 else None
+
+
+def unknown_zone(name: str) -> str | None:
+    """Tell whether a time zone is not known to this machine, with what may have been meant; None for one that is."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        return f"; did you mean `{near[0]}`?" if near else ""
+    return None
 
 
 def parse_hours(text: str) -> tuple[time, time] | None:
