@@ -66,7 +66,10 @@ class NotifySettings(Settings, frozen=True, kw_only=True):
     urgent: bool = True
     """Break the quiet for an approval, or a veto window that counts already, that ends in it, and for trouble."""
     repeat: Duration = Duration(21600)
-    """The same thing is told again at most this often; the same question is asked again as often (SAFETY S8)."""
+    """The same thing is not told again within this time; a question that still stands is told again after it.
+
+    It does not change how often what nobody answered is asked anew: at most every 6 h (SAFETY S8).
+    """
     title: str = "healerd: $what"
     """Template of a message's title; `$what`, `$pipeline`, `$kind`, `$host` and `$text` are filled in."""
     body: str = "$text"
