@@ -75,7 +75,7 @@ class NotifySettings(Settings, frozen=True, kw_only=True):
     body: str = "$text"
     """Template of its body."""
     heartbeat_url: str | None = None
-    """Address that is fetched for as long as ticks come to their end: whoever misses it raises the alarm."""
+    """Address that is fetched for as long as ticks end well: whoever misses it raises the alarm."""
     heartbeat_every: Duration = Duration(60)
     """How often."""
 
