@@ -222,9 +222,13 @@ def channels(patient: Patient) -> Iterator[Finding]:
     if patient.config is None:
         return
     file = patient.config.notify.urls_file
+    if file is None or "asks" not in patient.config.notify.kinds:
+        alone = "what is announced runs all the same, by `unattended`"
+        said = "what is announced runs only where somebody looks, and expires after 24 h"
+        said = f"nobody is told of questions: {alone if patient.config.daemon.unattended else said}"
+        mend = "set `notify.urls_file`" if file is None else "add `asks` to `notify.kinds`"
+        yield Finding(check="notifications", level="warn", said=said, mend=mend)
     if file is None:
-        said = "nobody is told: veto windows count only while somebody looks"
-        yield Finding(check="notifications", level="warn", said=said, mend="set `notify.urls_file`")
         return
     try:
         apprise_senders(patient.config.path(file))
