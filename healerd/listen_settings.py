@@ -3,10 +3,12 @@
 Must never hold a secret in the clear where a file can hold it: tokens and addresses of channels are read from files.
 """
 
+import difflib
 import ipaddress
 import re
 from datetime import time
 from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -18,6 +20,7 @@ KINDS = ("asks", "acts", "failed", "incident", "trouble")
 """What people are told of: a question, an act that began or failed, an incident, trouble of the daemon itself."""
 LOOPBACK = "a loopback address with a port, such as `127.0.0.1:9464`"
 HOURS = "hours of a day such as `22:00-07:00`"
+ZONE = "a time zone such as `Europe/Berlin`"
 
 
 class AlertsSettings(Settings, frozen=True, kw_only=True):
@@ -61,20 +64,25 @@ class NotifySettings(Settings, frozen=True, kw_only=True):
     zone: str = "UTC"
     """The time zone of `quiet`."""
     urgent: bool = True
-    """Break the quiet for questions that silence would answer before it ends, and for trouble of the daemon itself."""
+    """Break the quiet for an approval, or a veto window that counts already, that ends in it, and for trouble."""
     repeat: Duration = Duration(21600)
-    """The same thing is told again at most this often; the same question is asked again as often (SAFETY S8)."""
+    """The same thing is not told again within this time; a question that still stands is told again after it.
+
+    It does not change how often what nobody answered is asked anew: at most every 6 h (SAFETY S8).
+    """
     title: str = "healerd: $what"
     """Template of a message's title; `$what`, `$pipeline`, `$kind`, `$host` and `$text` are filled in."""
     body: str = "$text"
     """Template of its body."""
     heartbeat_url: str | None = None
-    """Address that is fetched for as long as ticks come to their end: whoever misses it raises the alarm."""
+    """Address that is fetched for as long as ticks end well: whoever misses it raises the alarm."""
     heartbeat_every: Duration = Duration(60)
     """How often."""
 
     def __post_init__(self) -> None:
         require(self.quiet is None or parse_hours(self.quiet) is not None, "quiet", HOURS)
+        near = unknown_zone(self.zone)
+        require(near is None, "zone", f"{ZONE}{near}")
         require(self.repeat > 0, "repeat", "above 0")
         require(self.heartbeat_every >= 1, "heartbeat_every", "1s or more")
         url = self.heartbeat_url
@@ -90,6 +98,16 @@ def parse_address(text: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     return (host, int(port)) if loopback and port.isdecimal() and int(port) < 65536 else None
+
+
+def unknown_zone(name: str) -> str | None:
+    """Tell whether a time zone is not known to this machine, with what may have been meant; None for one that is."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        return f"; did you mean `{near[0]}`?" if near else ""
+    return None
 
 
 def parse_hours(text: str) -> tuple[time, time] | None:

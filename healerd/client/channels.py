@@ -1,4 +1,4 @@
-"""Sends a message through Apprise, to the addresses of a file.
+"""Sends a message through Apprise, to each address of a file by itself.
 
 Must never print, log or raise an address: it holds a password.
 """
@@ -10,10 +10,10 @@ from typing import Any
 
 from healerd.errors import ConfigError
 
-__all__ = ["Send", "apprise_sender", "read_addresses"]
+__all__ = ["Send", "apprise_senders", "read_addresses"]
 
 Send = Callable[[str, str], bool]
-"""(title, body) -> whether every channel accepted it."""
+"""(title, body) -> whether the channel accepted it."""
 ADDRESSES_MAX = 50
 
 
@@ -33,18 +33,20 @@ def read_addresses(file: Path) -> tuple[str, ...]:
     return found
 
 
-def apprise_sender(file: Path) -> Send:
-    """Make a sender to every address of a file. Raises ConfigError for what Apprise does not know, by its line."""
+def apprise_senders(file: Path) -> tuple[Send, ...]:
+    """Make a sender to each address of a file. Raises ConfigError for what Apprise does not know, by its number."""
     if importlib.util.find_spec("apprise") is None:
         raise ConfigError('`notify.urls_file` needs Apprise: pip install "healerd[notify]"')
     import apprise  # 0.2 s, only for who notifies
 
-    channels: Any = apprise.Apprise()
+    channels: list[Any] = []
     for number, address in enumerate(read_addresses(file), 1):
-        if not channels.add(address):
+        channel = apprise.Apprise()
+        if not channel.add(address):
             raise ConfigError(f"`{file}`: address {number} is none that Apprise knows; see its list of services")
+        channels.append(channel)
+    return tuple(_sender(channel) for channel in channels)
 
-    def send(title: str, body: str) -> bool:
-        return bool(channels.notify(title=title, body=body))
 
-    return send
+def _sender(channel: Any) -> Send:
+    return lambda title, body: bool(channel.notify(title=title, body=body))

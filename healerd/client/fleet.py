@@ -18,6 +18,8 @@ from healerd.client.briefs import DecisionBrief, MeasurementBrief
 from healerd.client.views import (
     Json,
     Reader,
+    answers_to,
+    deadline,
     decision_line,
     intent_line,
     pipeline_revision,
@@ -43,9 +45,9 @@ from healerd.model import (
     Stage,
     StageChange,
 )
-from healerd.store import Range
+from healerd.store import Range, Watermark
 
-__all__ = ["Fleet", "PipelineState", "pipeline", "pipeline_view", "status", "status_view"]
+__all__ = ["Fleet", "Known", "PipelineState", "pipeline", "pipeline_view", "status", "status_view"]
 
 WORKING = OPEN_STATES - AWAITED
 LEAVES_MAX = 5000
@@ -74,13 +76,18 @@ class PipelineState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the store holds about one pipeline, and the row made of it; only the state depends on the time."""
+    """What the store holds about one pipeline, and the row made of it; only the state depends on the time.
+
+    `judged_to` is up to when its windows were judged, or from when they are; `window_s` how long one is.
+    """
 
     last: DecisionBrief | None
     newest: IntentState | None
     open: tuple[IntentState, ...]
     incident: Incident | None
     paused: bool
+    judged_to: datetime | None
+    window_s: float | None
     row: Json
 
 
@@ -150,18 +157,18 @@ def _state(known: Known, at: datetime) -> PipelineState:
         (known.newest is IntentState.FAILED and incident is not None, PipelineState.FAILED),
         (known.newest is IntentState.VETOED and incident is not None, PipelineState.VETOED),
         (last is not None and last.deferred_until is not None and last.deferred_until > at, PipelineState.COOLDOWN),
-        (_is_stale(last, at), PipelineState.STALE),
+        (_is_stale(known, at), PipelineState.STALE),
         (incident is not None and incident.clean_windows > 0, PipelineState.WATCH),
         (incident is not None, PipelineState.DRIFT),
     )
     return next((state for holds, state in ladder if holds), PipelineState.OK)
 
 
-def _is_stale(last: DecisionBrief | None, at: datetime) -> bool:
+def _is_stale(known: Known, at: datetime) -> bool:
     """Tell whether two whole windows have passed without a decision."""
-    if last is None or last.window_start_at is None or last.window_end_at is None:
+    if known.judged_to is None or known.window_s is None:
         return False
-    return at > last.window_end_at + 3 * (last.window_end_at - last.window_start_at)
+    return at > known.judged_to + timedelta(seconds=3 * known.window_s)
 
 
 # reading -------------------------------------------------------------------
@@ -178,6 +185,7 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
         for name, w in judged.items()
     }
     open_ = reader.find_each(Intent, names, as_type=Intent, state=OPEN_STATES)
+    said = {intent.id: answers_to(reader, intent) for each in open_.values() for intent in each}
     newest = reader.newest_each(Intent, names, as_type=Intent)
     done: dict[str, Any] = {
         "action": ACTIONS_THAT_HEAL,
@@ -191,12 +199,14 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
     pauses = reader.newest_each(Pause, names, as_type=Pause, order="-since_at", ended_at=None)
     stages = reader.newest_each(StageChange, names, as_type=StageChange)
     series = _series(reader, decisions)
-    registries, actions = reader.states_each(names, REGISTRY), reader.states_each(names, ACTIONS)
+    registries, settings = reader.states_each(names, REGISTRY), reader.states_each(names, ACTIONS)
+    marks = reader.get_each(Watermark, names)
     return {
         name: _known(
             name,
             last=decisions.get(name),
             open_=open_.get(name, ()),
+            answers=said,
             newest=newest.get(name),
             heal=heals.get(name),
             answer=answers.get(name),
@@ -206,7 +216,8 @@ def _read(reader: Reader, names: Sequence[str]) -> dict[str, Known]:
             stage=stages[name].stage if name in stages else Stage.SUGGEST,
             series=series.get(name),
             registry=_away(registries.get(name)),
-            actions=json.loads(actions[name])["actions"] if name in actions else [],
+            mark=marks[name].end_at if name in marks else None,
+            settings=json.loads(settings.get(name, b"{}")),
         )
         for name in names
     }
@@ -217,6 +228,7 @@ def _known(
     *,
     last: DecisionBrief | None,
     open_: tuple[Intent, ...],
+    answers: Mapping[str, tuple[Answer, ...]],
     newest: Intent | None,
     heal: Intent | None,
     answer: Answer | None,
@@ -226,7 +238,8 @@ def _known(
     stage: Stage,
     series: Json | None,
     registry: Json | None,
-    actions: Sequence[str],
+    mark: datetime | None,
+    settings: Json,
 ) -> Known:
     said = answer if answer is not None and newest is not None and answer.intent_id == newest.id else None
     vetoed = newest is not None and newest.state is IntentState.VETOED
@@ -241,17 +254,17 @@ def _known(
         "window_end_at": plain(last.window_end_at) if last else None,
         "window_s": _window_s(last),
         "decision": decision_line(last) if last else None,
-        "open": [intent_line(intent) for intent in open_],
-        "last_heal": intent_line(heal) if heal else None,
+        "open": [intent_line(intent, answers[intent.id]) for intent in open_],
+        "last_heal": intent_line(heal, answers.get(heal.id, ())) if heal else None,
         "version": last.trace.situation.active.name if last and last.trace.situation.active else None,
         **_numbers(last, series),
         "last_action": _last_action(newest, said, outcome) if newest else None,
-        **_deadline(open_),
+        **deadline(open_, answers),
         "cooldown_until": None,
         "vetoed_by": said.author if vetoed and said is not None and said.kind in STOPPING else None,
         "series": series,
         "registry": registry,
-        "actions": actions,
+        "actions": settings.get("actions", []),
     }
     states = tuple(intent.state for intent in open_)
     return Known(
@@ -260,6 +273,8 @@ def _known(
         open=states,
         incident=incident,
         paused=pause is not None,
+        judged_to=last.window_end_at if last and last.window_end_at else mark,
+        window_s=_window_s(last) or settings.get("window_s"),
         row=row,
     )
 
@@ -291,15 +306,6 @@ def _last_action(intent: Intent, said: Answer | None, outcome: Outcome | None) -
         "by": said.author if said else intent.author,
         "result": outcome.result.value if outcome else None,
     }
-
-
-def _deadline(open_: Sequence[Intent]) -> Json:
-    """The earliest moment at which silence decides something."""
-    vetoes = [("veto", intent.deadline_at) for intent in open_ if intent.state in AWAITED]
-    needs = [("approval", need.deadline_at) for i in open_ if i.state in AWAITED for need in i.approvals]
-    dated = [(at, kind) for kind, at in (*vetoes, *needs) if at is not None]
-    at, kind = min(dated, default=(None, None))
-    return {"deadline_at": plain(at), "deadline_kind": kind}
 
 
 # numbers -------------------------------------------------------------------

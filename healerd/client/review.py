@@ -23,10 +23,10 @@ from healerd.model import (
     Answer,
     Decision,
     Intent,
-    IntentState,
     Outcome,
     Result,
 )
+from healerd.silence import giver, is_agreed, silence_at
 
 __all__ = ["intent", "review_view"]
 
@@ -45,26 +45,16 @@ def intent(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) -> 
     found = reader.get(Intent, asked["id"])
     decision = reader.get(Decision, found.decision_id) if found else None
     question = review_view(reader, found, decision, at=at) if found and decision else None
-    if found and decision and question and question["on_silence"] == AGREED:
-        from healerd.decision import prompt  # loads numpy and scipy, as in `intent_view`
-
-        view["prompt"] = plain(prompt(found, decision, approved=True))
     return {**view, "now": plain(at), "review": question, "reviewing": []}
-
-
-def _is_agreed(found: Intent, givers: Sequence[str | None]) -> bool:
-    """Tell whether all that were asked have approved, and only a veto window is still open."""
-    return found.state is IntentState.AWAITING_APPROVAL and bool(givers) and all(givers)
 
 
 def review_view(reader: Reader, found: Intent, decision: Decision, *, at: datetime) -> Json:
     """The question in numbers: what else could be done, what the rules say, what stands behind it, who said what."""
     trace, answers = decision.trace, reader.find(Answer, intent_id=found.id)
-    givers = [_giver(need.role, found, answers) for need in found.approvals]
     return {
         "evidence_revision": found.revision,
         "evidence_hash": _hash(found, decision),
-        **_clock(found, decision, givers, at),
+        **_clock(found, decision, answers, at),
         "confidence": found.confidence,
         "gate": AUTONOMOUS_FROM,
         "stage": decision.stage.value,
@@ -75,7 +65,7 @@ def review_view(reader: Reader, found: Intent, decision: Decision, *, at: dateti
         "evidence": list(_evidence(trace)),
         "diagnosis": list(diagnosis_of(trace)),
         "segments": [segment_said(one) for one in segments_told(measurements_of(trace)) if one.alarms],
-        "approvals": [{**plain(need), "given_by": giver} for need, giver in zip(found.approvals, givers, strict=True)],
+        "approvals": [{**plain(need), "given_by": giver(need, found, answers)} for need in found.approvals],
         "blast": _blast(found, trace),
         "answered": [_answered(answer, at) for answer in reversed(answers)],
     }
@@ -87,11 +77,9 @@ def _hash(found: Intent, decision: Decision) -> str:
     return hashlib.sha256(repr((plain(decision), seen)).encode()).hexdigest()
 
 
-def _clock(found: Intent, decision: Decision, givers: Sequence[str | None], at: datetime) -> Json:
-    """When silence decides, and what; an approval that was given ends nothing any more."""
-    missing = [need.deadline_at for need, giver in zip(found.approvals, givers, strict=True) if giver is None]
-    dated = [found.deadline_at, *missing] if found.state in ANSWERABLE else []
-    deadline = min((each for each in dated if each is not None), default=None)
+def _clock(found: Intent, decision: Decision, answers: Sequence[Answer], at: datetime) -> Json:
+    """When silence decides, and what."""
+    deadline = silence_at(found, answers) if found.state in ANSWERABLE else None
     acting = (decision.trace.get("second_pass") or {}).get("acting", ())
     places = {one["rule"]: f"{one['path']}:{one['line']}" for one in acting if one.get("path")}
     by = next((need.rule for need in found.approvals), None) or next(
@@ -102,7 +90,7 @@ def _clock(found: Intent, decision: Decision, givers: Sequence[str | None], at: 
         "seconds_left": max(0.0, (deadline - at).total_seconds()) if deadline else None,
         "veto_within_s": found.veto_within_s if found.state in ANSWERABLE else None,
         "counting": found.counted_at is not None and found.state in ANSWERABLE,
-        "on_silence": AGREED if _is_agreed(found, givers) else found.default,
+        "on_silence": AGREED if is_agreed(found, answers) else found.default,
         "silence_by": None if by is None else f"{by} ({places[by]})" if by in places else by,
     }
 
@@ -124,11 +112,6 @@ def _answered(answer: Answer, at: datetime) -> Json:
         "at": plain(answer.at),
         "seconds_ago": max(0.0, (at - answer.at).total_seconds()),
     }
-
-
-def _giver(role: str, found: Intent, answers: Sequence[Answer]) -> str | None:
-    given = [a.author for a in answers if a.kind == "approve" and role in a.roles and a.revision == found.revision]
-    return given[0] if given else None
 
 
 # alternatives --------------------------------------------------------------

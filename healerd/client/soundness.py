@@ -8,13 +8,13 @@ import grp
 import importlib.util
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healerd.client.channels import Send, apprise_sender
+from healerd.client.channels import Send, apprise_senders
 from healerd.client.findings import Finding, Fix, Patient
 from healerd.client.heard import heard_at
 from healerd.client.units import own_key
@@ -236,12 +236,16 @@ def channels(patient: Patient) -> Iterator[Finding]:
     if patient.config is None:
         return
     file = patient.config.notify.urls_file
+    if file is None or "asks" not in patient.config.notify.kinds:
+        alone = "what is announced runs all the same, by `unattended`"
+        said = "what is announced runs only where somebody looks, and expires after 24 h"
+        said = f"nobody is told of questions: {alone if patient.config.daemon.unattended else said}"
+        mend = "set `notify.urls_file`" if file is None else "add `asks` to `notify.kinds`"
+        yield Finding(check="notifications", level="warn", said=said, mend=mend)
     if file is None:
-        said = "nobody is told: veto windows count only while somebody looks"
-        yield Finding(check="notifications", level="warn", said=said, mend="set `notify.urls_file`")
         return
     try:
-        apprise_sender(patient.config.path(file))
+        apprise_senders(patient.config.path(file))
     except ConfigError as problem:
         yield Finding(check="notifications", level="fail", said=str(problem), mend="mend the file, or the installation")
     else:
@@ -249,16 +253,18 @@ def channels(patient: Patient) -> Iterator[Finding]:
         yield Finding(check="notifications", level="ok", said=said)
 
 
-def try_channels(config: "Config", send: Send | None = None) -> Finding:
-    """Send a message to every channel, and say whether all took it."""
+def try_channels(config: "Config", senders: Sequence[Send] | None = None) -> Finding:
+    """Send a message to every channel, and say which did not take it."""
     file = config.notify.urls_file
     if file is None:
         return Finding(check="test message", level="fail", said="no channel", mend="set `notify.urls_file`")
     try:
-        taken = (send or apprise_sender(config.path(file)))("healerd: a test", "sent by `healerd doctor --notify`")
+        found = apprise_senders(config.path(file)) if senders is None else senders
     except ConfigError as problem:
         return Finding(check="test message", level="fail", said=str(problem), mend="mend the file")
-    if not taken:
-        said = "not every channel took it"
+    test = ("healerd: a test", "sent by `healerd doctor --notify`")
+    refused = [str(number) for number, send in enumerate(found, 1) if not send(*test)]
+    if refused:
+        said = f"address {', '.join(refused)} of {len(found)} did not take it"
         return Finding(check="test message", level="fail", said=said, mend="see the addresses, and the network")
     return Finding(check="test message", level="ok", said="every channel took it; see whether it arrived")

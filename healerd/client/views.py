@@ -3,7 +3,7 @@
 Pure: reads through a `Reader` and never decides, writes or keeps anything. Times are ISO 8601 in UTC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from healerd.model import (
     EVERYTHING,
     HOLD,
     OPEN_STATES,
+    Answer,
     AnswerKind,
     Decision,
     Intent,
@@ -28,11 +29,14 @@ from healerd.model import (
     Stage,
     StageChange,
 )
+from healerd.silence import missing, silence_at
 from healerd.store import Reader
 
 __all__ = [
     "Json",
     "Reader",
+    "answers_to",
+    "deadline",
     "decision_line",
     "decision_named",
     "did_you_mean",
@@ -90,8 +94,14 @@ def intents(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) ->
         found = list(reader.find(Intent, order="-created_at", limit=limit, **equal))
     else:
         found = list(reader.find(Intent, state=OPEN_STATES, **equal))
-        found.sort(key=lambda i: (i.state not in AWAITED, i.deadline_at is None, i.deadline_at or i.created_at))
-    return {"schema": 1, "intents": [intent_line(intent) for intent in found]}
+        due = {intent.id: silence_at(intent, answers_to(reader, intent)) for intent in found}
+        found.sort(key=lambda i: (i.state not in AWAITED, due[i.id] is None, due[i.id] or i.created_at))
+    return {"schema": 1, "intents": [intent_line(intent, answers_to(reader, intent)) for intent in found]}
+
+
+def answers_to(reader: Reader, intent: Intent) -> tuple[Answer, ...]:
+    """Read what people have said to an intent, if anybody has approved it: else it lacks every approval."""
+    return reader.find(Answer, intent_id=intent.id) if intent.approved_by else ()
 
 
 def intent_view(reader: Reader, intent_id: str) -> Json:
@@ -100,10 +110,11 @@ def intent_view(reader: Reader, intent_id: str) -> Json:
 
     intent = one_of(reader, Intent, intent_id, "healerd inbox")
     decision = reader.get(Decision, intent.decision_id)
+    answers = reader.find(Answer, intent_id=intent.id)
     return {
         "schema": 1,
         "intent": plain(intent),
-        "prompt": plain(prompt(intent, decision)) if decision else None,
+        "prompt": plain(prompt(intent, decision, answers=answers)) if decision else None,
         "answers": [kind.value for kind in _answers(intent)],
         "decision": _without_trace(decision) if decision else None,
         "outcome": plain(reader.get(Outcome, intent.id)),
@@ -140,7 +151,7 @@ def trace_view(reader: Reader, id_: str) -> Json:
         "page": trace_page(trace),
         "diagram": diagram(trace),
         "chain": plain(chain(trace)),
-        "intents": [intent_line(deed.intent) for deed in trace.deeds],
+        "intents": [intent_line(deed.intent, deed.answers) for deed in trace.deeds],
         "outcomes": [plain(deed.outcome) for deed in trace.deeds if deed.outcome],
         "deeds": plain(trace.deeds),
     }
@@ -160,8 +171,8 @@ def entry_view(entry: Entry) -> Json:
     }
 
 
-def intent_line(intent: Intent) -> Json:
-    """One intent as a row of a table; `deadline_at` is the earliest moment at which silence decides about it."""
+def intent_line(intent: Intent, answers: Collection[Answer]) -> Json:
+    """One intent as a row of a table; `deadline_at` is when silence decides about it, or could have decided."""
     return {
         "id": intent.id,
         "pipeline": intent.pipeline,
@@ -172,7 +183,7 @@ def intent_line(intent: Intent) -> Json:
         "confidence": intent.confidence,
         "severity": intent.severity,
         "created_at": plain(intent.created_at),
-        "deadline_at": plain(_silence_at(intent)),
+        "deadline_at": plain(silence_at(intent, answers) if intent.state in ANSWERABLE else intent.deadline_at),
         "ended_at": plain(intent.ended_at),
         "default": intent.default,
         "reason": intent.reason,
@@ -180,9 +191,13 @@ def intent_line(intent: Intent) -> Json:
     }
 
 
-def _silence_at(intent: Intent) -> datetime | None:
-    needs = [need.deadline_at for need in intent.approvals] if intent.state in AWAITED else []
-    return min((at for at in (intent.deadline_at, *needs) if at is not None), default=None)
+def deadline(open_: Collection[Intent], answers: Mapping[str, tuple[Answer, ...]]) -> Json:
+    """The earliest moment at which silence decides something, and whether it lacks an approval then."""
+    asked = [intent for intent in open_ if intent.state in ANSWERABLE]
+    due = [(silence_at(each, answers[each.id]), missing(each, answers[each.id])) for each in asked]
+    dated = [(at, "approval" if lacking else "veto") for at, lacking in due if at is not None]
+    at, kind = min(dated, default=(None, None))
+    return {"deadline_at": plain(at), "deadline_kind": kind}
 
 
 def decision_line(decision: Decision | DecisionBrief) -> Json:

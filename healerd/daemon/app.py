@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from healerd.client.access import STOP
-from healerd.client.channels import apprise_sender
+from healerd.client.channels import apprise_senders
 from healerd.client.views import Json, plain
 from healerd.clock import Clock, SystemClock
 from healerd.config import Config
@@ -31,7 +31,7 @@ from healerd.daemon.ports import Core
 from healerd.daemon.rereading import Rereading
 from healerd.daemon.scheduler import Ticker
 from healerd.daemon.supervised import Progress, ping_while_it_goes_on, tell
-from healerd.daemon.telling import Teller, fetch
+from healerd.daemon.telling import PAUSE_S, Teller, fetch
 from healerd.daemon.threads import OneThread
 from healerd.daemon.webhook import Webhook
 from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
@@ -88,7 +88,8 @@ def run(
 def _teller(config: Config) -> Teller:
     """Make who tells people. Raises ConfigError when a channel cannot be used: at night nobody would be asked."""
     file = config.notify.urls_file
-    return Teller(config.notify, send=apprise_sender(config.path(file)) if file else None, beat=fetch)
+    senders = apprise_senders(config.path(file)) if file else ()
+    return Teller(config.notify, senders=senders, beat=fetch, pause_s=max(PAUSE_S, 3 * config.daemon.tick))
 
 
 class Daemon:
@@ -251,8 +252,8 @@ class Daemon:
                 log.info("%s", notice, extra={"audit": self._core.store.head()[0]})
             self._ticked_at, self._failed = self._clock.now(), ""
             self._rereading.step(self._core.store, self._ticked_at)
-            if self._teller.step(told, self._core.store, at=self._ticked_at, boot_s=self._clock.read().boot_s):
-                self._core.channel_opened("notification")  # a channel took a question: people can answer (SAFETY S9)
+            now_s = self._clock.read().boot_s
+            self._core.reached(self._teller.step(told, self._core.store, at=self._ticked_at, boot_s=now_s))
         finally:
             ended_s = self._clock.read().boot_s
             self._ticking_since, self._tick_s = None, ended_s - began.boot_s

@@ -80,8 +80,8 @@ def begin_without_registry(beginning: Beginning, pipeline: Pipeline) -> None:
 
 
 def _keep_actions(beginning: Beginning, pipeline: Pipeline) -> None:
-    """Write down which actions are configured, when that has changed: who looks can offer them."""
-    told = {"actions": list(heals_of(pipeline.settings))}
+    """Write down which actions are configured, and how long a window is, when that has changed, for who looks."""
+    told = {"actions": list(heals_of(pipeline.settings)), "window_s": float(pipeline.settings.window)}
     saved = beginning.store.state(pipeline.name, ACTIONS)
     if saved is None or json.loads(saved) != told:
         with beginning.store.transaction() as tx:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from healerd.clock import Instant
-from healerd.model import Answer, AnswerKind, ApprovalNeed, Intent, IntentState
+from healerd.model import Answer, ApprovalNeed, Intent, IntentState
+from healerd.silence import missing
 
 __all__ = ["Count", "Passage", "Waiting", "passage_between", "review", "shifted"]
 
@@ -71,11 +72,11 @@ def review(
     counting = count is not None and not passage.broken and channel_open
     if not counting:
         intent, count = _counted_anew(intent, now, passage, channel_open=channel_open)
-    missing = [need for need in intent.approvals if not _given(need, intent, answers)]
-    expiry = _expiry(intent, missing, now.at)
+    lacking = missing(intent, answers)
+    expiry = _expiry(intent, lacking, now.at)
     if expiry:
         return Waiting(intent=_ended(intent, IntentState.EXPIRED, now.at, expiry), count=None)
-    if missing or not _silent_long_enough(intent, count, now):
+    if lacking or not _silent_long_enough(intent, count, now):
         return Waiting(intent=intent, count=count)
     counted_s = now.boot_s - count.since_boot_s if count else 0.0
     return Waiting(intent=replace(intent, state=IntentState.READY, countdown_s=counted_s), count=None)
@@ -112,17 +113,9 @@ def _silent_long_enough(intent: Intent, count: Count | None, now: Instant) -> bo
     return now.boot_s - count.since_boot_s >= intent.veto_within_s and now.at >= intent.deadline_at
 
 
-def _given(need: ApprovalNeed, intent: Intent, answers: Collection[Answer]) -> bool:
-    """An approval counts for the revision it was given to, by someone who held the role."""
-    return any(
-        answer.kind is AnswerKind.APPROVE and answer.revision == intent.revision and need.role in answer.roles
-        for answer in answers
-    )
-
-
-def _expiry(intent: Intent, missing: Collection[ApprovalNeed], now: datetime) -> str:
+def _expiry(intent: Intent, lacking: Collection[ApprovalNeed], now: datetime) -> str:
     """Say why an intent has run out of time; empty while it has not."""
-    late = [need for need in missing if need.deadline_at is not None and now >= need.deadline_at]
+    late = [need for need in lacking if need.deadline_at is not None and now >= need.deadline_at]
     if late:
         need = min(late, key=lambda each: (each.deadline_at or now, each.role))
         return f"no approval from `{need.role}` in time; {need.otherwise}"

@@ -6,7 +6,7 @@ guards again in the transaction that starts an effect. The module is long becaus
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -57,7 +57,7 @@ __all__ = ["Core"]
 log = logging.getLogger("healerd")
 
 CHANNEL_OPEN_S = 15 * 60.0
-"""How long after a person's look people count as able to answer (SAFETY S9): the time one is away for a coffee."""
+"""How long after a person's look people count as able to answer anything (SAFETY S9): the time of a coffee."""
 REACTION_S = 60.0
 """The longest pause between two runs that is no downtime: people need a minute to answer at all."""
 ON_HOLD = "on hold"
@@ -215,6 +215,10 @@ class Core:
     def channel_opened(self, author: str) -> None:
         """Record that a person who may answer is looking (SAFETY S9)."""
         self._looked = self._clock.read()
+
+    def reached(self, questions: Set[tuple[str, int]]) -> None:
+        """Say which questions, intents with their revision, people were told of, until the next call (SAFETY S9)."""
+        self._executor.reached = questions
 
     def _channel_open(self) -> bool:
         if self.config.daemon.unattended:

@@ -5,7 +5,7 @@ crash could lose: what it remembers is only since when people could answer, and 
 Must never shorten anybody's time, and never carry on when the store cannot be written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -46,12 +46,16 @@ class Move:
 
 
 class Executor:
-    """The one who carries out intents. `gap_max_s` is the longest pause between steps that is no downtime."""
+    """The one who carries out intents. `gap_max_s` is the longest pause between steps that is no downtime.
+
+    `reached` are the questions, each an intent and its revision, that people were told of and can answer.
+    """
 
     def __init__(self, reach: Reach, clock: Clock, *, gap_max_s: float = 60.0) -> None:
         self._reach, self._clock, self._gap_max_s = reach, clock, gap_max_s
         self._read: Instant | None = None
         self._counts: dict[str, Count] = {}
+        self.reached: Set[tuple[str, int]] = frozenset()
 
     def recover(self, pipelines: Iterable[str]) -> None:
         """Fence off every older daemon and sweep what it left half made. Once, on start, before the first step."""
@@ -162,7 +166,7 @@ class Executor:
             count=self._counts.get(intent.id),
             now=now,
             passage=passage,
-            channel_open=channel_open,
+            channel_open=channel_open or (intent.id, intent.revision) in self.reached,
         )
         after = intent
         if waiting.intent != intent:

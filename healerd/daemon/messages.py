@@ -3,7 +3,7 @@
 Pure: must never send, nor tell the same twice soon.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from string import Template
@@ -13,9 +13,10 @@ from healerd.daemon.executor import Move
 from healerd.daemon.lookout import Outage
 from healerd.daemon.tick import Trouble
 from healerd.listen_settings import NotifySettings, parse_hours
-from healerd.model import AWAITED, HOLD, Decision, Intent, IntentState
+from healerd.model import HOLD, Answer, Decision, Intent, IntentState
+from healerd.silence import silence_at
 
-__all__ = ["Message", "Outbox", "about", "rendered", "trouble"]
+__all__ = ["Message", "Outbox", "about", "question", "rendered", "trouble"]
 
 QUEUED_MAX = 1000
 AT_ONCE_MAX = 20
@@ -24,7 +25,10 @@ AT_ONCE_MAX = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it."""
+    """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it.
+
+    `asks` are the questions that it puts: intents, each with its revision.
+    """
 
     key: str
     kind: str
@@ -32,14 +36,21 @@ class Message:
     what: str
     text: str
     silence_at: datetime | None = None
+    asks: tuple[tuple[str, int], ...] = ()
 
 
-def about(told: Iterable[object], *, intents: Mapping[str, Intent]) -> Iterator[Message]:
-    """Say what a run of the core came to; `intents` are those of its decisions, by the decision's id."""
+def about(told: Iterable[object]) -> Iterator[Message]:
+    """Say what a run of the core came to; what stands open and asks is a `question`."""
     for each in told:
         match each:
-            case Decision(chosen=chosen) if chosen != HOLD:
-                yield from _of_decision(each, intents.get(each.id))
+            case Decision(chosen=chosen, incident_id=incident) if chosen != HOLD and incident is not None:
+                yield Message(
+                    key=f"incident:{incident}",
+                    kind="incident",
+                    pipeline=each.pipeline,
+                    what=f"incident on {each.pipeline}",
+                    text=f"severity {each.severity}: {each.reason}",
+                )
             case Move(intent=intent):
                 yield from _of_move(intent)
             case Trouble(pipeline=pipeline, said=said):
@@ -66,33 +77,25 @@ def trouble(said: str) -> Message:
     return Message(key=f"trouble:{said}", kind="trouble", what="trouble", text=f"{said}\nsee `healerd doctor`")
 
 
-def _of_decision(decision: Decision, intent: Intent | None) -> Iterator[Message]:
-    if decision.incident_id is not None:
-        yield Message(
-            key=f"incident:{decision.incident_id}",
-            kind="incident",
-            pipeline=decision.pipeline,
-            what=f"incident on {decision.pipeline}",
-            text=f"severity {decision.severity}: {decision.reason}",
-        )
-    if intent is not None:
-        yield from _of_move(intent)
+def question(intent: Intent, answers: Collection[Answer] = ()) -> Message:
+    """Say what an intent in one of the states `AWAITED` asks of people, and what silence means."""
+    decides = intent.state is not IntentState.NEEDS_PERSON
+    name = f"{intent.action} on {intent.pipeline}"
+    asked = f"healerd review {intent.id}\non silence: {intent.default or 'nothing is done'}"
+    return Message(
+        key=f"asks:{intent.id}:{intent.revision}:{intent.state}",
+        kind="asks",
+        pipeline=intent.pipeline,
+        what=f"{name} asks" if decides else f"{name} needs a person",
+        text=f"{intent.reason}\n{asked}".strip(),
+        silence_at=silence_at(intent, answers) if decides else None,
+        asks=((intent.id, intent.revision),),
+    )
 
 
 def _of_move(intent: Intent) -> Iterator[Message]:
     name = f"{intent.action} on {intent.pipeline}"
-    if intent.state in AWAITED:
-        asked = f"healerd review {intent.id}\non silence: {intent.default or 'nothing is done'}"
-        silence = [need.deadline_at for need in intent.approvals] + [intent.deadline_at]
-        yield Message(
-            key=f"asks:{intent.id}:{intent.revision}:{intent.state}",
-            kind="asks",
-            pipeline=intent.pipeline,
-            what=f"{name} asks" if intent.state is not IntentState.NEEDS_PERSON else f"{name} needs a person",
-            text=f"{intent.reason}\n{asked}".strip(),
-            silence_at=min((at for at in silence if at is not None), default=None),
-        )
-    elif intent.state is IntentState.EXECUTING:
+    if intent.state is IntentState.EXECUTING:
         yield Message(
             key=f"acts:{intent.id}", kind="acts", pipeline=intent.pipeline, what=f"{name} begins", text=intent.reason
         )
@@ -107,7 +110,7 @@ def _of_move(intent: Intent) -> Iterator[Message]:
 
 
 class Outbox:
-    """Messages that wait, and when each was told last. One thread at a time."""
+    """Messages that wait for one channel, and when each was told last. One thread at a time."""
 
     def __init__(self, settings: NotifySettings) -> None:
         self._settings, self._zone = settings, ZoneInfo(settings.zone)
@@ -132,17 +135,25 @@ class Outbox:
         shown, more = ready[:AT_ONCE_MAX], len(ready) - AT_ONCE_MAX
         if more > 0:
             text = f"and {more} more: see `healerd inbox` and `healerd watch`"
-            shown.append(Message(key="more", kind="asks", what=f"{more} more", text=text))
+            asks = tuple(one for each in ready[AT_ONCE_MAX:] for one in each.asks)
+            shown.append(Message(key="more", kind="asks", what=f"{more} more", text=text, asks=asks))
         return tuple(shown)
 
     def put_back(self, message: Message) -> None:
-        """Keep a message that no channel took, to be tried again."""
+        """Keep a message that the channel did not take, to be tried again."""
         self._told.pop(message.key, None)
         self._waiting.setdefault(message.key, message)
 
-    def drop(self, key: str) -> None:
-        """Tell a thing no more, such as a question that was answered meanwhile."""
-        self._waiting.pop(key, None)
+    def forget_told(self) -> None:
+        """Take nothing for told: who was told may not know any more that it stands."""
+        self._told.clear()
+
+    def drop_answered(self, standing: Collection[str]) -> None:
+        """Tell no question any more but those that stand, by their keys: the others were answered meanwhile."""
+        asks = [key for key in self._waiting if key.startswith("asks:")]
+        for key in asks:
+            if key not in standing:
+                del self._waiting[key]
 
     def quiet_until(self, now: datetime) -> datetime | None:
         """Say when the quiet that reigns ends; None when it does not reign."""

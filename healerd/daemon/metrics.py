@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from healerd import __version__
-from healerd.client.fleet import Fleet, PipelineState, status_view
+from healerd.client.fleet import Fleet, Known, PipelineState, status_view
 from healerd.client.heard import heard_at
 from healerd.client.views import Json, Reader
 from healerd.model import ACTIONS_THAT_HEAL, AWAITED, OPEN_STATES, Incident, Intent, IntentState
@@ -67,7 +67,9 @@ METRICS: Mapping[str, Kind] = {
     "healerd_pipeline_state": Kind(labels=("pipeline", "state"), meaning="1 for the state that it is in, 0 for others"),
     "healerd_paused": Kind(labels=("pipeline",), meaning="1 while a person has paused it"),
     "healerd_registry_away": Kind(labels=("pipeline",), meaning="1 while its model registry does not answer"),
-    "healerd_window_lag_seconds": Kind(labels=("pipeline",), meaning="since the end of the newest judged window"),
+    "healerd_window_lag_seconds": Kind(
+        labels=("pipeline",), meaning="since the end of the newest judged window, or since windows are to be judged"
+    ),
     "healerd_window_length_seconds": Kind(labels=("pipeline",), meaning="length of a window"),
     "healerd_error_rate": Kind(labels=("pipeline",), meaning="error of the newest mature labels"),
     "healerd_reference_error_rate": Kind(labels=("pipeline",), meaning="error that it is held against"),
@@ -124,7 +126,7 @@ class Metrics:
         yield from _of_store(reader)
         yield from self._of_alerts(reader, at)
         for row in view["pipelines"]:
-            yield from _of_pipeline(row, at)
+            yield from _of_pipeline(row, self._fleet.known[row["name"]], at)
         yield from self._kept
 
     def text(self, reader: Reader, at: datetime) -> bytes:
@@ -214,22 +216,24 @@ def _of_store(reader: Reader) -> Iterator[Sample]:
     yield Sample("healerd_store_free_bytes", shutil.disk_usage(reader.folder).free)
 
 
-def _of_pipeline(row: Mapping[str, Any], at: datetime) -> Iterator[Sample]:
+def _of_pipeline(row: Mapping[str, Any], known: Known, at: datetime) -> Iterator[Sample]:
     name, incident = row["name"], row["incident"]
     for state in PipelineState:
         yield Sample("healerd_pipeline_state", float(row["state"] == state.value), (name, state.value))
     yield Sample("healerd_paused", float(bool(row["paused"])), (name,))
     yield Sample("healerd_registry_away", float(bool(row["registry"])), (name,))
-    if row["window_end_at"]:
-        yield Sample("healerd_window_lag_seconds", _since(row["window_end_at"], at), (name,))
+    if known.judged_to is not None:
+        yield Sample("healerd_window_lag_seconds", (at - known.judged_to).total_seconds(), (name,))
+    if known.window_s is not None:
+        yield Sample("healerd_window_length_seconds", known.window_s, (name,))
     for metric, key in _NUMBERS.items():
         if row[key] is not None:
             yield Sample(metric, float(row[key]), (name,))
     yield Sample("healerd_incident_severity", float(incident["severity"]) if incident else 0.0, (name,))
     yield Sample("healerd_incident_age_seconds", _since(incident["opened_at"], at) if incident else 0.0, (name,))
     states = Counter(intent["state"] for intent in row["open"])
-    for known in sorted(OPEN_STATES):
-        yield Sample("healerd_intents_open", states[known.value], (name, known.value))
+    for each in sorted(OPEN_STATES):
+        yield Sample("healerd_intents_open", states[each.value], (name, each.value))
     asked = [_since(intent["created_at"], at) for intent in row["open"] if intent["state"] in AWAITED]
     yield Sample("healerd_pending_age_seconds", max(asked, default=0.0), (name,))
     if row["deadline_at"]:
@@ -237,7 +241,6 @@ def _of_pipeline(row: Mapping[str, Any], at: datetime) -> Iterator[Sample]:
 
 
 _NUMBERS = {
-    "healerd_window_length_seconds": "window_s",
     "healerd_error_rate": "error",
     "healerd_reference_error_rate": "reference_error",
 }

@@ -5,7 +5,7 @@ these are one transaction each and may be called from another thread while a tic
 that tests use.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +34,10 @@ class Core(Protocol):
 
     def channel_opened(self, author: str) -> None:
         """Record that a person who may answer is looking (SAFETY S9)."""
+        ...
+
+    def reached(self, questions: Set[tuple[str, int]]) -> None:
+        """Say which questions, intents with their revision, people were told of, until the next call (SAFETY S9)."""
         ...
 
     def answer(

@@ -4,7 +4,7 @@ Must never be used by the daemon itself.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -103,6 +103,11 @@ class RecordingCore:
     def channel_opened(self, author: str) -> None:
         """Note the look."""
         self.calls.append(("channel_opened", author))
+
+    def reached(self, questions: Set[tuple[str, int]]) -> None:
+        """Note what people were told, if anything."""
+        if questions:
+            self.calls.append(("reached", *sorted(questions)))
 
     def answer(
         self,

@@ -139,7 +139,7 @@ class Ticker:
         with self.store.transaction() as tx:
             tx.note(kind, {"window_end_at": window.end_at, "error": str(error)[:1000]}, pipeline=pipeline.name)
         self.failing.add((pipeline.name, kind))
-        return (Trouble(pipeline=pipeline.name, said=str(error)),) if kind == WINDOW_FAILED else ()
+        return (Trouble(pipeline=pipeline.name, said=str(error)),)
 
     def wish(self, pipeline: Pipeline, moment: Moment, wish: Wish) -> Decision:
         """Decide on what a person asks for, as of now: under the same guards as any other (SAFETY S17)."""

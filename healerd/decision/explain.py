@@ -3,7 +3,7 @@
 Must never state what the decision and its trace do not hold.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ import msgspec
 from healerd.decision.diagnosis import Diagnosis, diagnosis_said
 from healerd.decision.erasure import held, is_erased
 from healerd.decision.segments import measurements_of, segment_said, segments_told
-from healerd.model import HOLD, Decision, Intent, Option
+from healerd.model import HOLD, Answer, Decision, Intent, Option
 from healerd.policy import BARS
+from healerd.silence import is_agreed, missing, silence_at
 
 __all__ = ["Prompt", "diagnosis_of", "page", "prompt", "sentences"]
 
@@ -40,14 +41,14 @@ def page(decision: Decision) -> str:
     return "\n".join(_page(decision)) + "\n"
 
 
-def prompt(intent: Intent, decision: Decision, *, approved: bool = False) -> Prompt:
-    """Word the question that an intent puts to people; `approved` says that everybody who was asked has said yes."""
+def prompt(intent: Intent, decision: Decision, *, answers: Collection[Answer]) -> Prompt:
+    """Word the question that an intent puts to people, after the `answers` to it so far."""
     change = f" from `{intent.current}`" if intent.current else ""
     target = f" to `{intent.target}`" if intent.target else ""
     return Prompt(
         what=f"{intent.action} on `{intent.pipeline}`{change}{target}",
         why=f"{_seen(decision)} {_decided(decision)}",
-        default=_agreed(intent) if approved else f"If nobody answers{_by_when(intent)}, {intent.default}.",
+        default=_default(intent, answers),
     )
 
 
@@ -100,14 +101,18 @@ def _next(decision: Decision) -> str:
     return f"It needs {_list(needs)}" + (f"; on silence {silence}." if silence else ".")
 
 
-def _agreed(intent: Intent) -> str:
-    return f"Everybody who was asked has said yes: unless somebody vetoes it{_by_when(intent)}, it runs."
+def _default(intent: Intent, answers: Collection[Answer]) -> str:
+    by_when = _by_when(intent, answers)
+    if is_agreed(intent, answers):
+        return f"Everybody who was asked has said yes: unless somebody vetoes it{by_when}, it runs."
+    return f"If nobody answers{by_when}, {intent.default}."
 
 
-def _by_when(intent: Intent) -> str:
-    if intent.deadline_at is not None:
-        return f" by {_time(intent.deadline_at)}"
-    if intent.veto_within_s is not None:
+def _by_when(intent: Intent, answers: Collection[Answer]) -> str:
+    at = silence_at(intent, answers)
+    if at is not None:
+        return f" by {_time(at)}"
+    if intent.veto_within_s is not None and not missing(intent, answers):
         return f" within {_duration(intent.veto_within_s)} of having been able to"
     return ""
 

@@ -64,6 +64,11 @@ def test_a_good_file_gives_seconds_paths_and_defaults(tmp_path: Path) -> None:
             "[pipeline.a]\nsource = {path='p'}\n[pipeline.a.policy]\nforget = 'week'",
             "invalid enum value 'week'; there are `lesson`, `day`",
         ),
+        (
+            "[notify]\nquiet = '22:00-07:00'\nzone = 'Europe/Berln'",
+            "`zone` must be a time zone such as `Europe/Berlin`; did you mean `Europe/Berlin`?",
+        ),
+        ("[notify]\nzone = 'Europe'", "healerd.toml:2: `notify.zone`"),
         ("folder = '/tmp'", "unknown key `folder`"),
         ("x = [", "is not TOML"),
         ("[pipeline.a]\nsource = {path='p'}\n[pipeline.a.healing]\nlevel = 2", "`level` must be in (0.5, 1)"),

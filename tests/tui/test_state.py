@@ -160,10 +160,12 @@ def test_what_waits_is_known_at_once_and_the_pressing_first() -> None:
     assert decided.pipelines["churn"]["open"] == []
 
 
-def test_a_deadline_is_the_earliest_of_window_and_approvals() -> None:
-    """Silence decides at the first deadline there is."""
-    needs = [{"deadline_at": "2026-05-07T14:20:00Z"}, {"deadline_at": None}]
-    assert deadline_of(an_intent(approvals=needs)) == "2026-05-07T14:20:00Z"
+def test_a_deadline_is_that_of_the_approvals_until_somebody_approves() -> None:
+    """While nobody has approved, a veto window decides nothing; after that the first deadline counts."""
+    needs = [{"deadline_at": "2026-05-07T14:30:00Z"}, {"deadline_at": None}]
+    assert deadline_of(an_intent(approvals=needs)) == "2026-05-07T14:30:00Z"
+    assert deadline_of(an_intent(approvals=needs, approved_by=["bo"])) == "2026-05-07T14:27:00Z"
+    assert deadline_of(an_intent(approvals=[{"deadline_at": None}])) is None
     assert deadline_of(an_intent(deadline_at=None)) is None
 
 

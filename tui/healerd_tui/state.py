@@ -158,9 +158,13 @@ def pending(state: State) -> tuple[Json, ...]:
 
 
 def deadline_of(intent: Json) -> str | None:
-    """Give the earliest moment at which silence decides about an intent, as ISO text; None when there is none."""
+    """Give the earliest moment at which silence decides about an intent, as ISO text; None when there is none.
+
+    While nobody has approved what needs approval, its veto window decides nothing.
+    """
     needs = [need.get("deadline_at") for need in intent.get("approvals") or ()]
-    known = [str(at) for at in (intent.get("deadline_at"), *needs) if at]
+    veto = None if needs and not intent.get("approved_by") else intent.get("deadline_at")
+    known = [str(at) for at in (veto, *needs) if at]
     return min(known, default=None)
 
 

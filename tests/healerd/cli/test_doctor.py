@@ -163,16 +163,22 @@ def test_a_check_that_is_none_is_refused(call: Call, place: Path) -> None:
 
 def test_channels_are_looked_at_and_tried_when_asked(call: Call, place: Path) -> None:
     """Without channels that is said; a test message without any fails, and one that is refused fails too."""
-    assert "nobody is told" in found(place, "notifications")["warn"]
+    assert "expires after 24 h" in found(place, "notifications")["warn"]
     told = call("doctor", "--config", place / "healerd.toml", "--skip", "proofs", "--notify", "--json")
     assert told.code == 7
     assert told.json["findings"][-1]["check"] == "test message"
     (place / "urls").write_text("json://localhost\n")
     with (place / "healerd.toml").open("a") as file:
         file.write('[notify]\nurls_file = "urls"\n')
+    assert "warn" not in found(place, "notifications")
     config = load_config(place / "healerd.toml")
-    for taken, level in ((True, "ok"), (False, "fail")):
-        assert try_channels(config, lambda title, body, taken=taken: taken).level == level
+    takes, refuses = (lambda title, body, taken=taken: taken for taken in (True, False))
+    assert try_channels(config, (takes, takes)).level == "ok"
+    dead = try_channels(config, (takes, refuses))
+    assert (dead.level, dead.said) == ("fail", "address 2 of 2 did not take it")
+    with (place / "healerd.toml").open("a") as file:
+        file.write('kinds = ["failed"]\n')
+    assert "nobody is told of questions" in found(place, "notifications")["warn"]
 
 
 def test_the_silence_of_alertmanager_is_found(place: Path) -> None:

@@ -12,6 +12,8 @@ from healerd.client.plainly import say_plainly
 from healerd.client.review import review_view
 from healerd.client.words import say_intent
 from healerd.clock import ManualClock
+from healerd.daemon.messages import question
+from healerd.decision import prompt
 from healerd.model import Answer, AnswerKind, ApprovalNeed, Decision, Intent, IntentState, Option
 from tests.healerd.client.conftest import Past
 from tests.served import NOW, Served, a_decision, an_intent, served
@@ -90,8 +92,8 @@ def test_what_changes_the_question_changes_its_hash(past: Past, change: dict) ->
     assert hash_of(an_intent()) != hash_of(an_intent(**change))
 
 
-def test_the_earliest_end_of_silence_counts(past: Past) -> None:
-    """The time left runs to the first of the veto window and the approvals, by the daemon's clock."""
+def test_the_time_left_runs_to_the_approvals(past: Past) -> None:
+    """The time left of what needs approval runs to its deadline, by the daemon's clock."""
     need = ApprovalNeed(role="operators", deadline_at=NOW + timedelta(seconds=40), otherwise="deny", rule="safe")
     asked = an_intent(deadline_at=NOW + timedelta(seconds=90), counted_at=NOW, approvals=(need,))
     question = review(past, asked, a_decision())
@@ -100,6 +102,45 @@ def test_the_earliest_end_of_silence_counts(past: Past) -> None:
     assert (unseen["counting"], unseen["veto_within_s"]) == (False, 600.0)
     over = review(past, replace(asked, state=IntentState.VETOED), a_decision())
     assert (over["seconds_left"], over["counting"]) == (None, False)
+
+
+def due(daemon: Served) -> set[str | None]:
+    """Every deadline of the one question that is shown anywhere, to the minute."""
+    client = Client(daemon.state)
+    view, row = client.intent("act-2"), client.pipeline("churn")
+    asked = daemon.store.get(Intent, "act-2")
+    told = question(asked, daemon.store.find(Answer)).silence_at
+    said = [view["review"]["deadline_at"], row["deadline_at"], row["open"][0]["deadline_at"]]
+    said += [client.intents()["intents"][0]["deadline_at"], None if told is None else f"{told:%Y-%m-%dT%H:%M}"]
+    by = view["prompt"]["default"].partition(" by ")[2].partition(",")[0].replace(" ", "T")
+    return {None if each is None else each[:16] for each in (*said, by)}
+
+
+def test_s3_what_lacks_an_approval_has_its_deadline_alone(daemon: Served) -> None:
+    """With an approval and a veto window, every view names the approval's deadline first, and then the window's."""
+    need = ApprovalNeed(role="operators", deadline_at=NOW + timedelta(hours=12), otherwise="defer", rule="safe")
+    waits = {"state": IntentState.AWAITING_APPROVAL, "approvals": (need,), "default": "it does not run"}
+    asked = an_intent(id="act-2", deadline_at=NOW + timedelta(minutes=10), counted_at=NOW, **waits)
+    first = daemon.store.get(Intent, "act-1")
+    daemon.store.put(replace(first, state=IntentState.EXPIRED), instead_of=first)
+    daemon.store.put(asked)
+    assert due(daemon) == {"2026-05-08T02:17"}
+    assert Client(daemon.state).pipeline("churn")["deadline_kind"] == "approval"
+    yes = Answer(
+        id="b", intent_id="act-2", pipeline="churn", kind=AnswerKind.APPROVE, author="bo", roles=("operators",),
+        reason="it looks right", revision=3, at=NOW,
+    )  # fmt: skip
+    daemon.store.put(yes)
+    daemon.store.put(replace(asked, approved_by=("bo",)), instead_of=asked)
+    assert due(daemon) == {"2026-05-07T14:27"}
+    assert Client(daemon.state).pipeline("churn")["deadline_kind"] == "veto"
+
+
+def test_s9_what_lacks_an_approval_names_no_veto_window() -> None:
+    """Before its veto window counts, a question that lacks an approval without a deadline has none at all."""
+    need = ApprovalNeed(role="operators", deadline_at=None, otherwise="defer", rule="safe")
+    asked = an_intent(state=IntentState.AWAITING_APPROVAL, approvals=(need,), default="it does not run")
+    assert prompt(asked, a_decision(), answers=()).default == "If nobody answers, it does not run."
 
 
 def test_s9_silence_after_every_approval_lets_it_run(daemon: Served) -> None:

@@ -6,10 +6,12 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from healerd.client import Link
 from healerd.clock import Clock, ManualClock
@@ -29,6 +31,7 @@ from healerd.errors import (
     StaleEpoch,
     StoreError,
 )
+from healerd.listen_settings import NotifySettings
 from healerd.model import IntentState
 from tests.served import a_decision, an_intent
 
@@ -72,6 +75,45 @@ def fail_with(error: Exception) -> Tick:
         raise error
 
     return tick
+
+
+class Took(BaseHTTPRequestHandler):
+    """A channel that takes every message."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the library's own
+def test_s9_the_core_hears_which_question_a_channel_took(tmp_path: Path) -> None:
+    """A question that stands open goes to the channel, and the core is told of it, by intent and revision."""
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+    server = HTTPServer(("127.0.0.1", 0), Took)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    file = tmp_path / "channels"
+    file.touch(0o600)
+    file.write_text(f"json://127.0.0.1:{server.server_port}/\n")
+
+    def tick(core: ScriptedCore) -> None:
+        core.store.put(an_intent())
+        core._ticks = [wait] * 200
+
+    def wait(core: ScriptedCore) -> None:
+        if ("reached", ("act-1", 3)) in core.calls:
+            core._ticks.clear()
+
+    clock = ManualClock(NOON)
+    core = ScriptedCore(clock, [tick])
+    config = replace(config_in(tmp_path), notify=NotifySettings(urls_file=str(file)))
+    assert run(config, open_core=lambda config, clock: core, clock=clock) is RunExit.OK
+    server.shutdown()
+    server.server_close()
+    assert ("reached", ("act-1", 3)) in core.calls
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,22 +1,27 @@
 """Messages to people: told once, not in the quiet unless it presses, and accepted only when a channel took them."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
+from concurrent.futures import wait
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from healerd.client.channels import apprise_sender, read_addresses
+from healerd.client.channels import apprise_senders, read_addresses
 from healerd.clock import ManualClock
 from healerd.daemon.executor import Move
-from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, rendered, trouble
+from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, question, rendered, trouble
 from healerd.daemon.recording import MemoryStore
+from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.telling import AGAIN_S, Teller
 from healerd.errors import ConfigError
 from healerd.listen_settings import NotifySettings
-from healerd.model import IntentState
+from healerd.model import ApprovalNeed, Intent, IntentState
+from healerd.store import Reader
+from tests.healerd.daemon.bench import HOUR, START, Bench
 from tests.healerd.daemon.test_app import NOON
 from tests.served import a_decision, an_intent
 
@@ -29,14 +34,17 @@ def a_question(**changed: Any) -> Message:
 
 
 def test_a_question_is_told_with_how_to_answer() -> None:
-    """A decision that asks is a message with the intent's verb and what silence means; a hold is none."""
+    """A question is a message with the verb that shows it and what silence means."""
     intent = an_intent(deadline_at=NOON + timedelta(minutes=10))
-    told = list(about([a_decision(), a_decision(chosen="hold")], intents={"dec-1": intent}))
-    asks = next(each for each in told if each.kind == "asks")
+    asks = question(intent)
     assert "healerd review act-1" in asks.text
     assert "on silence: it runs" in asks.text
-    assert asks.silence_at == intent.deadline_at
-    assert [each.kind for each in told] == ["incident", "asks"]
+    assert (asks.kind, asks.silence_at) == ("asks", intent.deadline_at)
+
+
+def test_a_decision_to_act_tells_its_incident() -> None:
+    """A decision that opened an incident tells of it; a hold tells nothing."""
+    assert [each.kind for each in about([a_decision(), a_decision(chosen="hold")])] == ["incident"]
 
 
 @pytest.mark.parametrize(
@@ -45,13 +53,12 @@ def test_a_question_is_told_with_how_to_answer() -> None:
         (IntentState.EXECUTING, "acts"),
         (IntentState.FAILED, "failed"),
         (IntentState.UNDONE, "failed"),
-        (IntentState.NEEDS_PERSON, "asks"),
         (IntentState.VERIFIED, None),
     ],
 )
 def test_moves_are_told_by_what_they_mean(state: IntentState, kind: str | None) -> None:
-    """What failed or needs a person is told as that; what went well is not."""
-    found = list(about([Move(was=IntentState.READY, intent=an_intent(state=state))], intents={}))
+    """What began or failed is told as that; what went well is not."""
+    found = list(about([Move(was=IntentState.READY, intent=an_intent(state=state))]))
     assert [each.kind for each in found] == ([kind] if kind else [])
 
 
@@ -135,39 +142,182 @@ class Channel:
         return self.takes
 
 
-def tick(teller: Teller, told: list[object], at: datetime, boot_s: float) -> bool:
-    accepted = teller.step(told, MemoryStore(ManualClock(NOON)), at=at, boot_s=boot_s)
-    while teller._sending is not None and not teller._sending.done():
-        pass
-    return accepted
+def sent(teller: Teller) -> None:
+    """Wait until nothing is being sent."""
+    wait([each._sending for each in teller._channels if each._sending is not None])
+
+
+def a_record(*intents: Intent) -> MemoryStore:
+    store = MemoryStore(ManualClock(NOON))
+    for intent in intents:
+        store.put(intent)
+    return store
+
+
+def tick(teller: Teller, record: Reader, at: datetime, boot_s: float) -> Set[tuple[str, int]]:
+    reached = teller.step([], record, at=at, boot_s=boot_s)
+    sent(teller)
+    return reached
 
 
 def test_a_question_counts_as_asked_only_once_a_channel_took_it() -> None:
     """A refusal is no acceptance and is tried again after a while; an acceptance is told at the next tick."""
     channel = Channel()
-    teller = Teller(NotifySettings(), send=channel)
+    teller = Teller(NotifySettings(), senders=[channel])
     channel.takes = False
-    move = Move(was=IntentState.READY, intent=an_intent())
-    assert not tick(teller, [move], NOON, 0.0)
-    assert not tick(teller, [], NOON, 5.0)
+    record = a_record(an_intent())
+    assert not tick(teller, record, NOON, 0.0)
+    assert not tick(teller, record, NOON, 5.0)
     assert len(channel.sent) == 1, "nothing is tried again at once"
     channel.takes = True
-    assert not tick(teller, [], NOON, 6.0 + AGAIN_S)
+    assert not tick(teller, record, NOON, 6.0 + AGAIN_S)
     assert len(channel.sent) == 2
-    assert tick(teller, [], NOON, 70.0)
-    assert not tick(teller, [], NOON, 75.0)
+    assert tick(teller, record, NOON, 70.0) == {("act-1", 3)}
+    assert tick(teller, record, NOON, 75.0) == {("act-1", 3)}
+    assert len(channel.sent) == 2, "what was told is not told again so soon"
+    teller.close()
+
+
+def test_a_dead_channel_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """A question that one channel took counts, goes to that one once, and again to the one that refused it."""
+    good, dead = Channel(), Channel()
+    dead.takes = False
+    teller = Teller(NotifySettings(), senders=[good, dead])
+    record = a_record(an_intent())
+    reached = [tick(teller, record, NOON, float(second)) for second in range(0, 601, 5)]
+    assert reached[1] == reached[-1] == {("act-1", 3)}
+    assert (len(good.sent), len(dead.sent)) == (1, 10)
+    assert caplog.text.count("address 2 of `notify.urls_file` takes no message") == 1
     teller.close()
 
 
 def test_an_answered_question_is_not_asked_any_more() -> None:
     """What was vetoed during the quiet is not told in the morning."""
     channel = Channel()
-    teller = Teller(QUIET, send=channel)
-    tick(teller, [Move(was=IntentState.READY, intent=an_intent())], NIGHT, 0.0)
-    tick(teller, [Move(was=IntentState.ANNOUNCED, intent=an_intent(state=IntentState.VETOED))], NIGHT, 5.0)
-    tick(teller, [], NIGHT + timedelta(hours=9), 10.0)
+    teller = Teller(QUIET, senders=[channel])
+    waits = an_intent()
+    record = a_record(waits)
+    tick(teller, record, NIGHT, 0.0)
+    record.put(replace(waits, state=IntentState.VETOED), instead_of=waits, actor="ann")
+    tick(teller, record, NIGHT + timedelta(hours=9), 10.0)
     teller.close()
     assert channel.sent == []
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path).with_versions()
+    yield made
+    made.store.close()
+
+
+def live(bench: Bench, teller: Teller, *, steps: int, of_s: float = 60.0) -> None:
+    """Let time pass as a daemon does, while nobody looks."""
+    for _ in range(steps):
+        told = bench.executor.step(channel_open=False)
+        now = bench.clock.read()
+        bench.executor.reached = teller.step(told, bench.store, at=now.at, boot_s=now.boot_s)
+        sent(teller)
+        bench.clock.advance(of_s)
+
+
+def announce(bench: Bench, minutes: float) -> None:
+    bench.close_windows(2, label=1.0)
+    bench.propose("rollback", state=IntentState.ANNOUNCED, veto_within_s=minutes * 60.0)
+
+
+@pytest.mark.parametrize("minutes", [10, 30, 90])
+def test_s9_a_question_that_a_channel_took_counts_for_its_whole_window(bench: Bench, minutes: int) -> None:
+    """However long a window is, it runs out once a channel took the question, and not before; without one never."""
+    announce(bench, minutes)
+    channel = Channel()
+    channel.takes = False
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=minutes + 5)
+    assert bench.intent().counted_at is None
+    channel.takes = True
+    live(bench, teller, steps=minutes)
+    assert bench.intent().state is IntentState.ANNOUNCED
+    live(bench, teller, steps=5)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
+def test_s9_what_was_told_counts_for_its_own_question_alone(bench: Bench) -> None:
+    """A question of another revision has to be told itself before its window counts."""
+    announce(bench, 10)
+    bench.executor.reached = {("h1", bench.intent().revision + 1), ("h2", bench.intent().revision)}
+    bench.step(channel_open=False)
+    assert bench.intent().counted_at is None
+    bench.executor.reached = {("h1", bench.intent().revision)}
+    bench.step(channel_open=False)
+    assert bench.intent().counted_at == bench.clock.now()
+
+
+def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
+    """What was told before the daemon hung or restarted counts no more: its whole window follows a new message."""
+    announce(bench, 30)
+    channel = Channel()
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=20)
+    bench.clock.advance(7500.0)
+    live(bench, teller, steps=30)
+    assert len(channel.sent) == 2
+    assert bench.intent().state is IntentState.ANNOUNCED
+    bench.reopen()
+    teller.close()
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=30)
+    assert len(channel.sent) == 3
+    assert bench.intent().state is IntentState.ANNOUNCED
+    live(bench, teller, steps=5)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
+def test_s9_a_window_that_nobody_knows_of_begins_after_the_quiet(bench: Bench) -> None:
+    """In the quiet an announced action is not told and does not run; its whole window follows the message after it."""
+    announce(bench, 20)
+    channel = Channel()
+    teller = Teller(NotifySettings(quiet="00:00-07:00"), senders=[channel])
+    live(bench, teller, steps=30, of_s=600.0)
+    assert (bench.clock.now() == START + HOUR * 7, channel.sent) == (True, [])
+    assert bench.intent().counted_at is None
+    live(bench, teller, steps=2, of_s=600.0)
+    assert (len(channel.sent), bench.registry.active) == (1, "zero")
+    live(bench, teller, steps=3, of_s=600.0)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
+def test_a_window_that_counts_breaks_the_quiet(bench: Bench) -> None:
+    """Where somebody looked, silence would decide in the quiet: that is told in it, while it can be stopped."""
+    announce(bench, 20)
+    channel = Channel()
+    teller = Teller(NotifySettings(quiet="00:00-07:00"), senders=[channel])
+    bench.step(channel_open=True)
+    tick(teller, bench.store, bench.clock.now(), bench.clock.read().boot_s)
+    assert len(channel.sent) == 1
+    teller.close()
+
+
+@pytest.mark.parametrize("approval", [False, True])
+def test_a_promotion_is_asked_though_nobody_looks(bench: Bench, approval: bool) -> None:
+    """A step that is announced, or needs approval, is told as any other question while no channel is open."""
+    channel = Channel()
+    by = ApprovalNeed(role="operators", deadline_at=bench.clock.now() + HOUR * 12, otherwise="defer", rule="r")
+    asks = Ruling(go=Go.ASK, approvals=(by,) if approval else (), veto_within_s=600.0, default="it runs")
+    bench.guards.step_says = lambda _plan, _confidence: asks
+    bench.close_window(label=0.0)
+    bench.close_windows(5, label=1.0)
+    bench.propose("retrain")
+    teller = Teller(NotifySettings(), senders=[channel], pause_s=7200.0)
+    for _ in range(5):
+        told = bench.executor.step(channel_open=False)
+        teller.step(told, bench.store, at=bench.clock.now(), boot_s=bench.clock.read().boot_s)
+        bench.close_window(label=1.0)
+    teller.close()
+    assert [title for title, _ in channel.sent] == ["healerd: promote on flights asks"]
 
 
 def test_the_heartbeat_beats_with_the_ticks() -> None:
@@ -181,9 +331,9 @@ def test_the_heartbeat_beats_with_the_ticks() -> None:
     settings = NotifySettings(heartbeat_url="https://example.org/beat")
     for chosen, expected in ((settings, 3), (NotifySettings(), 0)):
         fetched.clear()
-        teller = Teller(chosen, send=None, beat=beat)
+        teller = Teller(chosen, beat=beat)
         for second in range(0, 121, 5):
-            tick(teller, [], NOON, float(second))
+            tick(teller, a_record(), NOON, float(second))
             while teller._beating is not None and not teller._beating.done():
                 pass
         teller.close()
@@ -217,9 +367,9 @@ def test_addresses_are_kept_from_others(addresses: Callable[..., Path], tmp_path
 def test_real_channels_are_known_by_apprise(addresses: Callable[..., Path]) -> None:
     """With Apprise, an address that it does not know is refused by its number and never repeated."""
     pytest.importorskip("apprise", reason="the extra `notify` is not installed")
-    apprise_sender(addresses("json://localhost:9\n"))
+    apprise_senders(addresses("json://localhost:9\n"))
     with pytest.raises(ConfigError, match="address 2") as refused:
-        apprise_sender(addresses("json://localhost:9\nnonsense://secret\n"))
+        apprise_senders(addresses("json://localhost:9\nnonsense://secret\n"))
     assert "secret" not in str(refused.value)
 
 
@@ -227,4 +377,4 @@ def test_real_channels_are_known_by_apprise(addresses: Callable[..., Path]) -> N
 def test_without_apprise_the_extra_is_named(addresses: Callable[..., Path]) -> None:
     """Where Apprise is missing the error says what to install."""
     with pytest.raises(ConfigError, match=r"healerd\[notify\]"):
-        apprise_sender(addresses("json://localhost\n"))
+        apprise_senders(addresses("json://localhost\n"))

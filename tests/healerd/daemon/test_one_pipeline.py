@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from healerd.client.fleet import pipeline_view
 from healerd.columns import Predictions
 from healerd.daemon.executor import ends_all
 from healerd.daemon.messages import about
+from healerd.daemon.metrics import Metrics
 from healerd.errors import (
     ActionError,
     ConfigError,
@@ -49,6 +51,22 @@ def make(tmp_path: Path) -> Iterator[Make]:
     yield build
     for loop in made:
         loop.core.close()
+
+
+def test_a_source_that_cannot_be_read_is_told_and_seen(make: Make) -> None:
+    """A pipeline that was never judged is stale, behind, and told to people once."""
+    loop = make()
+    loop.source.down = True
+    told = []
+    for _ in range(5):
+        loop.clock.advance(3600.0)
+        told += loop.core.run_due()
+    assert [each.what for each in about(told) if each.kind == "trouble"] == ["flights is not judged"]
+    store, now = loop.core.store, loop.clock.now()
+    assert pipeline_view(store, NAME, at=now)["state"] == "stale"
+    metrics = Metrics(pipelines=(NAME,), describe=dict, queues=dict, budget=2.0)
+    samples = {each.name: each.value for each in metrics.samples(store, now) if NAME in each.labels}
+    assert samples["healerd_window_lag_seconds"] == 5 * samples["healerd_window_length_seconds"] == 5 * 3600.0
 
 
 def judged(loop: Loop, pipeline: str) -> int:
@@ -114,7 +132,7 @@ def test_damaged_rows_hold_their_pipeline_alone(make: Make, caplog: pytest.LogCa
     (leaf,) = loop.core.store.leaves(kind="window failed")
     assert (leaf.pipeline, "gone or damaged" in leaf.record["error"]) == (NAME, True)
     assert "`flights`: a segment is gone or damaged" in caplog.text
-    assert [each.what for each in about(told, intents={}) if each.kind == "trouble"] == ["flights is not judged"]
+    assert [each.what for each in about(told) if each.kind == "trouble"] == ["flights is not judged"]
     before = loop.core.store.head()
     for _ in range(3):
         assert loop.core.run_due() == ()

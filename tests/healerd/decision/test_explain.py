@@ -97,7 +97,7 @@ def test_the_page_shows_the_rules_that_act():
 def test_s9_a_prompt_states_what_why_and_the_default(changes: dict[str, Any]):
     """What would be done, why, and what happens on silence, in the words of the intent."""
     decision: Decision = decide(a_situation(**changes), rules())
-    said = prompt(ready(decision, default=decision.trace["on_silence"]), decision)
+    said = prompt(ready(decision, default=decision.trace["on_silence"]), decision, answers=())
     assert said.what == "retrain on `churn` from `v2`"
     assert "alarms of harm stand" in said.why
     assert said.default.startswith("If nobody answers")

@@ -168,7 +168,7 @@ class PromptScreen(Answering):
     def _window(self) -> float | None:
         assert self.question is not None
         intent = self.question.intent
-        if intent.get("veto_within_s"):
+        if intent.get("veto_within_s") and (intent.get("approved_by") or not intent.get("approvals")):
             return float(intent["veto_within_s"])
         deadlines = [need["deadline_at"] for need in intent.get("approvals") or () if need.get("deadline_at")]
         if not deadlines:
