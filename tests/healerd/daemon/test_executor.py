@@ -28,7 +28,7 @@ from healerd.model import (
     Version,
 )
 from healerd.policy import failed
-from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench, with_healing
+from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench, Mute, with_healing
 from tests.healerd.decision.situations import a_situation, rules
 
 Make = Callable[..., Bench]
@@ -121,6 +121,33 @@ def test_s11_a_rollback_that_harms_is_undone_once(bench: Bench) -> None:
     assert bench.intent("h1-undo").state is S.VERIFIED
     assert bench.store.get(Outcome, "h1").result is Result.WORSE
     assert len(bench.registry.alias().moves) == 3
+
+
+def test_s4_a_replaced_version_without_an_answer_proves_no_heal(bench: Bench) -> None:
+    """A shadow that was late or killed is waited for until the deadline, then a person is asked; nothing is learned."""
+    bench.propose("rollback")
+    bench.step()
+    bench.worker = Mute("zero")
+    bench.close_windows(2, label=1.0)
+    bench.step()
+    assert bench.intent().state is S.VERIFYING
+    bench.close_windows(6, label=1.0)
+    bench.step()
+    assert bench.intent().state is S.INCONCLUSIVE
+    outcome = bench.store.get(Outcome, "h1")
+    assert (outcome.result, outcome.paired) == (Result.UNKNOWN, False)
+
+
+def test_s4_a_candidate_is_accepted_only_where_the_active_version_has_answered(make: Make) -> None:
+    """A version that serves rightly keeps serving, though its shadow is late when a worse candidate is judged."""
+    bench = make(worker=Mute("zero"))
+    bench.close_windows(3, label=1.0)
+    bench.close_windows(3, label=0.0, noise=0.3)
+    bench.propose("retrain")
+    bench.step()
+    assert bench.intent().result.get("accepted") is None
+    assert "not accepted yet" in bench.intent().reason
+    assert bench.registry.active == "zero"
 
 
 def test_s11_silence_of_labels_never_undoes(bench: Bench) -> None:
