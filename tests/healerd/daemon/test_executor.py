@@ -285,6 +285,27 @@ def test_a_refit_is_promoted_only_through_a_shadow_window(make: Make) -> None:
     assert bench.intent().result["shadowed"]["n"] == 60
 
 
+@pytest.mark.parametrize("phase", [None, "refit", "shadow", "promote"])
+def test_a_retraining_ends_when_somebody_else_lets_its_candidate_serve(make: Make, phase: str | None) -> None:
+    """A candidate that serves already is compared with nothing: its heal ends in whatever phase, and says why."""
+    bench = make(settings=with_healing(SETTINGS, refit=phase in {"refit", "shadow"}))
+    bench.close_windows(6, label=0.0 if phase is None else 1.0)
+    if phase == "refit":
+        bench.guards.recheck_says = lambda intent: Ruling(go=Go.WAIT if intent.result else Go.RUN, reason="not now")
+    bench.guards.step_says = lambda _plan, _confidence: Ruling(go=Go.REFUSE, reason="not now")
+    bench.propose("retrain")
+    bench.step()
+    assert (bench.intent().state, bench.intent().result.get("phase")) == (S.CONFIRMED, phase)
+    made, at = bench.intent().result["version"], bench.clock.now()
+    bench.registry.set_alias(made, if_current="zero", key="by hand", epoch=bench.store.epoch, by="ada", at=at)
+    bench.close_window(label=0.0)
+    bench.step()
+    assert bench.intent().state is S.INCONCLUSIVE
+    assert bench.intent().reason == f"`active` is at `{made}`, no longer at `zero`: somebody else moved it"
+    assert bench.store.get(Outcome, "h1").result is Result.UNKNOWN
+    assert bench.registry.active == made
+
+
 def test_a_failing_training_ends_its_heal(make: Make) -> None:
     """When the training code fails, the heal has failed and says why; nothing serves that did not."""
     bench = make()
