@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from healerd.actions.evidence import newest
+from healerd.audit import stamp
 from healerd.decision import replay
 from healerd.errors import ConfigError, Conflict, RulesError
 from healerd.model import (
@@ -573,6 +575,22 @@ def test_any_window_and_horizon_notice_the_harm(make: Make, window_s: int, horiz
     assert loop.intents(action="retrain")
     marks = [d.window_end_at.timestamp() % window_s for d in loop.core.store.find(Decision)]
     assert set(marks) == {0.0}
+
+
+@pytest.mark.parametrize("played", [7, 8])
+def test_windows_of_another_length_are_judged_and_give_evidence(make: Make, played: int) -> None:
+    """Wherever the last window of the old length ended, those of the new one are counted from 1970, as all are."""
+    loop = make(window_s=1800)
+    loop.play(played)
+    mark = loop.core.store.watermark(NAME)
+    loop.window_s = 3600
+    loop.reopen()
+    loop.play(4)
+    assert loop.core.store.watermark(NAME).timestamp() % 3600 == 0
+    assert len(newest(loop.core.pipelines[NAME].world(loop.clock.now()), windows=3).windows) == 3
+    moved = [leaf.record["from"] for leaf in loop.core.store.leaves(kind="windows moved")]
+    assert moved == ([stamp(mark)] if played % 2 else [])
+    assert loop.core.store.verify().problem is None
 
 
 def test_two_approvals_at_one_moment_are_two_answers(loop: Loop) -> None:
