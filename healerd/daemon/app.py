@@ -34,7 +34,16 @@ from healerd.daemon.supervised import Progress, ping_while_it_goes_on, tell
 from healerd.daemon.telling import Teller, fetch
 from healerd.daemon.threads import OneThread
 from healerd.daemon.webhook import Webhook
-from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
+from healerd.errors import (
+    ConfigError,
+    HealerdError,
+    LockHeld,
+    RulesError,
+    SourceError,
+    StaleEpoch,
+    StoreAway,
+    StoreError,
+)
 
 __all__ = ["Daemon", "RunExit", "run"]
 
@@ -61,6 +70,7 @@ class RunExit(IntEnum):
 EXITS: tuple[tuple[type[HealerdError], RunExit], ...] = (
     (LockHeld, RunExit.LOCK_HELD),
     (StaleEpoch, RunExit.LOCK_HELD),
+    (StoreAway, RunExit.DEPENDENCY),
     (StoreError, RunExit.DATABASE),
     (ConfigError, RunExit.CONFIGURATION),
     (RulesError, RunExit.CONFIGURATION),

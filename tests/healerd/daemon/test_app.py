@@ -27,6 +27,7 @@ from healerd.errors import (
     RulesError,
     SourceError,
     StaleEpoch,
+    StoreAway,
     StoreError,
 )
 from healerd.model import IntentState
@@ -88,6 +89,7 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: int) -> None:
     [
         (LockHeld("held"), 75),
         (StoreError("damaged"), 66),
+        (StoreAway("locked"), 69),
         (ConfigError("misspelt"), 78),
         (RulesError("a syntax error"), 78),
         (SourceError("no file"), 69),
