@@ -26,6 +26,7 @@ from healerd.errors import (
     SegmentError,
     StaleEpoch,
     StoreError,
+    TooLong,
 )
 from healerd.model import OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
 
@@ -218,9 +219,11 @@ class Executor:
 def ends_all(error: HealerdError) -> bool:
     """Tell whether nothing can go on: a newer daemon leads, or the database cannot be used.
 
-    Anything else is the trouble of one pipeline, and the others go on; a file of its rows is not the database.
+    Anything else is the trouble of one pipeline, and the others go on; a file of its rows is not the database, nor is
+    a record of it that is too long.
     """
-    return isinstance(error, StaleEpoch) or (isinstance(error, StoreError) and not isinstance(error, SegmentError))
+    own = isinstance(error, SegmentError | TooLong)
+    return isinstance(error, StaleEpoch) or (isinstance(error, StoreError) and not own)
 
 
 def _versions_of(intent: Intent) -> set[str]:

@@ -21,6 +21,7 @@ from healerd.errors import (
     SourceError,
     StaleEpoch,
     StoreError,
+    TooLong,
 )
 from healerd.model import Decision, Incident, Intent, IntentState, Layer
 from healerd.sources import MemorySource
@@ -172,6 +173,7 @@ WHOSE = [
     (ConfigError("misspelt"), False),
     (Conflict("taken"), False),
     (SegmentError("a segment is gone"), False),
+    (TooLong("a decision of 2,000 features"), False),
     (StoreError("the disk is full"), True),
     (LockHeld("held"), True),
     (StaleEpoch("another daemon leads"), True),
