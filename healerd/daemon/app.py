@@ -320,9 +320,10 @@ class Daemon:
     def _reload_rules(self) -> None:
         try:
             self._core.reload_rules()
-        except RulesError as error:
+        except HealerdError as error:
             log.error("the rules stay as they were:\n%s", error)
-            tell(f"{self._watching()}; the rule files are wrong, and the rules stay as they were: see the journal")
+            why = "the rule files are wrong" if isinstance(error, RulesError) else "they could not be written down"
+            tell(f"{self._watching()}; {why}, and the rules stay as they were: see the journal")
         else:
             log.info("the rules were read anew")
             tell(self._watching())

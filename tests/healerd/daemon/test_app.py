@@ -182,13 +182,14 @@ def test_sighup_reads_the_rules_anew(tmp_path: Path) -> None:
     assert ("reload_rules",) in core.calls
 
 
+@pytest.mark.parametrize("error", [RulesError("unknown metric"), StoreAway("the disk is full")])
 def test_rules_that_do_not_compile_change_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: HealerdError
 ) -> None:
-    """When the new rules do not compile the daemon keeps the old ones and says so."""
+    """When the new rules do not compile, or cannot be written down, the daemon keeps the old ones and says so."""
 
     def reload_rules(core: RecordingCore) -> None:
-        raise RulesError("unknown metric")
+        raise error
 
     monkeypatch.setattr(ScriptedCore, "reload_rules", reload_rules)
     code, _ = run_with(tmp_path, send(signal.SIGHUP), lambda core: None, lambda core: None)

@@ -10,7 +10,7 @@ import pytest
 from healerd.actions.evidence import newest
 from healerd.audit import stamp
 from healerd.decision import replay
-from healerd.errors import ConfigError, Conflict, RulesError
+from healerd.errors import ConfigError, Conflict, RulesError, StoreError
 from healerd.model import (
     AnswerKind,
     Bar,
@@ -397,6 +397,21 @@ def test_rules_that_do_not_compile_change_nothing(loop: Loop) -> None:
     with pytest.raises(RulesError):
         loop.core.reload_rules()
     assert loop.core._rules.of(NAME).id == before
+
+
+def test_s7_rules_that_cannot_be_written_down_are_not_in_force(loop: Loop) -> None:
+    """Without room for its record a reload leaves the old set in force; with room the new one is, its text kept."""
+    store, before = loop.core.store, loop.core._rules.of(NAME).id
+    (loop.folder / "flights.heal").write_text(RULES.replace("priority 50", f"priority 51 # {'x' * 100_000}"))
+    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="full"):
+        loop.core.reload_rules()
+    assert loop.core._rules.of(NAME).id == before
+    store._writer.execute("PRAGMA max_page_count = 1000000")
+    loop.core.reload_rules()
+    assert loop.core._rules.of(NAME).id != before
+    assert store.state("*", f"rules {loop.core._rules.of(NAME).id}") is not None
 
 
 def test_s16_nothing_starts_while_the_source_is_down(loop: Loop) -> None:
