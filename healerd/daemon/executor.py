@@ -186,7 +186,7 @@ class Executor:
 
         One pass over all there ever were, some microseconds each: no index knows which of a pipeline is its newest.
         """
-        found = self._reach.store.find(Intent, action="fallback", order="created_at")
+        found = self._reach.store.find(Intent, action="fallback", order="seq")
         newest = {intent.pipeline: intent for intent in found if intent.effect_at is not None}
         return tuple(newest.values())
 

@@ -19,6 +19,7 @@ from healerd.daemon.executor import Move
 from healerd.daemon.logs import set_up_logging
 from healerd.daemon.notices import notices
 from healerd.daemon.recording import MemoryStore, RecordingCore
+from healerd.daemon.scheduler import Ticker
 from healerd.errors import (
     ActionError,
     ConfigError,
@@ -203,6 +204,17 @@ def test_s16_a_set_clock_is_told_before_the_next_tick(tmp_path: Path) -> None:
     _, core = run_with(tmp_path, lambda core: clock.jump(-3600), lambda core: None, clock=clock)
     assert ("clock_jumped", -3600.0) in core.calls
     assert core.calls.index(("clock_jumped", -3600.0)) == 1
+
+
+def test_s16_a_jump_that_a_tick_finds_first_moves_the_next_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds that the clock was set, the next tick is looked for anew: it may be as far away as the jump."""
+    aligned = list[str]()
+    monkeypatch.setattr(Ticker, "realign", lambda ticker: aligned.append("anew"))
+    clock = ManualClock(NOON)
+    run_with(tmp_path, lambda core: clock.jump(-3600), *[lambda core: None] * 3, clock=clock)
+    assert aligned == ["anew"]
 
 
 def test_s16_a_set_clock_that_could_not_be_written_down_is_told_again(tmp_path: Path) -> None:
