@@ -7,6 +7,8 @@ A *no* (hold, a forbidding verdict, a diagnostic) is a value and never raised. A
     |- RulesError      a rule file does not compile                               exit 7 (run: 78)
     |- StoreError      the control database cannot be used                        exit 1 (run: 66)
     |  |- LockHeld     another daemon owns the state folder                       exit 1 (run: 75)
+    |  |- StoreAway    the database is locked, its disk full or not to be used    exit 1 (run: 69)
+    |  |- TooLong      a record is longer than a leaf may be                      exit 1 (run: 66)
     |  `- SegmentError a file of rows is gone, damaged or cannot be written       exit 1 (run: 66)
     |- SourceError     predictions or labels cannot be read                       exit 1 (run: 69)
     |- ServingError    a request to the gateway cannot be answered                HTTP status
@@ -47,6 +49,14 @@ class StoreError(HealerdError):
 
 class LockHeld(StoreError):
     """Another daemon owns the state folder."""
+
+
+class StoreAway(StoreError):
+    """The control database cannot be used now, and nothing says that it is not whole: it is tried again."""
+
+
+class TooLong(StoreError):
+    """A record is longer than a leaf may be: that of one pipeline, mostly; the control database is not at fault."""
 
 
 class SegmentError(StoreError):

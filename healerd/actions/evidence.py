@@ -78,12 +78,10 @@ def since(world: World, at: datetime, *, trusted_only: bool = False) -> Evidence
     return _evidence(world, at, trusted_only=trusted_only)
 
 
-def compare(
-    world: World, rows: Predictions, *, new: Column | None, old: Column | None, level: float | None = None
-) -> Gain:
+def compare(world: World, rows: Predictions, *, new: Column | None, old: Column, level: float | None = None) -> Gain:
     """Compare two outputs for the same rows: the gain is the old one's loss minus the new one's.
 
-    An output that is missing as a whole (None) is wrong on every row. Rows of one window count as alike.
+    A new one that is missing as a whole (None) is wrong on every row. Rows of one window count as alike.
     """
     loss = parse_loss(world.settings.loss)
     return paired_gain(
@@ -95,11 +93,22 @@ def compare(
 
 
 def gains_against(world: World, rows: Predictions, names: Sequence[str], *, against: str) -> dict[str, Gain]:
-    """Let versions predict the same rows, and compare each with the version `against`."""
+    """Let versions predict the same rows, and compare each with the version `against`.
+
+    Where that one gives no answer, it is held to what it has served: that nothing is known of a version is no reason
+    to replace it (SAFETY S4). Empty where it has served fewer rows than judge anything.
+    """
     rows = thin(rows, ROWS_MAX)
     wanted = [name for name in dict.fromkeys(names) if name != against][:VERSIONS_MAX]
-    outputs = world.outputs([*wanted, against], rows)
-    return {name: compare(world, rows, new=outputs[name], old=outputs[against]) for name in wanted}
+    outputs = world.outputs([against, *wanted], rows)
+    old, own = outputs[against], rows.version == against
+    if old is None:
+        rows = take(rows, own)
+        if len(rows) < world.settings.healing.rows_min:
+            return {}
+        outputs = {name: None if output is None else output[own] for name, output in outputs.items()}
+        old = rows.output
+    return {name: compare(world, rows, new=outputs[name], old=old) for name in wanted}
 
 
 def error_of(world: World, rows: Predictions, name: str) -> float | None:

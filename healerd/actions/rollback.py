@@ -33,7 +33,9 @@ class Rollback(AliasMove):
         if not others:
             return Refusal(action=self.name, reason="no other version is stored that has not seen these rows")
         best = best_stored(world, rows, others, against=active)
-        if best is None or best[1].mean <= 0:
+        if best is None:
+            return Refusal(action=self.name, reason=f"`{active}` gave no answer that others can be compared with")
+        if best[1].mean <= 0:
             return Refusal(action=self.name, reason="no stored version does better on the newest labelled rows")
         target, gain = best
         args = {"gain": gain.mean, "gain_low": gain.low, "p_better": gain.p_better, "n": gain.n}

@@ -74,7 +74,7 @@ class Worker(Protocol):
     """Fits models and lets stored versions predict."""
 
     def start(self, job: Job) -> None:
-        """Start a job, unless the same key already runs."""
+        """Start a job, unless the same key already runs. Raises ActionError when it cannot be started."""
         ...
 
     def look(self, key: str) -> Look:
@@ -150,7 +150,7 @@ class ProcessWorker:
             return
         self._notes(job.key).unlink(missing_ok=True)
         process = self._context.Process(target=work_in_process, args=(job, self._notes(job.key), self._log(job.key)))
-        process.start()
+        _start(process)
         self._jobs[job.key] = process
         watcher = threading.Thread(target=self._watch, args=(job, process), daemon=True)
         self._watchers[job.key] = watcher
@@ -197,8 +197,13 @@ class ProcessWorker:
         here, there = self._context.Pipe(duplex=False)
         job = ScoringJob(registry=registry, names=tuple(names), features=features)
         process = self._context.Process(target=score_in_process, args=(job, there, self._log("score")))
-        process.start()
-        there.close()
+        try:
+            _start(process)
+        except ActionError as error:
+            here.close()
+            return [Score(name=names[0], output=None, error=str(error))]
+        finally:
+            there.close()
         answers: list[Score] = []
         try:
             while len(answers) < len(names) and here.poll(self._score_deadline_s):
@@ -255,6 +260,17 @@ class ProcessWorker:
         for files in (self._folder.glob("*.json"), self._logs.glob("job-*.log")):
             for old in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[NOTES_KEPT:]:
                 old.unlink(missing_ok=True)
+
+
+def _start(process: ForkServerProcess) -> None:
+    """Start a process, and hand it its job. Raises ActionError when it was killed meanwhile, or there is no room."""
+    try:
+        process.start()
+    except (OSError, EOFError) as error:
+        raise ActionError(
+            f"the process of a job could not be started ({type(error).__name__}: {error}): see what takes the "
+            "machine's memory and processes"
+        ) from error
 
 
 def _ended(notes: Mapping[str, Any]) -> Look | None:

@@ -80,7 +80,7 @@ def _reference(
 ) -> tuple[str | None, ReferenceProfile | None]:
     """Find the reference that a profile was counted for: that of its measurements, else one with the same cells."""
     told = [one.reference_id for one in measured if one.name == "error" and one.reference_id]
-    known = [one.id for one in reader.find(Reference, pipeline=name, order="-at", limit=REFERENCES_MAX)]
+    known = [one.id for one in reader.find(Reference, pipeline=name, order="-seq", limit=REFERENCES_MAX)]
     for reference_id in dict.fromkeys((*told, *known)):
         content = reader.state(name, f"reference {reference_id}")
         reference = reference_from_bytes(content) if content else None

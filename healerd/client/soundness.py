@@ -100,7 +100,7 @@ def references(patient: Patient) -> Iterator[Finding]:
     for name in patient.config.pipeline if patient.config else ():
         try:
             with patient.client.open_store() as store:
-                found = store.find(Reference, pipeline=name, order="-at", limit=1)
+                found = store.find(Reference, pipeline=name, order="-seq", limit=1)
         except HealerdError:
             return
         settings = patient.config.pipeline[name].reference if patient.config else None

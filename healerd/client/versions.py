@@ -50,7 +50,7 @@ def versions(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) -
     situations = [one.trace.situation for one in decisions]
     active = next((one.active.name for one in situations if one.active), None)
     stored = list(reader.find(Version, order="-created_at", pipeline=name))
-    references = {one.version: one for one in reader.find(Reference, order="at", pipeline=name)}
+    references = {one.version: one for one in reader.find(Reference, order="seq", pipeline=name)}
     rivals = {rival.version: rival for one in reversed(situations) for rival in one.rivals}
     return {
         "schema": 1,

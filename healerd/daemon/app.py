@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 
 from healerd.client.access import STOP
 from healerd.client.channels import apprise_senders
@@ -34,7 +35,16 @@ from healerd.daemon.supervised import Progress, ping_while_it_goes_on, tell
 from healerd.daemon.telling import PAUSE_S, Teller, fetch
 from healerd.daemon.threads import OneThread
 from healerd.daemon.webhook import Webhook
-from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError, SourceError, StaleEpoch, StoreError
+from healerd.errors import (
+    ConfigError,
+    HealerdError,
+    LockHeld,
+    RulesError,
+    SourceError,
+    StaleEpoch,
+    StoreAway,
+    StoreError,
+)
 
 __all__ = ["Daemon", "RunExit", "run"]
 
@@ -61,6 +71,7 @@ class RunExit(IntEnum):
 EXITS: tuple[tuple[type[HealerdError], RunExit], ...] = (
     (LockHeld, RunExit.LOCK_HELD),
     (StaleEpoch, RunExit.LOCK_HELD),
+    (StoreAway, RunExit.DEPENDENCY),
     (StoreError, RunExit.DATABASE),
     (ConfigError, RunExit.CONFIGURATION),
     (RulesError, RunExit.CONFIGURATION),
@@ -226,7 +237,8 @@ class Daemon:
         ticker = self._ticker = Ticker(self._tick, every_s=self._config.daemon.tick)
         ticker.start()
         stack.callback(ticker.stop)
-        watching = asyncio.create_task(self._watch_clock(ticker))
+        self._realign = partial(asyncio.get_running_loop().call_soon_threadsafe, ticker.realign)
+        watching = asyncio.create_task(self._watch_clock())
         stack.callback(watching.cancel)
         first = asyncio.create_task(self._tick())
         stack.callback(first.cancel)
@@ -259,7 +271,8 @@ class Daemon:
             self._ticking_since, self._tick_s = None, ended_s - began.boot_s
             self._progress.tick_ended(ended_s)
 
-    def _check_clock(self) -> float:
+    def _check_clock(self) -> None:
+        """Tell the core of a jump, and look for the next tick anew: after one back, the old one may be hours away."""
         jumped_s = self._guard.check(self._clock.read())
         if jumped_s:
             log.warning("the clock was set by %+.1f s; nothing acts until the next full window", jumped_s)
@@ -268,16 +281,12 @@ class Daemon:
             except HealerdError:
                 self._guard.tell_again()
                 raise
-        return jumped_s
+            self._realign()
 
-    async def _watch_clock(self, ticker: Ticker) -> None:
+    async def _watch_clock(self) -> None:
         while True:
             await asyncio.sleep(GUARD_S)
-            await self._safely(self._realign_after_a_jump(ticker))
-
-    async def _realign_after_a_jump(self, ticker: Ticker) -> None:
-        if await self._thread.call(self._check_clock):
-            ticker.realign()
+            await self._safely(self._thread.call(self._check_clock))
 
     async def _safely(self, work: Awaitable[None]) -> None:
         """Do `work`. What the world did wrong is logged and tried again; a bug ends the daemon."""
@@ -311,9 +320,10 @@ class Daemon:
     def _reload_rules(self) -> None:
         try:
             self._core.reload_rules()
-        except RulesError as error:
+        except HealerdError as error:
             log.error("the rules stay as they were:\n%s", error)
-            tell(f"{self._watching()}; the rule files are wrong, and the rules stay as they were: see the journal")
+            why = "the rule files are wrong" if isinstance(error, RulesError) else "they could not be written down"
+            tell(f"{self._watching()}; {why}, and the rules stay as they were: see the journal")
         else:
             log.info("the rules were read anew")
             tell(self._watching())

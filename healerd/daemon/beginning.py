@@ -89,7 +89,14 @@ def _keep_actions(beginning: Beginning, pipeline: Pipeline) -> None:
 
 
 def _set_watermark(beginning: Beginning, pipeline: Pipeline) -> None:
-    if beginning.store.watermark(pipeline.name) is None:
+    """Say from when on windows are judged. Where their length has changed, from the next one that is counted so on."""
+    mark, length = beginning.store.watermark(pipeline.name), pipeline.settings.window
+    if mark is not None and (start := floor(mark, length)) != mark:
+        next_at = start + timedelta(seconds=length)
+        with beginning.store.transaction() as tx:
+            tx.note("windows moved", {"from": mark, "to": next_at, "window_s": float(length)}, pipeline=pipeline.name)
+            tx.set_watermark(pipeline.name, next_at)
+    if mark is None:
         start = beginning.start_at or (utc(pipeline.settings.start) if pipeline.settings.start else beginning.now)
         with beginning.store.transaction() as tx:
             tx.set_watermark(pipeline.name, floor(start, pipeline.settings.window))

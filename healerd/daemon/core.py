@@ -120,7 +120,7 @@ class Core:
             stack.callback(hands.close)
             made = make_pipelines(config, store=store, worker=hands, sources=sources or {}, registries=registries or {})
             core = cls(config, clock, store=store, worker=hands, pipelines=made, stack=stack)
-            core._keep_rules()
+            core._keep_rules(core._rules)
             core._look_at_the_clocks()
             core._lookout.open(core._executor.recover, start_at=start_at)
             core._stack = stack.pop_all()
@@ -367,16 +367,21 @@ class Core:
         return hear(self.store, message, pipelines=self.pipelines, expire=expire, now=now, author=author)
 
     def reload_rules(self) -> Mapping[str, str]:
-        """Compile the rule files anew and swap them in; name what changed. Raises RulesError and keeps the old set."""
-        changed = self._rules.reload()
+        """Compile the rule files anew, write them down, and swap them in; name what changed.
+
+        Raises RulesError, and StoreError where they cannot be written down; then the old sets stay.
+        """
+        fresh = self._rules.anew()
+        changed = self._rules.changed_in(fresh)
+        self._keep_rules(fresh)
         with self.store.transaction() as tx:
             tx.note("rules", {"changed": dict(changed)})
-        self._keep_rules()
+        self._rules.take(fresh)
         return changed
 
-    def _keep_rules(self) -> None:
-        """Keep the texts of the rule sets in force, each once: who reads a decision later reads its rules as well."""
-        fresh = {f"rules {id_}": told for id_, told in self._rules.told().items()}
+    def _keep_rules(self, rules: Rulebook) -> None:
+        """Keep the texts of the rule sets of a book, each once: who reads a decision later reads its rules as well."""
+        fresh = {f"rules {id_}": told for id_, told in rules.told().items()}
         missing = {name: told for name, told in fresh.items() if self.store.state(EVERYTHING, name) is None}
         if missing:
             with self.store.transaction() as tx:

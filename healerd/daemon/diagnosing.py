@@ -128,7 +128,7 @@ def _nearest(
 ) -> tuple[str, float, float] | None:
     """The stored version whose reference the inputs resemble most, if clearly more than the present one."""
     stored = pipeline.stored()
-    found = pipeline.store.find(Reference, pipeline=pipeline.name, order="-at", limit=REFERENCES_MAX)
+    found = pipeline.store.find(Reference, pipeline=pipeline.name, order="-seq", limit=REFERENCES_MAX)
     others = {one.version: one for one in reversed(found) if one.version in stored and one.version != present.version}
     now = _distance(yardstick.reference, rows)
     told = []

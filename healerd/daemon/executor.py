@@ -26,6 +26,7 @@ from healerd.errors import (
     SegmentError,
     StaleEpoch,
     StoreError,
+    TooLong,
 )
 from healerd.model import NOT_STARTED, OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
 
@@ -189,7 +190,7 @@ class Executor:
 
         One pass over all there ever were, some microseconds each: no index knows which of a pipeline is its newest.
         """
-        found = self._reach.store.find(Intent, action="fallback", order="created_at")
+        found = self._reach.store.find(Intent, action="fallback", order="seq")
         newest = {intent.pipeline: intent for intent in found if intent.effect_at is not None}
         return tuple(newest.values())
 
@@ -222,9 +223,11 @@ class Executor:
 def ends_all(error: HealerdError) -> bool:
     """Tell whether nothing can go on: a newer daemon leads, or the database cannot be used.
 
-    Anything else is the trouble of one pipeline, and the others go on; a file of its rows is not the database.
+    Anything else is the trouble of one pipeline, and the others go on; a file of its rows is not the database, nor is
+    a record of it that is too long.
     """
-    return isinstance(error, StaleEpoch) or (isinstance(error, StoreError) and not isinstance(error, SegmentError))
+    own = isinstance(error, SegmentError | TooLong)
+    return isinstance(error, StaleEpoch) or (isinstance(error, StoreError) and not own)
 
 
 def _versions_of(intent: Intent) -> set[str]:

@@ -81,6 +81,9 @@ def _retrained(reach: Reach, heal: Intent, now: datetime) -> Intent:
     if incident is not None and incident.closed_at is not None:
         return _given_up(reach, heal, now, f"incident `{incident.id}` is closed")
     world = reach.worlds(heal.pipeline, now)
+    if (active := world.registry.active) != heal.current:
+        reason = f"`active` is at `{active}`, no longer at `{heal.current}`: somebody else moved it"
+        return _given_up(reach, heal, now, reason)
     match heal.result.get("phase"):
         case "refit":
             return _refitted(reach, heal, world)

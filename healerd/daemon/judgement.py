@@ -37,12 +37,14 @@ class Candidate:
 
 
 def judge_candidate(heal: Intent, world: World, *, name: str) -> Candidate | None:
-    """Compare the candidate `name` with the active and the stored versions; None while there are too few rows."""
+    """Compare the candidate `name` with the active and the stored versions; None while too few rows have answers."""
     rows = judgement_rows(heal, world)
     if len(rows) < world.settings.healing.rows_min:
         return None
     active = world.registry.active
     gains = gains_against(world, rows, [name, *models_that_never_saw(world, rows)], against=active)
+    if name not in gains:
+        return None
     gain, error = gains.pop(name), error_of(world, rows, name)
     best = max(gains.items(), key=lambda item: item[1].mean, default=None)
     if gain.mean < world.settings.healing.gain_min or gain.p_better < world.settings.healing.sure:
@@ -57,13 +59,16 @@ def judge_candidate(heal: Intent, world: World, *, name: str) -> Candidate | Non
 def judge_refit(world: World, *, refit: str, candidate: str, since: datetime) -> Candidate | None:
     """Compare the refit and its candidate with the active version on rows after `since`, new to both.
 
-    None until a whole window of them is labelled. The better of the two is accepted if it is likely enough better.
+    None until a whole window of them is labelled and answered. The better of the two is accepted if it is likely
+    enough better.
     """
     found = newest(world, windows=world.settings.healing.judge_windows, since=since)
     if not found.windows or len(found) < world.settings.healing.rows_min:
         return None
     active = world.registry.active
     gains = gains_against(world, found.rows, [refit, candidate], against=active)
+    if not gains:
+        return None
     name, gain = max(gains.items(), key=lambda item: item[1].mean)
     if gain.p_better < world.settings.healing.sure:
         return Candidate(accepted=None, gain=gain, reason=f"no likely gain on `{active}` in shadow: {_said(gain)}")

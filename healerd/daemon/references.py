@@ -160,7 +160,7 @@ class References:
         )
 
     def _newest(self, pipeline: Pipeline, **filters: str) -> Reference | None:
-        found = self.store.find(Reference, pipeline=pipeline.name, order="-at", limit=1, **filters)
+        found = self.store.find(Reference, pipeline=pipeline.name, order="-seq", limit=1, **filters)
         return found[0] if found else None
 
     def _is_fallback(self, pipeline: Pipeline, version: str) -> bool:
@@ -189,7 +189,7 @@ class References:
         self, pipeline: Pipeline, version: Version, rows: Predictions, held_out: HeldOut, *, at: datetime
     ) -> Held:
         compared, error = profiled(rows, pipeline.settings.window), held_out.error(pipeline.settings.window)
-        first = self.store.find(Reference, pipeline=pipeline.name, order="at", limit=1)
+        first = self.store.find(Reference, pipeline=pipeline.name, order="seq", limit=1)
         tolerance = pipeline.settings.detection.tolerance
         cap = first[0].error + tolerance if first else 1.0
         first_limit = usual_error(first[0]) if first else None

@@ -60,17 +60,17 @@ class Rulebook:
         """What people are shown of each set in force, once, by its id."""
         return {rules.ruleset.id: rules.told() for rules in self._sets.values()}
 
-    def reload(self) -> Mapping[str, str]:
-        """Read every file anew and put the sets in force together; name those that changed, by pipeline.
+    def anew(self) -> "Rulebook":
+        """Read every file anew, into a book of its own. Raises RulesError."""
+        return Rulebook(self._config)
 
-        Raises RulesError, and changes nothing.
-        """
-        fresh = self._compiled()
-        changed = {
-            name: made.ruleset.id for name, made in fresh.items() if made.ruleset.id != self._sets[name].ruleset.id
-        }
-        self._sets = fresh
-        return changed
+    def changed_in(self, fresh: "Rulebook") -> Mapping[str, str]:
+        """Name the sets that are others in the fresh book, by pipeline."""
+        return {name: fresh.of(name).id for name in self._sets if fresh.of(name).id != self.of(name).id}
+
+    def take(self, fresh: "Rulebook") -> None:
+        """Put the sets of the fresh book in force, together."""
+        self._sets = fresh._sets
 
     def _compiled(self) -> dict[str, Rules]:
         return {

@@ -34,7 +34,8 @@ class Ticker:
 
     def realign(self) -> None:
         """Compute the next tick anew: after the clock was set back, the old one may be hours away."""
-        self._scheduler.reschedule_job(JOB, trigger=self._trigger())
+        if not self._stopped:
+            self._scheduler.reschedule_job(JOB, trigger=self._trigger())
 
     def next_at(self) -> datetime | None:
         """Say when the next tick is due."""

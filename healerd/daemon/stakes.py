@@ -63,7 +63,7 @@ def _errors(judged: Sequence[Intent]) -> tuple[float, ...]:
 
 def _first_error(reader: Reader, pipeline: str) -> tuple[float, ...]:
     """The held-out error of the first model: what a fit on healthy data had."""
-    first = reader.find(Reference, pipeline=pipeline, order="at", limit=1)
+    first = reader.find(Reference, pipeline=pipeline, order="seq", limit=1)
     return tuple(one.error for one in first)
 
 

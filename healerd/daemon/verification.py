@@ -74,6 +74,9 @@ def verify(intent: Intent, world: World) -> Judged:
         note = f"{len(rows)} labelled rows in {len(found.windows)} windows, the test wants {test.rows_min} in "
         return Judged(word=Word.UNCLEAR if final else Word.WAIT, final=final, note=note + str(test.windows_min))
     gain = _shadowed(world, rows, against=test.against, level=_level_of_one_look(test.level))
+    if gain is None:
+        note = f"`{test.against}` gave no answer to compare with"
+        return Judged(word=Word.UNCLEAR if final else Word.WAIT, final=final, note=note)
     word = Word.BETTER if gain.low > 0 else Word.WORSE if gain.high < 0 else Word.UNCLEAR
     return Judged(word=word, gain=gain, error=served_error(world, rows), final=final)
 
@@ -81,7 +84,8 @@ def verify(intent: Intent, world: World) -> Judged:
 def return_gain(world: World, *, safe: str, model: str) -> Gain | None:
     """Compare the replaced `model`, in shadow, with the `safe` model that serves, once the data has been good again.
 
-    None while the newest windows, as many as judge a candidate, are not all good or not labelled well enough.
+    None while the newest windows, as many as judge a candidate, are not all good or not labelled well enough, and
+    where the model gives no answer.
     """
     windows = world.settings.healing.judge_windows
     found = newest(world, windows=windows)
@@ -89,6 +93,8 @@ def return_gain(world: World, *, safe: str, model: str) -> Gain | None:
     if len(rows) < world.settings.healing.rows_min or not all(map(world.trusted, newest_windows(world, windows))):
         return None
     gain = _shadowed(world, rows, against=model, level=world.settings.healing.level)
+    if gain is None:
+        return None
     return replace(gain, mean=-gain.mean, low=-gain.high, high=-gain.low, p_better=1.0 - gain.p_better)
 
 
@@ -117,10 +123,11 @@ def outcome_of(intent: Intent, judged: Judged, at: datetime) -> Outcome:
     )
 
 
-def _shadowed(world: World, rows: Predictions, *, against: str, level: float) -> Gain:
+def _shadowed(world: World, rows: Predictions, *, against: str, level: float) -> Gain | None:
+    """Compare what was served with the shadow of `against`. None without one: a silence proves nothing (SAFETY S4)."""
     rows = thin(rows, ROWS_SHADOWED_MAX)
     shadow = world.outputs([against], rows)[against]
-    return compare(world, rows, new=rows.output, old=shadow, level=level)
+    return None if shadow is None else compare(world, rows, new=rows.output, old=shadow, level=level)
 
 
 def _level_of_one_look(level: float) -> float:

@@ -1,6 +1,6 @@
 """Read rows out of segments, with the labels that were known for them at a given time.
 
-Must never read a file that it was not handed: the manifest decides which exist.
+Must never read a file that it was not handed: the manifest decides which exist, and by its sha256 whether one is whole.
 """
 
 # ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
@@ -8,6 +8,8 @@ Must never read a file that it was not handed: the manifest decides which exist.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,10 @@ from healerd.segments.manifest import SCORE, ColumnSpec, Segment
 from healerd.segments.times import naive
 
 __all__ = ["Selection", "as_read", "no_rows", "read", "read_known"]
+
+
+FILES_REMEMBERED = 10_000
+"""Files that are known to be whole while they have not been written since; others are read once more, and hashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,11 +221,32 @@ def _times(selection: Selection) -> dict[str, Any]:
 
 
 def _paths(folder: Path, segments: Sequence[Segment]) -> list[str]:
-    return [str(folder / segment.path) for segment in segments]
+    return [_whole(folder / segment.path, segment.sha256) for segment in segments]
+
+
+def _whole(path: Path, sha256: str) -> str:
+    """Give the path of a file that is as it was written: of single bits that change, DuckDB reads most as values."""
+    try:
+        about = path.stat()
+        if _digest(str(path), about.st_mtime_ns, about.st_size) == sha256:
+            return str(path)
+    except OSError as problem:
+        raise _damaged(problem) from problem
+    raise _damaged(f"`{path}` is not as it was written")
+
+
+@lru_cache(maxsize=FILES_REMEMBERED)
+def _digest(path: str, _mtime_ns: int, _size: int) -> str:
+    with Path(path).open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(problem: object) -> SegmentError:
+    return SegmentError(f"a segment is gone or damaged: {problem}; restore it from a backup")
 
 
 def _fetch(sql: str, bound: Mapping[str, Any]) -> list[Any]:
     try:
         return list(fetch(sql, bound))
-    except (duckdb.IOException, duckdb.InvalidInputException) as problem:
-        raise SegmentError(f"a segment is gone or damaged: {problem}; restore it from a backup") from problem
+    except duckdb.Error as problem:
+        raise _damaged(problem) from problem

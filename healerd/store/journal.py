@@ -22,7 +22,7 @@ from healerd.audit import EMPTY, Entry, canonical, make_leaf, stamp
 from healerd.audit.notes import origin_of
 from healerd.audit.personal import SALT_BYTES
 from healerd.clock import Clock
-from healerd.errors import Conflict, StaleEpoch, StoreError
+from healerd.errors import Conflict, StaleEpoch, StoreError, TooLong
 from healerd.model import DAEMON, Intent, Measurement, Window
 from healerd.segments import FOLDER, Segment
 from healerd.segments.sweep import sweep
@@ -400,7 +400,10 @@ class Transaction(Reader):
         )
         leaf = make_leaf(entry, chain, salt=os.urandom(SALT_BYTES))
         if len(leaf.body) > RECORD_BYTES_MAX:
-            raise StoreError(f"a leaf of kind `{kind}` has {len(leaf.body)} bytes, the limit is {RECORD_BYTES_MAX}")
+            raise TooLong(
+                f"a leaf of kind `{kind}` has {len(leaf.body):,} bytes, the limit is {RECORD_BYTES_MAX:,}: a decision "
+                "grows with the features, some kilobytes each; name fewer as `source.features`"
+            )
         self._connection().execute(
             "INSERT INTO audit_leaf (seq, body, leaf_hash, chain, salt) VALUES (?, ?, ?, ?, ?)",
             [leaf.seq, leaf.body.decode(), leaf.leaf_hash, leaf.chain, leaf.salt],

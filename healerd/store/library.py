@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from healerd.errors import StoreError
+from healerd.errors import StoreAway, StoreError
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -62,12 +62,15 @@ def guarded(path: Path) -> Iterator[None]:
     """Name the file and the mend when SQLite fails.
 
     Raises:
-        StoreError: the file is not a database, is damaged, is locked, or the disk cannot be read or written.
+        StoreAway: the file is locked, or the disk is full or cannot be read or written.
+        StoreError: the file is not a database, or is damaged.
     """
     try:
         yield
     except sqlite.OperationalError as problem:
-        raise StoreError(f"the database `{path}` cannot be used: {problem}; {_mend(str(problem))}") from problem
+        mend = _mend(str(problem))
+        kind = StoreAway if mend else StoreError
+        raise kind(f"the database `{path}` cannot be used: {problem}; {mend or 'see `healerd doctor`'}") from problem
     except (sqlite.NotSupportedError, sqlite.IntegrityError, sqlite.ProgrammingError, sqlite.DataError):
         raise  # a bug, not the world
     except (sqlite.DatabaseError, UnicodeDecodeError) as problem:
@@ -78,6 +81,7 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def _mend(problem: str) -> str:
+    """Say what mends a database that is whole, and cannot be used; empty where nobody knows that it is."""
     mends = {
         "readonly": "make the state folder writable for the daemon's user",
         "unable to open": "check that the state folder exists and that this user may read and write in it",
@@ -85,4 +89,4 @@ def _mend(problem: str) -> str:
         "locked": "end the other program that holds the database open",
         "disk I/O": "check the disk, then restore a backup if the problem stays",
     }
-    return next((mend for sign, mend in mends.items() if sign in problem), "see `healerd doctor`")
+    return next((mend for sign, mend in mends.items() if sign in problem), "")

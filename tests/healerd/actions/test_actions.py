@@ -1,6 +1,7 @@
 """What each action would do, on which rows, and when it cannot: asked of the world, nothing done yet."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 
 from healerd.actions import ACTIONS, EFFECTS, Draft, Plan, Refusal
-from healerd.actions.evidence import compare, models_that_never_saw, newest, newest_windows, since, thin
+from healerd.actions.evidence import compare, gains_against, models_that_never_saw, newest, newest_windows, since, thin
 from healerd.actions.safe_model import fit_safe_model
 from healerd.columns import is_missing
 from healerd.config import ActionSettings
 from healerd.model import STEPS, Quality, VersionKind
-from tests.healerd.daemon.bench import HOUR, ROWS, START, Bench, with_healing
+from tests.healerd.daemon.bench import HOUR, ROWS, START, Bench, Mute, with_healing
 
 
 @pytest.fixture
@@ -211,7 +212,23 @@ def test_s11_a_shadow_without_an_output_is_wrong_on_every_row(bench: Bench) -> N
     """A version that raised or was too slow loses against one that answered rightly."""
     bench.close_windows(2, label=0.0)
     rows = newest(world(bench), windows=2).rows
-    assert compare(world(bench), rows, new=rows.output, old=None).mean == 1.0
+    assert compare(world(bench), rows, new=None, old=rows.output).mean == -1.0
+
+
+def test_s4_a_version_that_serves_and_gives_no_answer_is_held_to_what_it_served(bench: Bench) -> None:
+    """One late or killed shadow of the active version makes no other look better; without rows of its own, none is."""
+    bench.close_windows(2, label=0.0, noise=0.3)
+    rows = newest(world(bench), windows=2).rows
+    asked = gains_against(world(bench), rows, ["one"], against="zero")
+    assert asked["one"].mean < 0
+    bench.worker = Mute("zero")
+    assert gains_against(world(bench), rows, ["one"], against="zero") == asked
+    assert refusal(bench, "rollback") == "no stored version does better on the newest labelled rows"
+    foreign = replace(rows, version=np.full(len(rows), "one", dtype=object))
+    assert gains_against(world(bench), foreign, ["one"], against="zero") == {}
+    bench.registry.set_alias("one", if_current="zero", key="by hand", epoch=1, by="ada", at=START)
+    bench.worker = Mute("one")
+    assert "gave no answer" in refusal(bench, "rollback")
 
 
 def test_many_rows_are_thinned_evenly(bench: Bench) -> None:

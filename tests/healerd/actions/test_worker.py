@@ -15,6 +15,7 @@ import pytest
 from healerd.actions.job import TrainingJob, started_at
 from healerd.actions.registry import Draft, Registry
 from healerd.actions.worker import InlineWorker, Look, ProcessWorker, Run, Worker
+from healerd.errors import ActionError
 from healerd.model import VersionKind
 from tests.healerd.actions.models import START, features
 
@@ -95,6 +96,28 @@ def test_a_job_that_dies_has_failed(registry: Registry, trainers: str, process: 
     process.start(a_job(registry, f"{trainers}:dying"))
     process.wait(KEY)
     assert process.look(KEY).reason == "its process died"
+
+
+class KillsItsReader:
+    """A registry whose reader is killed, as the kernel does when memory runs out."""
+
+    def __reduce__(self):
+        return (kill_this_process, ())
+
+
+def kill_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_job_whose_process_dies_before_it_has_its_rows_is_a_failure_of_the_world(process: ProcessWorker) -> None:
+    """A process killed while it reads its job ends no daemon: the job has not begun, and no version has answered."""
+    many = {"x": np.zeros(200_000)}
+    with pytest.raises(ActionError, match="could not be started"):
+        process.start(replace(a_job(KillsItsReader(), "m:f"), features=many))
+    assert process.look(KEY).run is Run.ABSENT
+    scored = process.score(KillsItsReader(), ["a", "b"], many)
+    assert {one.output for one in scored.values()} == {None}
+    assert "could not be started" in scored["b"].error
 
 
 def test_a_job_is_killed_at_its_deadline_with_what_it_started(

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from healerd.actions import Draft, FolderRegistry, InlineWorker, Plan, Registry, Worker, World, heals_of
+from healerd.actions.job import Score
 from healerd.actions.model_files import ModelFiles
 from healerd.actions.safe_model import fit_safe_model
 from healerd.clock import ManualClock
@@ -73,6 +74,19 @@ class SaidGuards:
     def judge_step(self, _heal, plan, confidence, _reader, _now):
         self.asked.append(plan.action)
         return self.step_says(plan, confidence)
+
+
+class Mute(InlineWorker):
+    """A worker whose process for one version is always late, or killed for the memory of all the others."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def score(self, registry, names, features):
+        scored = super().score(registry, names, features)
+        late = {self._name: Score(name=self._name, output=None, error="no answer before its deadline")}
+        return {**scored, **late} if self._name in scored else scored
 
 
 class Bench:

@@ -54,6 +54,21 @@ def test_an_accepted_change_is_no_alarm_any_more(loop: Loop) -> None:
     assert drifts(loop)
 
 
+def test_s16_what_was_accepted_last_is_in_force_whatever_the_clock_said(loop: Loop) -> None:
+    """An acceptance while the clock was ahead does not outlast a later one that bears the earlier time (SAFETY S12)."""
+    loop.play(3)
+    ahead_s = 48 * HOUR_S
+    loop.clock.jump(ahead_s)
+    loop.core.accept(NAME, since=None, author="ada", reason=WHY)
+    loop.clock.jump(-ahead_s)
+    loop.play(3, moved=2.0)
+    assert drifts(loop)
+    last = loop.core.accept(NAME, since=None, author="ada", reason=WHY)
+    assert last.at < newest(loop).at
+    loop.play(3, moved=2.0)
+    assert not drifts(loop)
+
+
 def test_a_rehearsal_makes_the_reference_and_takes_it_not(loop: Loop) -> None:
     """With `dry_run` the answer is what an acceptance would give; nothing is stored, and the alarm stands."""
     loop.play(3)

@@ -21,6 +21,7 @@ from healerd.daemon.executor import Move
 from healerd.daemon.logs import set_up_logging
 from healerd.daemon.notices import notices
 from healerd.daemon.recording import MemoryStore, RecordingCore
+from healerd.daemon.scheduler import Ticker
 from healerd.errors import (
     ActionError,
     ConfigError,
@@ -29,6 +30,7 @@ from healerd.errors import (
     RulesError,
     SourceError,
     StaleEpoch,
+    StoreAway,
     StoreError,
 )
 from healerd.listen_settings import NotifySettings
@@ -130,6 +132,7 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: int) -> None:
     [
         (LockHeld("held"), 75),
         (StoreError("damaged"), 66),
+        (StoreAway("locked"), 69),
         (ConfigError("misspelt"), 78),
         (RulesError("a syntax error"), 78),
         (SourceError("no file"), 69),
@@ -222,13 +225,14 @@ def test_sighup_reads_the_rules_anew(tmp_path: Path) -> None:
     assert ("reload_rules",) in core.calls
 
 
+@pytest.mark.parametrize("error", [RulesError("unknown metric"), StoreAway("the disk is full")])
 def test_rules_that_do_not_compile_change_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: HealerdError
 ) -> None:
-    """When the new rules do not compile the daemon keeps the old ones and says so."""
+    """When the new rules do not compile, or cannot be written down, the daemon keeps the old ones and says so."""
 
     def reload_rules(core: RecordingCore) -> None:
-        raise RulesError("unknown metric")
+        raise error
 
     monkeypatch.setattr(ScriptedCore, "reload_rules", reload_rules)
     code, _ = run_with(tmp_path, send(signal.SIGHUP), lambda core: None, lambda core: None)
@@ -242,6 +246,17 @@ def test_s16_a_set_clock_is_told_before_the_next_tick(tmp_path: Path) -> None:
     _, core = run_with(tmp_path, lambda core: clock.jump(-3600), lambda core: None, clock=clock)
     assert ("clock_jumped", -3600.0) in core.calls
     assert core.calls.index(("clock_jumped", -3600.0)) == 1
+
+
+def test_s16_a_jump_that_a_tick_finds_first_moves_the_next_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds that the clock was set, the next tick is looked for anew: it may be as far away as the jump."""
+    aligned = list[str]()
+    monkeypatch.setattr(Ticker, "realign", lambda ticker: aligned.append("anew"))
+    clock = ManualClock(NOON)
+    run_with(tmp_path, lambda core: clock.jump(-3600), *[lambda core: None] * 3, clock=clock)
+    assert aligned == ["anew"]
 
 
 def test_s16_a_set_clock_that_could_not_be_written_down_is_told_again(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from healerd.actions.evidence import newest
+from healerd.audit import stamp
 from healerd.decision import replay
-from healerd.errors import ConfigError, Conflict, RulesError
+from healerd.errors import ConfigError, Conflict, RulesError, StoreError
 from healerd.model import (
     AnswerKind,
     Bar,
@@ -397,6 +399,21 @@ def test_rules_that_do_not_compile_change_nothing(loop: Loop) -> None:
     assert loop.core._rules.of(NAME).id == before
 
 
+def test_s7_rules_that_cannot_be_written_down_are_not_in_force(loop: Loop) -> None:
+    """Without room for its record a reload leaves the old set in force; with room the new one is, its text kept."""
+    store, before = loop.core.store, loop.core._rules.of(NAME).id
+    (loop.folder / "flights.heal").write_text(RULES.replace("priority 50", f"priority 51 # {'x' * 100_000}"))
+    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="full"):
+        loop.core.reload_rules()
+    assert loop.core._rules.of(NAME).id == before
+    store._writer.execute("PRAGMA max_page_count = 1000000")
+    loop.core.reload_rules()
+    assert loop.core._rules.of(NAME).id != before
+    assert store.state("*", f"rules {loop.core._rules.of(NAME).id}") is not None
+
+
 def test_s16_nothing_starts_while_the_source_is_down(loop: Loop) -> None:
     """What was approved waits for the newest closed window, and starts when that has been judged."""
     ready(loop)
@@ -585,6 +602,22 @@ def test_any_window_and_horizon_notice_the_harm(make: Make, window_s: int, horiz
     assert loop.intents(action="retrain")
     marks = [d.window_end_at.timestamp() % window_s for d in loop.core.store.find(Decision)]
     assert set(marks) == {0.0}
+
+
+@pytest.mark.parametrize("played", [7, 8])
+def test_windows_of_another_length_are_judged_and_give_evidence(make: Make, played: int) -> None:
+    """Wherever the last window of the old length ended, those of the new one are counted from 1970, as all are."""
+    loop = make(window_s=1800)
+    loop.play(played)
+    mark = loop.core.store.watermark(NAME)
+    loop.window_s = 3600
+    loop.reopen()
+    loop.play(4)
+    assert loop.core.store.watermark(NAME).timestamp() % 3600 == 0
+    assert len(newest(loop.core.pipelines[NAME].world(loop.clock.now()), windows=3).windows) == 3
+    moved = [leaf.record["from"] for leaf in loop.core.store.leaves(kind="windows moved")]
+    assert moved == ([stamp(mark)] if played % 2 else [])
+    assert loop.core.store.verify().problem is None
 
 
 def test_two_approvals_at_one_moment_are_two_answers(loop: Loop) -> None:

@@ -28,7 +28,7 @@ from healerd.model import (
     Version,
 )
 from healerd.policy import failed
-from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench, with_healing
+from tests.healerd.daemon.bench import HOUR, SETTINGS, Bench, Mute, with_healing
 from tests.healerd.decision.situations import a_situation, rules
 
 Make = Callable[..., Bench]
@@ -121,6 +121,33 @@ def test_s11_a_rollback_that_harms_is_undone_once(bench: Bench) -> None:
     assert bench.intent("h1-undo").state is S.VERIFIED
     assert bench.store.get(Outcome, "h1").result is Result.WORSE
     assert len(bench.registry.alias().moves) == 3
+
+
+def test_s4_a_replaced_version_without_an_answer_proves_no_heal(bench: Bench) -> None:
+    """A shadow that was late or killed is waited for until the deadline, then a person is asked; nothing is learned."""
+    bench.propose("rollback")
+    bench.step()
+    bench.worker = Mute("zero")
+    bench.close_windows(2, label=1.0)
+    bench.step()
+    assert bench.intent().state is S.VERIFYING
+    bench.close_windows(6, label=1.0)
+    bench.step()
+    assert bench.intent().state is S.INCONCLUSIVE
+    outcome = bench.store.get(Outcome, "h1")
+    assert (outcome.result, outcome.paired) == (Result.UNKNOWN, False)
+
+
+def test_s4_a_candidate_is_accepted_only_where_the_active_version_has_answered(make: Make) -> None:
+    """A version that serves rightly keeps serving, though its shadow is late when a worse candidate is judged."""
+    bench = make(worker=Mute("zero"))
+    bench.close_windows(3, label=1.0)
+    bench.close_windows(3, label=0.0, noise=0.3)
+    bench.propose("retrain")
+    bench.step()
+    assert bench.intent().result.get("accepted") is None
+    assert "not accepted yet" in bench.intent().reason
+    assert bench.registry.active == "zero"
 
 
 def test_s11_silence_of_labels_never_undoes(bench: Bench) -> None:
@@ -256,6 +283,27 @@ def test_a_refit_is_promoted_only_through_a_shadow_window(make: Make) -> None:
     bench.step()
     assert bench.registry.active in {refit.name, bench.intent().result["version"]}
     assert bench.intent().result["shadowed"]["n"] == 60
+
+
+@pytest.mark.parametrize("phase", [None, "refit", "shadow", "promote"])
+def test_a_retraining_ends_when_somebody_else_lets_its_candidate_serve(make: Make, phase: str | None) -> None:
+    """A candidate that serves already is compared with nothing: its heal ends in whatever phase, and says why."""
+    bench = make(settings=with_healing(SETTINGS, refit=phase in {"refit", "shadow"}))
+    bench.close_windows(6, label=0.0 if phase is None else 1.0)
+    if phase == "refit":
+        bench.guards.recheck_says = lambda intent: Ruling(go=Go.WAIT if intent.result else Go.RUN, reason="not now")
+    bench.guards.step_says = lambda _plan, _confidence: Ruling(go=Go.REFUSE, reason="not now")
+    bench.propose("retrain")
+    bench.step()
+    assert (bench.intent().state, bench.intent().result.get("phase")) == (S.CONFIRMED, phase)
+    made, at = bench.intent().result["version"], bench.clock.now()
+    bench.registry.set_alias(made, if_current="zero", key="by hand", epoch=bench.store.epoch, by="ada", at=at)
+    bench.close_window(label=0.0)
+    bench.step()
+    assert bench.intent().state is S.INCONCLUSIVE
+    assert bench.intent().reason == f"`active` is at `{made}`, no longer at `zero`: somebody else moved it"
+    assert bench.store.get(Outcome, "h1").result is Result.UNKNOWN
+    assert bench.registry.active == made
 
 
 def test_a_failing_training_ends_its_heal(make: Make) -> None:

@@ -23,6 +23,7 @@ from healerd.errors import (
     SourceError,
     StaleEpoch,
     StoreError,
+    TooLong,
 )
 from healerd.model import Decision, Incident, Intent, IntentState, Layer
 from healerd.sources import MemorySource
@@ -108,21 +109,34 @@ def waiting(loop: Loop) -> Intent:
     return intent
 
 
-def damage(loop: Loop) -> dict[Path, bytes]:
+def torn(_content: bytes) -> bytes:
+    return b"not a table"
+
+
+def turned(content: bytes) -> bytes:
+    """One bit of the last numbers is another: the table can still be read, and says something else."""
+    place = len(content) - 8 - int.from_bytes(content[-8:-4], "little") - 100
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def damage(loop: Loop, how: Callable[[bytes], bytes]) -> dict[Path, bytes]:
     """Damage the rows that were kept of `flights`; give what they were."""
     files = {path: path.read_bytes() for path in (loop.folder / "state/segments").rglob("*.parquet")}
     assert files
-    for path in files:
-        path.write_bytes(b"not a table")
+    for path, content in files.items():
+        path.write_bytes(how(content))
     return files
 
 
-def test_damaged_rows_hold_their_pipeline_alone(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("how", [torn, turned])
+def test_damaged_rows_hold_their_pipeline_alone(
+    make: Make, caplog: pytest.LogCaptureFixture, how: Callable[[bytes], bytes]
+) -> None:
     """While `flights` cannot be read, `trains` is judged and its intents move; told once, over with the mend."""
     loop = make()
     loop.play(3)
     loop.reopen()
-    files = damage(loop)
+    files = damage(loop, how)
     stands, counts = waiting(loop), (judged(loop, NAME), judged(loop, "trains"))
     loop.serve()
     with caplog.at_level(logging.ERROR, logger="healerd"):
@@ -177,6 +191,7 @@ WHOSE = [
     (ConfigError("misspelt"), False),
     (Conflict("taken"), False),
     (SegmentError("a segment is gone"), False),
+    (TooLong("a decision of 2,000 features"), False),
     (StoreError("the disk is full"), True),
     (LockHeld("held"), True),
     (StaleEpoch("another daemon leads"), True),

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healerd.columns import Labels, Predictions
-from healerd.errors import StoreError
+from healerd.errors import SegmentError, StoreError
 from healerd.segments import Content, Segment
 from healerd.segments.read import Selection, as_read, read, read_known
 from healerd.segments.sweep import sweep
@@ -239,6 +240,24 @@ def test_a_lost_file_is_named(tmp_path: Path) -> None:
     (tmp_path / segment.path).unlink()
     with pytest.raises(StoreError, match="gone or damaged"):
         read(tmp_path, [segment], DAY)
+
+
+def test_one_bit_that_changed_is_found(tmp_path: Path) -> None:
+    """A file in which any one bit is another is an error, never other rows, never a bug; mended, it is read again."""
+    segment = write(tmp_path, "p", some_rows("a", "b", "c"))
+    path = tmp_path / segment.path
+    whole = path.read_bytes()
+    for number, place in enumerate(range(0, 8 * len(whole), 97)):
+        data = bytearray(whole)
+        data[place // 8] ^= 1 << place % 8
+        path.write_bytes(data)
+        os.utime(path, ns=(number, number))  # two writes within a tick of the kernel's clock
+        with pytest.raises(SegmentError, match="gone or damaged"):
+            read(tmp_path, [segment], DAY)
+        with pytest.raises(SegmentError, match="gone or damaged"):
+            read_known(tmp_path, [segment], ["a"])
+    path.write_bytes(whole)
+    assert list(read(tmp_path, [segment], DAY).ids) == ["a", "b", "c"]
 
 
 def test_known_ids_are_told(tmp_path: Path) -> None:

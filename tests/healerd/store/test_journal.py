@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from healerd.clock import ManualClock
-from healerd.errors import Conflict, StaleEpoch, StoreError
+from healerd.errors import Conflict, StaleEpoch, StoreError, TooLong
 from healerd.model import Cohort, Decision, Incident, Intent, IntentState, Outcome, Version
 from healerd.segments import Segment
 from healerd.store import TABLES, Epoch, Range, ReadStore, Saved, SavedProfile, SigningKey, Store, Watermark
@@ -335,7 +335,7 @@ def test_a_full_disk_is_an_error_that_passes(store: Store) -> None:
 
 def test_a_leaf_has_a_limit(store: Store) -> None:
     """A trace beyond all measure is an error of that tick, not a database that grows without end."""
-    with pytest.raises(StoreError, match="the limit is"), store.transaction() as tx:
+    with pytest.raises(TooLong, match="the limit is"), store.transaction() as tx:
         tx.note("flood", {"text": "x" * 5_000_000})
     assert store.verify().first_bad is None
 

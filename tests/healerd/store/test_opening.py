@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from healerd.clock import ManualClock
-from healerd.errors import LockHeld, StaleEpoch, StoreError
+from healerd.errors import LockHeld, StaleEpoch, StoreAway, StoreError
 from healerd.model import Intent
 from healerd.store import Epoch, ReadStore, Store
-from healerd.store.library import sqlite
+from healerd.store.library import connect_to_write, guarded, sqlite
 from tests.healerd.store.records import START, an_intent
 
 CLOCK = ManualClock(START)
@@ -52,6 +52,27 @@ def test_s14_whoever_was_overtaken_writes_nothing_more(tmp_path: Path) -> None:
                 tx.put(an_intent(id="mine"))
             assert [each.id for each in newer.find(Intent)] == ["mine"]
             assert newer.verify().problem is None
+
+
+def test_a_database_that_is_locked_or_full_is_away_and_not_damaged(tmp_path: Path) -> None:
+    """What a restart may find mended is told from a file that is damaged, which no restart mends."""
+    make(tmp_path, "a")
+    path = tmp_path / "healerd.db"
+    other = sqlite.connect(path, isolation_level=None, timeout=0)
+    writer = connect_to_write(path)
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreAway, match="locked"), guarded(path):
+        other.execute("BEGIN IMMEDIATE")
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreAway, match="full"), guarded(path):
+        writer.execute("CREATE TABLE big AS SELECT zeroblob(100000) AS x")
+    other.close()
+    writer.close()
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="damaged") as caught:
+        Store.open(tmp_path, clock=CLOCK)
+    assert not isinstance(caught.value, StoreAway)
 
 
 def test_a_failed_opening_frees_the_folder(tmp_path: Path) -> None:
