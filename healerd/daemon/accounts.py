@@ -79,9 +79,9 @@ def current_account(reader: Reader, pipeline: Pipeline, now: datetime) -> Accoun
 
 
 def keep_hold(tx: Transaction, decision: Decision) -> None:
-    """Remember a hold in the place of what the rules proposed, once an incident."""
+    """Remember a hold in the place of what the rules proposed, once an incident; not a deviation that only waits."""
     gate = decision.trace.get("gate") or {}
-    if decision.chosen != HOLD or not gate.get("deviates") or decision.incident_id is None:
+    if decision.candidate != HOLD or not gate.get("deviates") or decision.incident_id is None:
         return
     kept = holds_of(tx, decision.pipeline)
     if decision.incident_id not in kept:

@@ -324,7 +324,7 @@ def _recorded_charge(whole: Whole) -> tuple[str, Charge] | None:
         return None
     return charge_of(
         situation,
-        acts=by_itself or (whole.chosen == HOLD and bool(gate.get("deviates"))),
+        acts=by_itself or (whole.candidate == HOLD and bool(gate.get("deviates"))),
         chosen=whole.chosen,
         rule_action=whole.rule_action,
         context=tuple(float(context[name]) for name in FEATURES),
@@ -336,7 +336,7 @@ def _tried_charge(later: Decision, situation: Situation) -> tuple[str, Charge] |
     by_itself = _said(later).alone
     return charge_of(
         situation,
-        acts=by_itself or (later.chosen == HOLD and later.trace["deviates"]),
+        acts=by_itself or (later.candidate == HOLD and later.trace["deviates"]),
         chosen=later.chosen,
         rule_action=later.rule_action,
         context=later.trace["context"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from healerd.client.heals import activated_at
+from healerd.client.heals import activated_at, holds_of
 from healerd.client.trust import policy
 from healerd.daemon.accounts import current_account, keep_hold, log_of, with_severity
 from healerd.daemon.lessons import learned_of
@@ -16,6 +16,7 @@ from healerd.errors import Conflict
 from healerd.model import Decision, Incident, Intent, IntentState, Layer, Outcome, Result, Stage, StageChange
 from healerd.policy import begin
 from tests.healerd.daemon.loop import NAME, Loop
+from tests.healerd.decision.test_gate import announced_and_more_severe
 
 MANY = 60
 
@@ -185,6 +186,7 @@ def test_a_hold_in_the_place_of_a_rule_is_remembered_once_an_incident(loop: Loop
         chosen="hold",
         stage=Stage.LIVE,
         rule_action="retrain",
+        candidate="hold",
         window_end_at=None,
         trace=trace,
     )
@@ -197,6 +199,16 @@ def test_a_hold_in_the_place_of_a_rule_is_remembered_once_an_incident(loop: Loop
     with loop.core.store.transaction() as tx:
         tx.put(replace(incident, closed_at=at + timedelta(hours=1), closed_by="3 clean windows"))
     assert account(loop).pending == ()
+
+
+def test_a_deviation_that_only_waits_is_no_hold(loop: Loop):
+    """What holds because the policy's heal is announced already is not booked as a hold in the rule's place."""
+    first, second = announced_and_more_severe()
+    assert (first.chosen, second.chosen, second.rule_action) == ("rollback", "hold", "retrain")
+    assert second.trace["gate"]["deviates"]
+    with loop.core.store.transaction() as tx:
+        keep_hold(tx, second)
+    assert holds_of(loop.core.store, second.pipeline) == {}
 
 
 def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):
