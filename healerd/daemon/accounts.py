@@ -53,7 +53,7 @@ def with_severity(reader: Reader, settings: PipelineSettings, name: str, model: 
 
 
 def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, now: datetime) -> Account:
-    """Put the account together; where its numbers do not fit the cost model, one under which nothing deviates."""
+    """Put the account together; where its numbers do not fit the cost model, one that has turned against the policy."""
     terms, (since_at, newest_at) = terms_of(pipeline.settings), activated_at(reader, pipeline.name)
     refused, irregular = refused_of(log)
     try:
@@ -66,8 +66,9 @@ def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, n
             irregular=irregular,
         )
     except (ValueError, ArithmeticError) as error:
+        said = str(error)
         return replace(
-            begin_account(model, terms), since_at=since_at, refused=(str(error),), refusals=1, irregular=True
+            begin_account(model, terms), since_at=since_at, refused=(said,), refusals=1, irregular=True, unkept=said
         )
 
 
@@ -121,10 +122,10 @@ def _hold_deeds(
     patience = pipeline.settings.degraded_windows + pipeline.settings.detection.clean_windows
     for incident_id, decision_id in holds_of(reader, pipeline.name).items():
         incident, decision = reader.get(Incident, incident_id), reader.get(Decision, decision_id)
-        if incident is None or decision is None:
+        if incident is None or decision is None or not (told := told_of(decision)).context:
             continue
         yield deed_of_hold(
-            told_of(decision),
+            told,
             incident,
             (heal for heal in log.heals if heal.incident_id == incident_id),
             due_at=decision.at + timedelta(seconds=patience * pipeline.settings.window),

@@ -91,7 +91,7 @@ class History:
     def _holds(self, situation: Situation, then: Log, was: Account) -> Iterator[Deed]:
         for incident_id, told in self._held:
             incident = self._reader.get(Incident, incident_id)
-            if incident is None or told.at >= situation.now:
+            if incident is None or not told.context or told.at >= situation.now:
                 continue
             if incident.closed_at is not None and incident.closed_at >= situation.now:
                 incident = replace(incident, closed_at=None, closed_by=None)
