@@ -40,7 +40,7 @@ class RuleGuards:
         What is asked anew stands on the newest decision from then on: the next recheck compares with that.
         """
         situation = self._now(intent.pipeline, reader, now)
-        decided = reader.get(Decision, intent.decision_id)
+        decided = reader.get(Decision, intent.asked_on_id or intent.decision_id)
         if situation is None or decided is None:
             return UNSEEN
         if intent.author != DAEMON:
@@ -52,6 +52,7 @@ class RuleGuards:
             go=GO[found.answer],
             reason=found.why,
             decision_id=situation.id,
+            confidence=found.confidence,
             severity=found.severity,
             veto_within_s=found.verdict.veto_within_s,
             approvals=found.approvals,

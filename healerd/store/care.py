@@ -70,9 +70,10 @@ def would_erase(connection: sqlite.Connection, leaves: Collection[int]) -> int:
 
 def in_use(connection: sqlite.Connection) -> set[int]:
     """Name the leaves that the next tick reads again: the newest decision of each pipeline, and those of open heals."""
+    of_open_heals = "UNION SELECT d.seq FROM decision d JOIN intent i ON d.id = {} WHERE i.ended_at IS NULL"
     sql = (
-        "SELECT max(seq) FROM decision GROUP BY pipeline UNION SELECT d.seq FROM decision d JOIN intent i "
-        "ON i.decision_id = d.id WHERE i.ended_at IS NULL"
+        "SELECT max(seq) FROM decision GROUP BY pipeline "
+        f"{of_open_heals.format('i.decision_id')} {of_open_heals.format(_ASKED_ON)}"
     )
     return {seq for (seq,) in connection.execute(sql)}
 
@@ -149,6 +150,7 @@ def _staying(connection: sqlite.Connection, upto: int, before: datetime) -> str:
     return str(keys)
 
 
+_ASKED_ON = "i.body ->> '$.asked_on_id'"
 _NOT_STAYING = "row_key NOT IN (SELECT value FROM json_each(?))"
 
 
@@ -157,6 +159,7 @@ def _drop_rows(connection: sqlite.Connection, upto: int, before: datetime, stayi
     windows = "SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL"
     old = (
         f'(leaf <= ? AND {_NOT_STAYING} AND "at" < ? AND id NOT IN (SELECT decision_id FROM intent) '
+        f"AND id NOT IN (SELECT {_ASKED_ON} FROM intent i WHERE {_ASKED_ON} IS NOT NULL) "
         "AND seq NOT IN (SELECT max(seq) FROM decision GROUP BY pipeline) "
         "AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = decision.incident_id AND i.closed_at IS NULL))"
     )

@@ -9,14 +9,15 @@ import pytest
 
 from healerd.client.heals import activated_at, holds_of
 from healerd.client.trust import policy
+from healerd.client.views import intent_view
 from healerd.daemon.accounts import account_of, current_account, keep_hold, log_of, with_severity
 from healerd.daemon.lessons import learned_of
 from healerd.decision import cost_model, promote_stage, replay
 from healerd.errors import Conflict
 from healerd.model import Decision, Incident, Intent, IntentState, Layer, Outcome, Result, Stage, StageChange
 from healerd.policy import begin
-from healerd.store.care import erase, mentions
-from tests.healerd.daemon.loop import NAME, ROLES, Loop
+from healerd.store.care import erase, mentions, prune
+from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop
 from tests.healerd.decision.test_gate import announced_and_more_severe
 
 MANY = 60
@@ -255,6 +256,27 @@ def test_s4_an_account_that_cannot_be_put_together_counts_against_the_policy(loo
     asked = {"author": "ada", "roles": ROLES, "reason": "why not", "at": now, "account": found}
     refused = promote_stage(NAME, now=Stage.SUGGEST, to=Stage.LIVE, **asked)
     assert refused == found.turned
+
+
+def test_what_is_asked_anew_says_what_was_decided_and_how_sure_it_is_by_now(loop: Loop):
+    """A question that a stricter rule asks anew is worded by the decision that chose it, and a prune leaves both."""
+    asked = ill(loop)
+    loop.play(2, turned=True)
+    (loop.folder / "flights.heal").write_text(RULES.replace("veto within 10m", "veto within 30m"), encoding="utf-8")
+    loop.core.reload_rules()
+    loop.approve()
+    loop.run()
+    anew = loop.intent("retrain")
+    assert (anew.revision, anew.decision_id, anew.asked_on_id) == (1, asked.decision_id, loop.decision().id)
+    why = intent_view(loop.core.store, anew.id)["prompt"]["why"]
+    assert "It would retrain, because rule learn proposes retrain" in why
+    assert f"It is asked anew: {anew.reason}; by now that probability is {anew.confidence:.2f}." in why
+    with loop.core.store.transaction() as tx:
+        prune(tx, loop.clock.now(), actor="bob", reason="old")
+    assert loop.core.store.get(Decision, anew.decision_id) is not None
+    loop.approve()
+    loop.wait(31)
+    assert loop.intent("retrain").executed_at is not None
 
 
 def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):
