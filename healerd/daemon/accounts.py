@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.client.heals import HOLDS, Log, activated_at, holds_of, read_log, refused_of
+from healerd.client.heals import Log, activated_at, holds_of, read_log, refused_of
 from healerd.config import PipelineSettings
 from healerd.daemon.pipeline import Pipeline
 from healerd.decision import cost_model
@@ -16,6 +16,7 @@ from healerd.decision.incidents import GRAVE
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent
 from healerd.policy import Account, CostModel, Deed, Terms, begin_account, failed, keep_account, pooled_windows
 from healerd.store import Reader, Transaction
+from healerd.store.tables import HOLDS
 
 __all__ = ["account_of", "current_account", "keep_hold", "log_of", "terms_of", "with_severity"]
 

@@ -279,6 +279,24 @@ def test_what_is_asked_anew_says_what_was_decided_and_how_sure_it_is_by_now(loop
     assert loop.intent("retrain").executed_at is not None
 
 
+def test_a_prune_changes_no_account(loop: Loop):
+    """Ledger, excess and what is pending are the same after old records were let go of and the daemon began anew."""
+    ill(loop)
+    loop.trust(Stage.LIVE)
+    held = a_hold(loop)
+    keep(loop, held)
+    close(loop, held)
+    with loop.core.store.transaction() as tx:
+        tx.put(replace(held, id="newer", at=held.at + timedelta(seconds=1)))
+    loop.clock.advance(3 * 3600)
+    before = account(loop)
+    assert before.ledger.deviations == 1
+    with loop.core.store.transaction() as tx:
+        assert prune(tx, loop.clock.now(), actor="bob", reason="old")
+    loop.reopen()
+    assert account(loop) == before
+
+
 def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):
     """Closed incidents that no heal resolved pool into the windows; open ones and mere drift do not."""
     pipeline, store = loop.core.pipelines[NAME], loop.core.store
