@@ -81,14 +81,25 @@ def current_account(reader: Reader, pipeline: Pipeline, now: datetime) -> Accoun
 
 
 def keep_hold(tx: Transaction, decision: Decision) -> None:
-    """Remember a hold in the place of what the rules proposed, once an incident; not a deviation that only waits."""
+    """Remember a hold in the place of what the rules proposed, once an incident; not a deviation that only waits.
+
+    One from before the activation gives way to the first one since: that is what is charged.
+    """
     gate = decision.trace.get("gate") or {}
     if decision.candidate != HOLD or not gate.get("deviates") or decision.incident_id is None:
         return
     kept = holds_of(tx, decision.pipeline)
-    if decision.incident_id not in kept:
+    if _is_news(tx, decision, kept.get(decision.incident_id)):
         newest = dict([*kept.items(), (decision.incident_id, decision.id)][-HOLDS_MAX:])
         tx.save_state(decision.pipeline, HOLDS, newest)
+
+
+def _is_news(reader: Reader, decision: Decision, kept_id: str | None) -> bool:
+    """Tell whether a hold is the first of its incident, or the first since the policy was let act alone."""
+    if kept_id is None:
+        return True
+    kept, (since_at, _) = reader.get(Decision, kept_id), activated_at(reader, decision.pipeline)
+    return kept is not None and since_at is not None and kept.at < since_at <= decision.at
 
 
 def _deeds(

@@ -218,6 +218,19 @@ def test_a_hold_in_the_place_of_a_rule_is_remembered_once_an_incident(loop: Loop
     assert account(loop).pending == ()
 
 
+def test_a_hold_since_the_activation_takes_the_place_of_one_from_before(loop: Loop):
+    """What the policy holds alone is charged, though it suggested to hold earlier in that incident; and once."""
+    ill(loop)
+    keep(loop, a_hold(loop, id="suggested", stage=Stage.SUGGEST))
+    loop.clock.advance(60)
+    loop.trust(Stage.LIVE)
+    keep(loop, a_hold(loop, id="alone"))
+    loop.clock.advance(60)
+    keep(loop, a_hold(loop, id="again"))
+    assert list(holds_of(loop.core.store, NAME).values()) == ["alone"]
+    assert account(loop).ledger.deviations == 1
+
+
 def test_a_deviation_that_only_waits_is_no_hold(loop: Loop):
     """What holds because the policy's heal is announced already is not booked as a hold in the rule's place."""
     first, second = announced_and_more_severe()
