@@ -315,6 +315,15 @@ def test_other_costs_teach_the_policy_anew() -> None:
     assert view["changed"]["pairs"][0]["rule"] == "the policy"
 
 
+def test_another_price_is_what_rules_weigh_a_retraining_by() -> None:
+    """At a price that no retraining can earn the rules no longer propose it, as the daemon would have decided."""
+    log = Log()
+    decision = log.add(a_situation())
+    assert log.view(policy="rules only")["changed"]["count"] == 0
+    (pair,) = log.view(policy="rules only", settings=["retrain.cost=1000000"])["changed"]["pairs"]
+    assert (decision.chosen, pair["to"]) == ("retrain", "holds")
+
+
 @pytest.mark.parametrize(
     ("settings_", "said"),
     [
