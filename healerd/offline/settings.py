@@ -143,4 +143,5 @@ def _line(key: str, value: Any) -> str:
     """Write one key; JSON's texts, numbers and lists are TOML as well, its objects are not."""
     if isinstance(value, dict):
         return f"{key} = {{ {', '.join(_line(*pair) for pair in value.items())} }}"
-    return f"{key} = {json.dumps(value)}"
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML knows no surrogates, and no bare DEL
+    return f"{key} = {text}"
