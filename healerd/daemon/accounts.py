@@ -37,6 +37,7 @@ def terms_of(settings: PipelineSettings) -> Terms:
         failure_margin=policy.failure_margin,
         budget=policy.budget,
         pending_max=policy.pending_max,
+        hold_windows=settings.degraded_windows + settings.detection.clean_windows,
     )
 
 
@@ -131,7 +132,7 @@ def _deeds(
 def _hold_deeds(
     reader: Reader, pipeline: Pipeline, log: Log, *, now: datetime, since_at: datetime | None
 ) -> Iterable[Deed]:
-    patience = pipeline.settings.degraded_windows + pipeline.settings.detection.clean_windows
+    patience = timedelta(seconds=terms_of(pipeline.settings).hold_windows * pipeline.settings.window)
     for incident_id, decision_id in holds_of(reader, pipeline.name).items():
         incident, decision = reader.get(Incident, incident_id), reader.get(Decision, decision_id)
         if incident is None or decision is None or not (told := told_of(decision)).context:
@@ -140,7 +141,7 @@ def _hold_deeds(
             told,
             incident,
             (heal for heal in log.heals if heal.incident_id == incident_id),
-            due_at=decision.at + timedelta(seconds=patience * pipeline.settings.window),
+            due_at=decision.at + patience,
             now=now,
             since_at=since_at,
         )

@@ -7,14 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from healerd.client.backtest.lessons import History
 from healerd.client.heals import activated_at, holds_of
 from healerd.client.trust import policy
 from healerd.client.views import intent_view
 from healerd.daemon.accounts import account_of, current_account, keep_hold, log_of, with_severity
 from healerd.daemon.lessons import learned_of
-from healerd.decision import cost_model, promote_stage, replay
+from healerd.decision import cost_model, from_json, promote_stage, replay
 from healerd.errors import Conflict
-from healerd.model import Decision, Incident, Intent, IntentState, Layer, Outcome, Result, Stage, StageChange
+from healerd.model import (
+    AnswerKind,
+    Decision,
+    Incident,
+    Intent,
+    IntentState,
+    Layer,
+    Outcome,
+    Result,
+    Stage,
+    StageChange,
+)
 from healerd.policy import begin
 from healerd.store.care import erase, mentions, prune
 from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop
@@ -308,6 +320,26 @@ def test_a_prune_changes_no_account(loop: Loop):
         assert prune(tx, loop.clock.now(), actor="bob", reason="old")
     loop.reopen()
     assert account(loop) == before
+
+
+def test_a_backtest_counts_a_hold_as_the_daemon_did(loop: Loop):
+    """The account is equal while it is pending, when it is overdue, and after its incident has closed, however late."""
+    ill(loop)
+    keep(loop, a_hold(loop, stage=Stage.SUGGEST))
+    for windows in (2, 8):
+        loop.play(windows, turned=True)
+        assert_same_account(loop)
+    assert loop.decision().incident_id is not None
+    loop.answer(AnswerKind.DENY, loop.intent("retrain"))
+    loop.play(12)
+    assert loop.decision().incident_id is None
+    assert_same_account(loop)
+
+
+def assert_same_account(loop: Loop) -> None:
+    situation = from_json(loop.decision().trace["situation"])
+    history = History(loop.core.store, NAME, [prior.action for prior in situation.costs.actions])
+    assert history.account(situation, situation.costs) == situation.account
 
 
 def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):
