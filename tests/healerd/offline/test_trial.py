@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from healerd.clock import ManualClock
+from healerd.config import load_config
+from healerd.decision import cost_model
 from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError
 from healerd.model import Answer, Intent, StageChange
 from healerd.offline.chronicle import SIMULATED
@@ -265,7 +267,9 @@ def test_a_configuration_of_one_s_own_holds_for_the_table(own: Path) -> None:
     assert made.rules == [str(own.parent / "mine.heal")]
     assert (made.segments, made.policy.alpha, made.policy.failure_margin) == (["a"], 0.05, 0.1)
     assert (made.actions["retrain"].cost, made.actions["retrain"].failure) == (7, 0.2)
-    assert made.actions["rollback"].cost == pytest.approx(1.0), "two hundredths of a harmed window, which costs 50"
+    theirs = load_config(own).pipeline["games"]
+    for action in ("rollback", "fallback"):
+        assert cost_model(made).prior(action) == cost_model(theirs).prior(action), "what is not configured has no say"
     assert (made.healing.verify_windows, made.healing.rows_min) == (2, 100)
     assert made.source.kind == "memory"
     assert made.actions["retrain"].entry
