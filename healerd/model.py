@@ -416,8 +416,9 @@ class Intent:
 
     `key` = sha256(pipeline, incident, action, target, generation) is stable over restarts. `version` counts the moves
     (compare-and-set), `revision` the evidence: it rises when the action, target, severity or data-quality verdict
-    changes, and disarms earlier approvals. `parent_id` names the heal whose step this is. `countdown_s` is the part
-    of a veto window that has counted so far (SAFETY S9); `executed_at` and `effect_at` bound the effect itself.
+    changes, and disarms earlier approvals. `decision_id` names the decision that chose it; `asked_on_id`, once it is
+    asked anew, the newest one by then. `parent_id` names the heal whose step this is. `countdown_s` is the part of a
+    veto window that has counted so far (SAFETY S9); `executed_at` and `effect_at` bound the effect itself.
     """
 
     id: str
@@ -452,6 +453,7 @@ class Intent:
     test: PairedTest | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    asked_on_id: str | None = None
 
     def __post_init__(self) -> None:
         _check_aware(self.created_at)

@@ -13,11 +13,11 @@ from healerd.decision.deeds import Told, impossible, told_of
 from healerd.model import ACTS_ALONE, Decision, Intent, Outcome, StageChange
 from healerd.policy import KEEP, CostModel, Event, event_of
 from healerd.store import Checked, Reader
+from healerd.store.tables import HOLDS
 
-__all__ = ["HOLDS", "Log", "activated_at", "events_of", "holds_of", "read_log", "refused_of"]
+__all__ = ["Log", "activated_at", "events_of", "holds_of", "read_log", "refused_of"]
 
-HOLDS = "policy holds"
-"""The name under which the decisions are saved that held in the place of what the rules proposed."""
+
 LESSONS = round(1.0 / (1.0 - KEEP))
 """As many newest outcomes make the belief; an outcome that cannot be is forgotten when it is none of them."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.client.heals import HOLDS, Log, activated_at, holds_of, read_log, refused_of
+from healerd.client.heals import Log, activated_at, holds_of, read_log, refused_of
 from healerd.config import PipelineSettings
 from healerd.daemon.pipeline import Pipeline
 from healerd.decision import cost_model
@@ -16,6 +16,7 @@ from healerd.decision.incidents import GRAVE
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent
 from healerd.policy import Account, CostModel, Deed, Terms, begin_account, failed, keep_account, pooled_windows
 from healerd.store import Reader, Transaction
+from healerd.store.tables import HOLDS
 
 __all__ = ["account_of", "current_account", "keep_hold", "log_of", "terms_of", "with_severity"]
 
@@ -36,6 +37,7 @@ def terms_of(settings: PipelineSettings) -> Terms:
         failure_margin=policy.failure_margin,
         budget=policy.budget,
         pending_max=policy.pending_max,
+        hold_windows=settings.degraded_windows + settings.detection.clean_windows,
     )
 
 
@@ -53,7 +55,7 @@ def with_severity(reader: Reader, settings: PipelineSettings, name: str, model: 
 
 
 def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, now: datetime) -> Account:
-    """Put the account together; where its numbers do not fit the cost model, one under which nothing deviates."""
+    """Put the account together; where its numbers do not fit the cost model, one that has turned against the policy."""
     terms, (since_at, newest_at) = terms_of(pipeline.settings), activated_at(reader, pipeline.name)
     refused, irregular = refused_of(log)
     try:
@@ -66,8 +68,9 @@ def account_of(reader: Reader, pipeline: Pipeline, model: CostModel, log: Log, n
             irregular=irregular,
         )
     except (ValueError, ArithmeticError) as error:
+        said = str(error)
         return replace(
-            begin_account(model, terms), since_at=since_at, refused=(str(error),), refusals=1, irregular=True
+            begin_account(model, terms), since_at=since_at, refused=(said,), refusals=1, irregular=True, unkept=said
         )
 
 
@@ -79,14 +82,25 @@ def current_account(reader: Reader, pipeline: Pipeline, now: datetime) -> Accoun
 
 
 def keep_hold(tx: Transaction, decision: Decision) -> None:
-    """Remember a hold in the place of what the rules proposed, once an incident."""
+    """Remember a hold in the place of what the rules proposed, once an incident; not a deviation that only waits.
+
+    One from before the activation gives way to the first one since: that is what is charged.
+    """
     gate = decision.trace.get("gate") or {}
-    if decision.chosen != HOLD or not gate.get("deviates") or decision.incident_id is None:
+    if decision.candidate != HOLD or not gate.get("deviates") or decision.incident_id is None:
         return
     kept = holds_of(tx, decision.pipeline)
-    if decision.incident_id not in kept:
+    if _is_news(tx, decision, kept.get(decision.incident_id)):
         newest = dict([*kept.items(), (decision.incident_id, decision.id)][-HOLDS_MAX:])
         tx.save_state(decision.pipeline, HOLDS, newest)
+
+
+def _is_news(reader: Reader, decision: Decision, kept_id: str | None) -> bool:
+    """Tell whether a hold is the first of its incident, or the first since the policy was let act alone."""
+    if kept_id is None:
+        return True
+    kept, (since_at, _) = reader.get(Decision, kept_id), activated_at(reader, decision.pipeline)
+    return kept is not None and since_at is not None and kept.at < since_at <= decision.at
 
 
 def _deeds(
@@ -118,16 +132,16 @@ def _deeds(
 def _hold_deeds(
     reader: Reader, pipeline: Pipeline, log: Log, *, now: datetime, since_at: datetime | None
 ) -> Iterable[Deed]:
-    patience = pipeline.settings.degraded_windows + pipeline.settings.detection.clean_windows
+    patience = timedelta(seconds=terms_of(pipeline.settings).hold_windows * pipeline.settings.window)
     for incident_id, decision_id in holds_of(reader, pipeline.name).items():
         incident, decision = reader.get(Incident, incident_id), reader.get(Decision, decision_id)
-        if incident is None or decision is None:
+        if incident is None or decision is None or not (told := told_of(decision)).context:
             continue
         yield deed_of_hold(
-            told_of(decision),
+            told,
             incident,
             (heal for heal in log.heals if heal.incident_id == incident_id),
-            due_at=decision.at + timedelta(seconds=patience * pipeline.settings.window),
+            due_at=decision.at + patience,
             now=now,
             since_at=since_at,
         )

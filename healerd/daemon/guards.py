@@ -38,7 +38,7 @@ class RuleGuards:
         What is asked anew stands on the newest decision from then on: the next recheck compares with that.
         """
         situation = self._now(intent.pipeline, reader, now)
-        decided = reader.get(Decision, intent.decision_id)
+        decided = reader.get(Decision, intent.asked_on_id or intent.decision_id)
         if situation is None or decided is None:
             return UNSEEN
         if (wish := wish_of(intent)) is not None:
@@ -50,6 +50,7 @@ class RuleGuards:
             go=found.answer,
             reason=found.why,
             decision_id=situation.id,
+            confidence=found.confidence,
             severity=found.severity,
             veto_within_s=found.verdict.veto_within_s,
             approvals=found.approvals,

@@ -23,6 +23,7 @@ class Ruling:
     go: Go
     reason: str = ""
     decision_id: str = ""
+    confidence: float | None = None
     severity: int = 0
     veto_within_s: float | None = None
     approvals: tuple[ApprovalNeed, ...] = ()

@@ -10,7 +10,7 @@ from healerd.decision.choice import Choice, choose
 from healerd.decision.record import record
 from healerd.decision.situation import Situation
 from healerd.decision.view import View, look, second_pass
-from healerd.decision.words import LEVELS, main_reason
+from healerd.decision.words import LEVELS, main_reason, not_in_rules
 from healerd.model import AUTONOMOUS_FROM, HOLD, Decision
 from healerd_rules import ALLOWED, Level, RuleSet, Verdict
 
@@ -104,7 +104,7 @@ def _why_instead(choice: Choice, what: str) -> str:
 def _barred_wish(view: View, action: str) -> str:
     verdict = view.verdicts.get(action)
     if verdict is None:
-        return f"the rules know no action `{action}`; write `action {action}` into a rule file, and permit it"
+        return not_in_rules(action)
     return f"{action} is {_say(verdict)}"
 
 

@@ -47,7 +47,7 @@ def prompt(intent: Intent, decision: Decision, *, answers: Collection[Answer]) -
     target = f" to `{intent.target}`" if intent.target else ""
     return Prompt(
         what=f"{intent.action} on `{intent.pipeline}`{change}{target}",
-        why=f"{_seen(decision)} {_decided(decision)}",
+        why=f"{_seen(decision)} {_decided(decision)}{_anew(intent)}",
         default=_default(intent, answers),
     )
 
@@ -74,6 +74,14 @@ def _decided(decision: Decision) -> str:
     target = f" to `{decision.target}`" if decision.target else ""
     does = {"rollback": "roll back", "fallback": "fall back"}.get(decision.chosen, decision.chosen)
     return f"It would {does}{target}, because {held(decision.reason)}; {_sureness(decision)}."
+
+
+def _anew(intent: Intent) -> str:
+    """Say why what was decided is asked once more, and how sure it is by now."""
+    if not intent.revision:
+        return ""
+    sure = "" if intent.confidence is None else f"; by now that probability is {intent.confidence:.2f}"
+    return f" It is asked anew: {held(intent.reason)}{sure}."
 
 
 def _sureness(decision: Decision) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from healerd.decision.choice import consult
 from healerd.decision.facts import facts
+from healerd.decision.guards import BUILT_IN
 from healerd.decision.situation import Situation, wish_of
 from healerd.decision.steps import action_of, root_of, step_verdict
 from healerd.decision.view import look, second_pass
-from healerd.decision.words import LEVELS, Go, answer_of, approvals_of, main_reason, on_silence
+from healerd.decision.words import LEVELS, Go, answer_of, approvals_of, main_reason, not_in_rules, on_silence
 from healerd.model import HOLD, ApprovalNeed, Decision, Intent
-from healerd_rules import Level, RuleSet, Verdict
+from healerd_rules import Acting, Level, RuleSet, Verdict
 
 __all__ = ["Recheck", "recheck"]
 
@@ -68,6 +69,9 @@ def _heal_now(situation: Situation, intent: Intent, ruleset: RuleSet) -> tuple[f
     if (wish := wish_of(intent)) is not None:
         situation = replace(situation, wish=wish)
     view = look(situation, ruleset, without=(intent.id,))
+    if intent.action not in view.verdicts:  # a reload has taken it out while the intent waited
+        forbids = Acting(rule=f"{BUILT_IN}unknown_action", kind="forbid", because=not_in_rules(intent.action))
+        return None, Verdict(level=Level.FORBIDDEN, acting=(forbids,))
     counsel, _ = consult(view, HOLD)
     confidence = counsel.confidence(intent.action) if counsel else None
     return confidence, second_pass(view, intent.action, confidence)

@@ -49,6 +49,8 @@ def promote_stage(
 
 def _against(account: Account, to: Stage) -> str:
     """Say what evidence forbids to let a pipeline act alone; that none is there forbids nothing, and is told."""
+    if account.unkept:
+        return account.turned
     if account.check.tripped:
         return f"{BARS['prior check']}; correct `failure` of its actions, by what `healerd policy status` shows"
     canary = account.canary

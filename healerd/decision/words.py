@@ -17,6 +17,7 @@ __all__ = [
     "approvals_of",
     "because_of",
     "main_reason",
+    "not_in_rules",
     "on_silence",
     "verdict_json",
     "who",
@@ -97,6 +98,11 @@ def on_silence(verdict: Verdict) -> str:
 def because_of(one: Mapping[str, Any]) -> str:
     """Give the reason that a recorded rule states, after a colon; empty when it states none."""
     return f": {one['because']}" if one.get("because") else ""
+
+
+def not_in_rules(action: str) -> str:
+    """Say that the rules do not declare an action, and what to do about it."""
+    return f"the rules know no action `{action}`; write `action {action}` into a rule file, and permit it"
 
 
 def verdict_json(verdict: Verdict) -> Any:

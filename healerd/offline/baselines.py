@@ -12,6 +12,7 @@ import numpy as np
 
 from healerd.actions import Model
 from healerd.columns import Column, is_missing
+from healerd.errors import ConfigError
 from healerd.offline.stream import Stream
 from healerd.profiles import Loss, losses
 from healerd.profiles.losses import Losses
@@ -46,7 +47,9 @@ def never(stream: Stream, model: Model, loss: Loss) -> Line:
 def periodic(
     stream: Stream, model: Model, loss: Loss, *, every: int, fit: Fit, train_windows: int, rows_min: int
 ) -> Line:
-    """Retrain every so many windows on the newest ones, blindly; a fit without enough labels is left out."""
+    """Retrain every so many windows on the newest ones, blindly; a fit without enough labels, or that fails, is left
+    out.
+    """
     found, retrains = list[Losses](), 0
     for start_at, end_at in _stretches(stream, every):
         rows = stream.served(start_at, end_at)
@@ -88,10 +91,13 @@ def _predicted(model: Model, stream: Stream, rows: slice) -> Column:
 
 
 def _learned(stream: Stream, now: datetime, fit: Fit, train_windows: int, rows_min: int) -> Model | None:
-    """Fit on the newest windows as known now; None when that is not enough to learn from."""
+    """Fit on the newest windows as known now; None when that cannot be learned from: the model before goes on."""
     rows = stream.between(now - timedelta(seconds=stream.window_s * train_windows), now)
     known = ~is_missing(stream.label[rows]) & (stream.known_at[rows] <= naive(now))
     label = stream.label[rows][known]
     if len(label) < rows_min or np.all(label == label[0]):
         return None
-    return fit({name: column[known] for name, column in stream.inputs(rows).items()}, label)
+    try:
+        return fit({name: column[known] for name, column in stream.inputs(rows).items()}, label)
+    except (ValueError, ArithmeticError, ConfigError):
+        return None

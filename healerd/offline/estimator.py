@@ -99,10 +99,12 @@ def fit(
     """Fit a model on columns of n rows and their n labels; `estimator` is `module:name` of a scikit-learn class.
 
     Without one it is scikit-learn's histogram gradient boosting, which takes categories and missing values as they
-    are. Raises ConfigError when the estimator cannot be found or made.
+    are; a class of a single row it does not learn. Raises ConfigError when the estimator cannot be found or made.
     """
     task = task or task_of(label)
     one_hot = estimator is not None
+    if estimator is None and task == "classification":
+        features, label = _of_classes(features, label)
     limit = ONE_HOT_MAX if one_hot else CATEGORIES_MAX
     codes = tuple(_code(name, column, limit=limit) for name, column in features.items() if _has_values(column))
     if not codes:
@@ -126,6 +128,16 @@ def _pools() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def _of_classes(features: Mapping[str, Column], label: Column) -> tuple[Mapping[str, Column], Column]:
+    """Leave out rows that are alone in their class: boosting cannot part them to know when to stop, and overshoots."""
+    counts = Counter(label.tolist())
+    alone = {value for value, rows in counts.items() if rows == 1}
+    if not alone or len(counts) - len(alone) < 2:
+        return features, label
+    kept = np.array([value not in alone for value in label.tolist()])
+    return {name: column[kept] for name, column in features.items()}, label[kept]
 
 
 def _boosting(codes: tuple[ColumnCode, ...], *, task: Task, seed: int) -> Any:

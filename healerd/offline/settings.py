@@ -36,6 +36,7 @@ class Settings:
     """What an offline run sets differently from the defaults; durations in seconds, costs in harmed windows.
 
     `own` holds keys of a pipeline that a person's configuration sets, as its TOML has them: they count over the rest.
+    Its `actions`, where there are any, are all that is known of costs and failures.
     """
 
     pipeline: str
@@ -122,11 +123,13 @@ def _text(settings: Settings) -> str:
         f"{name}.healing": {"rows_min": settings.rows_min, "refit": False, **own.get("healing", {})},
     }
     for action, failure in FAILURES.items():
-        priced = dict(own.get("actions", {}).get(action, {}))
+        # What a person's configuration leaves open stays open: their daemon would ask each time, and so does the run.
+        prices = own.get("actions", {action: {"cost": costs[action], "failure": failure}})
+        priced = dict(prices.get(action, {}))
         trains = {"entry": ENTRY, "args": args} if action == "retrain" else {}
         if action == "retrain" and settings.retrain_cost is not None:
             priced["cost"] = costs[action]
-        tables[f"{name}.actions.{action}"] = {"cost": costs[action], "failure": failure, **priced, **trains}
+        tables[f"{name}.actions.{action}"] = {**priced, **trains}
     return (
         "\n\n".join(f"[{table}]\n" + "\n".join(_line(*pair) for pair in keys.items()) for table, keys in tables.items())
         + "\n"
@@ -143,4 +146,5 @@ def _line(key: str, value: Any) -> str:
     """Write one key; JSON's texts, numbers and lists are TOML as well, its objects are not."""
     if isinstance(value, dict):
         return f"{key} = {{ {', '.join(_line(*pair) for pair in value.items())} }}"
-    return f"{key} = {json.dumps(value)}"
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML knows no surrogates, and no bare DEL
+    return f"{key} = {text}"

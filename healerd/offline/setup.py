@@ -50,7 +50,7 @@ def prepare(stream: Stream, settings: Settings, teller: Teller) -> Setup:
         teller.say(f"  {note}")
     fit = fit_for(stream, settings.estimator)
     first = train_first(stream, fit)
-    chosen = replace(settings, loss=loss_for(stream, first))
+    chosen = replace(settings, loss=settings.own.get("loss") or loss_for(stream, first))
     setup = Setup(stream=stream, fit=fit, first=first, settings=chosen)
     right = 1.0 - float(np.mean(setup.held_out_losses))
     teller.say(f"first model: {len(first.rows):,} rows; {metric_of(setup.loss).name} on held-out rows {right:.1%}")

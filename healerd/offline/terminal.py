@@ -23,6 +23,8 @@ Ask = Callable[[str, int], str | None]
 FIRST_S, LATER_S = 30, 8
 """Time to read the first question of one's life, and those after it."""
 KEYS = "Enter: go on | v REASON: veto | q: ask me no more"
+TRIES_MAX = 3
+"""How often a person is asked who says what is none of these; then it counts as a veto: nobody agreed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,8 +55,8 @@ class PersonOperator:
         wait_s = LATER_S if self._shown else FIRST_S
         self._shown.add((intent.id, intent.revision))
         reply = None if self._gone else self._reply(core, intent, wait_s)
-        if reply is not None and reply.startswith("v"):
-            reason = reply[1:].strip() or "vetoed at the terminal"
+        if reply is not None and _vetoes(reply):
+            reason = reply.partition(" ")[2].strip() or "vetoed at the terminal"
             return answer(core, intent, AnswerKind.VETO, author=self.name, reason=reason)
         if reply == "q":
             self._gone, reply = True, None
@@ -69,7 +71,16 @@ class PersonOperator:
         for line in say_intent(intent_view(core.store, intent.id)):
             self.teller.say(f"    {line}")
         silent = "it runs" if intent.state is IntentState.ANNOUNCED else "the simulated operator approves it"
-        return self.ask(f"    {KEYS} | no answer here: {silent}", wait_s)
+        for _ in range(TRIES_MAX):
+            reply = self.ask(f"    {KEYS} | no answer here: {silent}", wait_s)
+            if reply is None or reply in ("", "q") or _vetoes(reply):
+                return reply
+            self.teller.say(f"    `{reply}` is none of these")
+        return f"v {reply}"
+
+
+def _vetoes(reply: str) -> bool:
+    return reply.partition(" ")[0] in ("v", "veto")
 
 
 def ask_at_terminal(teller: Teller, question: str, seconds: int) -> str | None:

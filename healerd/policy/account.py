@@ -43,7 +43,8 @@ class Account:
 
     `pending` names the deviations whose outcome is not in. `excess` is what deviations since the activation have cost
     beyond the fixed cost of the rule's action: fixed costs of all, severities of those that failed. `refused` tells
-    outcomes that cannot be; while `irregular`, such are recent, and nothing deviates.
+    outcomes that cannot be; while `irregular`, such are recent, and nothing deviates. `unkept` says why it could not be
+    put together: what it would have said is unknown, and counts against the policy.
     """
 
     terms: Terms = field(default_factory=Terms)
@@ -56,6 +57,7 @@ class Account:
     refused: tuple[str, ...] = ()
     refusals: int = 0
     irregular: bool = False
+    unkept: str = ""
 
     @property
     def balance(self) -> Balance:
@@ -65,6 +67,8 @@ class Account:
     @property
     def turned(self) -> str:
         """Say what has turned against the policy, so that it should not act alone; empty when nothing has."""
+        if self.unkept:
+            return f"the account cannot be put together: {self.unkept}"
         if self.check.tripped and self.terms.check:
             return "the prior check has tripped: " + BARS["prior check"]
         if self.canary.verdict == "worse":

@@ -14,13 +14,17 @@ ALPHA = 0.10
 PENDING_MAX = 2
 """Deviations whose outcome is not in yet: one that is judged, and one more for what comes in between."""
 
+HOLD_WINDOWS = 24.0
+"""Windows that a hold has to come out well: those an unresolved incident goes on, and the clean ones that close it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """How sure, how dear and how many. Raises ValueError with the key of a number that makes no sense.
 
     `gate` is the least P(cheaper than the rule's action); `alpha` the ledger's share, None for no ledger; `budget` the
-    realised excess up to which deviations go on, None for no cap; `check` whether a tripped prior check bars.
+    realised excess up to which deviations go on, None for no cap; `check` whether a tripped prior check bars;
+    `hold_windows` after how many windows a hold has failed whose incident is still open.
     A lower gate, no ledger and no check are for experiments: the configuration knows no key for them.
     """
 
@@ -30,6 +34,7 @@ class Terms:
     budget: float | None = None
     pending_max: int = PENDING_MAX
     check: bool = True
+    hold_windows: float = HOLD_WINDOWS
 
     def __post_init__(self) -> None:
         _require(0 <= self.gate <= 1, "gate", self.gate, "in [0, 1]")
@@ -38,6 +43,7 @@ class Terms:
         sound = self.budget is None or (math.isfinite(self.budget) and self.budget >= 0)
         _require(sound, "budget", self.budget, "0 or more")
         _require(self.pending_max >= 0, "pending_max", self.pending_max, "0 or more")
+        _require(self.hold_windows > 0, "hold_windows", self.hold_windows, "above 0")
 
 
 def _require(holds: bool, key: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence

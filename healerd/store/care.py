@@ -17,7 +17,7 @@ from healerd.audit.gaps import DROPPED, ERASED, PRUNED, digest_of, make_stub
 from healerd.audit.personal import hashed_form
 from healerd.store.library import sqlite
 from healerd.store.measured import OF_ONE_WINDOW
-from healerd.store.tables import TABLES
+from healerd.store.tables import HOLDS, TABLES
 
 if TYPE_CHECKING:
     from healerd.store.journal import Transaction
@@ -70,9 +70,10 @@ def would_erase(connection: sqlite.Connection, leaves: Collection[int]) -> int:
 
 def in_use(connection: sqlite.Connection) -> set[int]:
     """Name the leaves that the next tick reads again: the newest decision of each pipeline, and those of open heals."""
+    of_open_heals = "UNION SELECT d.seq FROM decision d JOIN intent i ON d.id = {} WHERE i.ended_at IS NULL"
     sql = (
-        "SELECT max(seq) FROM decision GROUP BY pipeline UNION SELECT d.seq FROM decision d JOIN intent i "
-        "ON i.decision_id = d.id WHERE i.ended_at IS NULL"
+        "SELECT max(seq) FROM decision GROUP BY pipeline "
+        f"{of_open_heals.format('i.decision_id')} {of_open_heals.format(_ASKED_ON)}"
     )
     return {seq for (seq,) in connection.execute(sql)}
 
@@ -149,14 +150,19 @@ def _staying(connection: sqlite.Connection, upto: int, before: datetime) -> str:
     return str(keys)
 
 
+_ASKED_ON = "i.body ->> '$.asked_on_id'"
 _NOT_STAYING = "row_key NOT IN (SELECT value FROM json_each(?))"
 
 
 def _drop_rows(connection: sqlite.Connection, upto: int, before: datetime, staying: str) -> None:
-    """Delete the rows of old windows, of which there is one each; all that acted, or that people said, stays."""
+    """Delete the rows of old windows, of which there is one each; all that acted, that the policy's account counts, or
+    that people said, stays.
+    """
     windows = "SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL"
     old = (
         f'(leaf <= ? AND {_NOT_STAYING} AND "at" < ? AND id NOT IN (SELECT decision_id FROM intent) '
+        f"AND id NOT IN (SELECT one.value FROM saved, json_each(CAST(saved.value AS TEXT)) one WHERE name = '{HOLDS}') "
+        f"AND id NOT IN (SELECT {_ASKED_ON} FROM intent i WHERE {_ASKED_ON} IS NOT NULL) "
         "AND seq NOT IN (SELECT max(seq) FROM decision GROUP BY pipeline) "
         "AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = decision.incident_id AND i.closed_at IS NULL))"
     )

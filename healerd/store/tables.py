@@ -28,6 +28,7 @@ from healerd.model import (
 from healerd.segments import Segment
 
 __all__ = [
+    "HOLDS",
     "TABLES",
     "Epoch",
     "Key",
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+HOLDS = "policy holds"
+"""The name under which the decisions are saved that held in the place of what the rules proposed."""
 Key = str | int | datetime | tuple[str | int | datetime, ...]
 """What names a row: the value of its key field, or a tuple of them where the key has several."""
 

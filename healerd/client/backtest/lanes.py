@@ -16,13 +16,13 @@ from healerd.client.backtest.ledgers import Books, charge_of
 from healerd.client.backtest.lessons import History
 from healerd.client.backtest.recorded import Brief, Whole, brief_of, whole_of
 from healerd.client.reproduce import kept_rules
-from healerd.decision import FEATURES, Logged, Situation, Target, decide, follow, inputs_of
+from healerd.decision import FEATURES, Logged, Situation, Stake, Target, decide, follow, inputs_of
 from healerd.decision.erasure import ERASED
 from healerd.decision.gate import costs_of
 from healerd.decision.steps import redo_step
 from healerd.errors import StoreError
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent
-from healerd.policy import Account
+from healerd.policy import Account, CostModel
 from healerd.policy.ledger import Charge, charged
 from healerd.policy.terms import ALPHA
 from healerd.store import Reader
@@ -236,7 +236,8 @@ class Lanes:
             model = self._instead.model(situation.costs)
             history = self._history(situation)
             learned, account = history.learned(situation, model), history.account(situation, model)
-            situation = replace(situation, costs=model, learned=learned, account=account)
+            stake = _stake(situation, model)
+            situation = replace(situation, costs=model, learned=learned, account=account, stake=stake)
         if not compared.quiet_counts or whole.trace.step is not None or situation.wish is not None:
             return situation, False
         return self._with_incident(situation, lane, compared.new)
@@ -305,6 +306,14 @@ class Lanes:
             lane.added.append(_line(whole, then.action))
 
 
+def _stake(situation: Situation, model: CostModel) -> Stake | None:
+    """Give the price of a retraining as the daemon would have, by which rules weigh whether it pays."""
+    stake, price = situation.stake, model.prior("retrain")
+    if stake is None or price is None:
+        return stake
+    return replace(stake, retrain_cost=price.cost, failure=price.failure)
+
+
 def _is_tick(brief: Brief) -> bool:
     """Whether it judged a window, which moves memory and incidents along; wishes and steps do not."""
     trace = brief.trace
@@ -324,7 +333,7 @@ def _recorded_charge(whole: Whole) -> tuple[str, Charge] | None:
         return None
     return charge_of(
         situation,
-        acts=by_itself or (whole.chosen == HOLD and bool(gate.get("deviates"))),
+        acts=by_itself or (whole.candidate == HOLD and bool(gate.get("deviates"))),
         chosen=whole.chosen,
         rule_action=whole.rule_action,
         context=tuple(float(context[name]) for name in FEATURES),
@@ -336,7 +345,7 @@ def _tried_charge(later: Decision, situation: Situation) -> tuple[str, Charge] |
     by_itself = _said(later).alone
     return charge_of(
         situation,
-        acts=by_itself or (later.chosen == HOLD and later.trace["deviates"]),
+        acts=by_itself or (later.candidate == HOLD and later.trace["deviates"]),
         chosen=later.chosen,
         rule_action=later.rule_action,
         context=later.trace["context"],

@@ -6,14 +6,13 @@ Must never define what a lesson or a deed is: that is done where the daemon has 
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
 
 from healerd.client.heals import Log, activated_at, events_of, holds_of, read_log, refused_of
 from healerd.decision import Situation
 from healerd.decision.deeds import Told, deed_of_heal, deed_of_hold, told_of
-from healerd.decision.gate import hold_key
 from healerd.model import HOLD, Decision, Incident, Intent, IntentState
 from healerd.policy import Account, CostModel, Deed, PolicyState, begin, keep_account, learn_all, learn_event
 from healerd.store import Reader
@@ -46,8 +45,8 @@ class History:
     def account(self, situation: Situation, model: CostModel, *, without: Collection[str] = ()) -> Account | None:
         """Put the account together as of a recorded decision; `without` are the deeds that a trial does not do.
 
-        Until when an outcome was waited for is not in the record: of a deviation the recorded account tells whether it
-        still was, another heal is over when it has ended.
+        Until when a heal's outcome was waited for is not in the record: of a deviation the recorded account tells
+        whether it still was, another heal is over when it has ended.
         """
         was = situation.account
         if was is None or situation.unlearned:
@@ -91,16 +90,16 @@ class History:
     def _holds(self, situation: Situation, then: Log, was: Account) -> Iterator[Deed]:
         for incident_id, told in self._held:
             incident = self._reader.get(Incident, incident_id)
-            if incident is None or told.at >= situation.now:
+            if incident is None or not told.context or told.at >= situation.now:
                 continue
             if incident.closed_at is not None and incident.closed_at >= situation.now:
                 incident = replace(incident, closed_at=None, closed_by=None)
-            pending = hold_key(incident_id) in was.pending
+            patience = timedelta(seconds=was.terms.hold_windows * situation.window_s)
             yield deed_of_hold(
                 told,
                 incident,
                 (heal for heal in then.heals if heal.incident_id == incident_id),
-                due_at=NEVER if pending else situation.now,
+                due_at=told.at + patience,
                 now=situation.now,
                 since_at=was.since_at,
             )

@@ -149,7 +149,7 @@ def inspect(options: InspectOptions, crew: Crew = ALONE) -> Inspection:
     )
     share = 1.0 if options.segment is None else WHOLE_SHARE
     settings = _settings(options, cut.seconds, share)
-    windows = stretches(table.at, table.rows, cut)
+    windows = stretches(table, cut)
     by = judged(table, fitted, settings, options.rivals)
     walked = walk(table, windows, by, crew)
     focus = _focus(walked, windows)
@@ -322,14 +322,20 @@ def _segments(
         raise ConfigError(
             f"there is no column `{name}` among the features of both files: name another with `--segment`"
         )
-    common = Counter(value for value in usual.inputs[name].tolist() if not is_absent(value)).most_common(SEGMENTS_MAX)
-    values = [value for value, rows in common if rows >= SEGMENT_ROWS_MIN]
+    usually = Counter(value for value in usual.inputs[name].tolist() if not is_absent(value))
+    common = [value for value, rows in usually.most_common() if rows >= SEGMENT_ROWS_MIN]
+    values, beyond = common[:SEGMENTS_MAX], common[SEGMENTS_MAX:]
     settings = _settings(options, cut.seconds, (1 - WHOLE_SHARE) / max(len(values), 1))
     tasks = ((value, part_of(table, name, value), part_of(usual, name, value)) for value in values)
     told = list(carry_out(partial(_segment, cut=cut, options=options, by=settings), tasks, crew))
-    rest = table.rows - sum(one.rows for one in told)
-    note = f"segments: {rest:,} rows have a value of `{name}` with fewer than {SEGMENT_ROWS_MIN} reference rows"
-    return tuple(sorted(told, key=_badness)), ((note,) if rest else ())
+    counts = Counter(table.inputs[name].tolist())
+    more = sum(counts[value] for value in beyond)
+    few = table.rows - sum(one.rows for one in told) - more
+    notes = (
+        (few, f"have a value of `{name}` with fewer than {SEGMENT_ROWS_MIN} reference rows"),
+        (more, f"have a value of `{name}` beyond its {SEGMENTS_MAX} commonest, which alone are looked at"),
+    )
+    return tuple(sorted(told, key=_badness)), tuple(f"segments: {rows:,} rows {said}" for rows, said in notes if rows)
 
 
 def _badness(one: Segment) -> tuple[bool, int, float, float, str]:
@@ -345,7 +351,7 @@ def _segment(task: tuple[object, Table, Table], *, cut: Cut, options: InspectOpt
     fitted = fit_table(usual, cut, loss=options.loss, label=options.columns.label, source=options.reference.name)
     if not table.rows:
         return Segment(value=str(value), rows=0, alarms=(), feature=None, error=None, error_usual=_error_of(fitted))
-    windows, rules = stretches(table.at, table.rows, cut), judged(table, fitted, by)
+    windows, rules = stretches(table, cut), judged(table, fitted, by)
     walked = walk(table, windows, rules)
     focus = _focus(walked, windows)
     rows = _rows(windows, focus)

@@ -82,7 +82,7 @@ def fit_table(table: Table, cut: Cut, *, loss: str | None, label: str | None, so
     if not table.inputs:
         raise SourceError(f"`{source}` has no column left to profile: every one of them is named or ignored")
     maps = fit(table.inputs, scores=table.scores)
-    windows = stretches(table.at, table.rows, cut)
+    windows = stretches(table, cut)
     compared = make_reference(
         maps,
         [profile(taken(table.inputs, one.rows), maps) for one in windows],

@@ -3,7 +3,7 @@
 Without a time column a window is so many rows, in the order of the file, and stands for a day of the budget.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +21,7 @@ from healerd.sources import Flaw, Survey
 
 __all__ = ["Cut", "Stretch", "Table", "cut_of", "loss_of", "part_of", "stretches", "table_of", "taken", "within"]
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 """Where windows of rows are taken to begin, a day apart; never shown."""
 WINDOWS_MAX = 100_000
@@ -62,7 +63,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
-    """n rows by what their columns are. `inputs` holds features and scores; `lost_labels` came before their row."""
+    """n rows by what their columns are. `inputs` holds features and scores; `places` says which rows of the file."""
 
     inputs: Mapping[str, Column]
     scores: tuple[str, ...]
@@ -73,6 +74,7 @@ class Table:
     ids: Column | None
     others: Mapping[str, Column]
     rows: int
+    places: npt.NDArray[np.intp]
     flaws: tuple[Flaw, ...]
     notes: tuple[str, ...]
 
@@ -112,6 +114,7 @@ def table_of(found: Survey, names: Columns, *, others: tuple[str, ...] = ()) -> 
         ids=None if names.id is None else found.columns[names.id],
         others={name: found.columns[name] for name in others},
         rows=found.rows,
+        places=np.arange(found.rows),
         flaws=(*found.flaws, *label_flaws),
         notes=notes,
     )
@@ -191,40 +194,34 @@ def cut_of(*, timed: bool, window_s: float | None, window_rows: int | None, defa
     return Cut(window_s=DAY_S) if timed else Cut(window_rows=ROWS)
 
 
-def stretches(at: Times | None, rows: int, cut: Cut) -> list[Stretch]:
-    """Cut n rows in the order of time into windows that hold rows. Raises SourceError when there would be too many."""
+def stretches(table: Table, cut: Cut) -> list[Stretch]:
+    """Cut a table in the order of time into windows that hold rows; a part of a file is cut where the file is.
+
+    Raises SourceError when there would be too many.
+    """
     if cut.window_rows is not None:
-        return list(_by_rows(rows, cut.window_rows))
-    assert at is not None
-    assert cut.window_s is not None
-    numbers = window_starts(at, cut.window_s)
+        numbers, begin, length = table.places // cut.window_rows, BEGIN, timedelta(days=1)
+    else:
+        assert table.at is not None
+        assert cut.window_s is not None
+        numbers, begin, length = window_starts(table.at, cut.window_s), EPOCH, timedelta(seconds=cut.window_s)
     starts, first = np.unique(numbers, return_index=True)
-    if len(starts) > WINDOWS_MAX:
+    if cut.window_s is not None and len(starts) > WINDOWS_MAX:
         raise SourceError(f"{len(starts):,} windows of {cut}, more than {WINDOWS_MAX:,}: choose a longer `--window`")
-    parts = np.split(np.arange(rows), first[1:])
+    parts = np.split(np.arange(table.rows), first[1:]) if table.rows else []
     gaps = np.diff(starts, prepend=starts[:1] - 1) - 1
-    length = timedelta(seconds=cut.window_s)
-    begins = [datetime.fromtimestamp(0, UTC) + int(number) * length for number in starts]
+    begins = [begin + int(number) * length for number in starts]
     return [
-        Stretch(start_at=begin, end_at=begin + length, name=_named(begin, cut), rows=part, empty=int(gap))
-        for begin, part, gap in zip(begins, parts, gaps, strict=True)
+        Stretch(start_at=at, end_at=at + length, name=_named(at, cut, table.places[part]), rows=part, empty=int(gap))
+        for at, part, gap in zip(begins, parts, gaps, strict=True)
     ]
 
 
-def _named(at: datetime, cut: Cut) -> str:
+def _named(at: datetime, cut: Cut, places: npt.NDArray[np.intp]) -> str:
+    if cut.window_rows is not None:
+        start = int(places[0]) // cut.window_rows * cut.window_rows
+        return f"rows {start + 1:,} to {int(places[-1]) + 1:,}"
     return f"{at:%Y-%m-%d}" if cut.seconds % DAY_S == 0 else f"{at:%Y-%m-%d %H:%M}"
-
-
-def _by_rows(rows: int, size: int) -> Iterator[Stretch]:
-    for k, start in enumerate(range(0, rows, size)):
-        part = np.arange(start, min(start + size, rows))
-        begin = BEGIN + timedelta(days=k)
-        yield Stretch(
-            start_at=begin,
-            end_at=begin + timedelta(days=1),
-            name=f"rows {start + 1:,} to {start + len(part):,}",
-            rows=part,
-        )
 
 
 def part_of(table: Table, name: str, value: object) -> Table:
@@ -242,6 +239,7 @@ def part_of(table: Table, name: str, value: object) -> Table:
         ids=None if table.ids is None else table.ids[which],
         others=taken(table.others, which),
         rows=len(which),
+        places=table.places[which],
     )
 
 

@@ -27,6 +27,7 @@ from tests.healerd.client.conftest import Past
 from tests.healerd.daemon.loop import RULES
 from tests.healerd.decision.situations import NOW, a_calm_situation, a_situation, an_intent, costs, harm
 from tests.healerd.decision.strategies import rule_texts, situations
+from tests.healerd.decision.test_gate import PROPOSE_BOTH, announced_and_more_severe
 
 BUSY = Range("")
 DEFAULT = 'import "default"\n'
@@ -313,6 +314,15 @@ def test_other_costs_teach_the_policy_anew() -> None:
     assert view["changed"]["pairs"][0]["rule"] == "the policy"
 
 
+def test_another_price_is_what_rules_weigh_a_retraining_by() -> None:
+    """At a price that no retraining can earn the rules no longer propose it, as the daemon would have decided."""
+    log = Log()
+    decision = log.add(a_situation())
+    assert log.view(policy="rules only")["changed"]["count"] == 0
+    (pair,) = log.view(policy="rules only", settings=["retrain.cost=1000000"])["changed"]["pairs"]
+    assert (decision.chosen, pair["to"]) == ("retrain", "holds")
+
+
 @pytest.mark.parametrize(
     ("settings_", "said"),
     [
@@ -366,6 +376,15 @@ def test_a_what_if_is_a_backtest_of_the_record(past: Past, name: str) -> None:
     remote = Client(past.state, remote=True)
     with pytest.raises(ControlError, match="healerd backtest"):
         remote.what_if(name, text="", **asked)
+
+
+def test_a_deviation_that_only_waits_charges_nothing() -> None:
+    """What holds because the policy's heal is announced already is charged once, with that heal, on either side."""
+    log = Log(PROPOSE_BOTH)
+    for decision in announced_and_more_severe():
+        log.add(from_json(decision.trace["situation"]))
+    ledger = log.view(PROPOSE_BOTH, settings=["gate=0.8"])["resimulated"]["ledger"]
+    assert [ledger[side]["deviations"] for side in ("recorded", "tried")] == [1, 1]
 
 
 def test_a_higher_gate_takes_a_deviation_back() -> None:

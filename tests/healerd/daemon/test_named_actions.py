@@ -107,6 +107,20 @@ def test_a_command_is_run_with_its_key_and_seen_to_have_worked(make: Make, tmp_p
     assert note.read_text().split() == [done.key, NAME, "page"]
 
 
+def test_s7_a_reload_that_drops_an_action_withdraws_what_waits_for_it(make: Make) -> None:
+    """An intent whose action the rules no longer know is withdrawn at its recheck; the daemon goes on."""
+    loop = ill(make(rules=TELL, more=a_table(kind="notify", message="call ann")))
+    assert loop.intent("page").state is S.AWAITING_APPROVAL
+    without = TELL.split("action page", maxsplit=1)[0] + "signal wrong = (error_rate > 0.3) for 2 windows\n"
+    (loop.folder / "flights.heal").write_text(without, encoding="utf-8")
+    loop.core.reload_rules()
+    loop.approve()
+    loop.run()
+    withdrawn = loop.intent("page")
+    assert withdrawn.state is S.WITHDRAWN
+    assert "the rules know no action `page`" in withdrawn.reason
+
+
 def test_s14_what_cannot_be_observed_asks_a_person_each_time(make: Make, tmp_path: Path) -> None:
     """Without `observe` a run waits for approval, also in live; approved, it runs once."""
     note = tmp_path / "note"

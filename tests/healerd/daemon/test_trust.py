@@ -7,15 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from healerd.client.heals import activated_at
+from healerd.client.backtest.lessons import History
+from healerd.client.heals import activated_at, holds_of
 from healerd.client.trust import policy
-from healerd.daemon.accounts import current_account, keep_hold, log_of, with_severity
+from healerd.client.views import intent_view
+from healerd.daemon.accounts import account_of, current_account, keep_hold, log_of, with_severity
 from healerd.daemon.lessons import learned_of
-from healerd.decision import cost_model, replay
+from healerd.decision import cost_model, from_json, promote_stage, replay
 from healerd.errors import Conflict
-from healerd.model import Decision, Incident, Intent, IntentState, Layer, Outcome, Result, Stage, StageChange
+from healerd.model import (
+    AnswerKind,
+    Decision,
+    Incident,
+    Intent,
+    IntentState,
+    Layer,
+    Outcome,
+    Result,
+    Stage,
+    StageChange,
+)
 from healerd.policy import begin
-from tests.healerd.daemon.loop import NAME, Loop
+from healerd.store.care import erase, mentions, prune
+from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop
+from tests.healerd.decision.test_gate import announced_and_more_severe
 
 MANY = 60
 
@@ -71,6 +86,37 @@ def an_outcome(intent_id: str, **changes: object) -> Outcome:
         "paired": True,
     }
     return Outcome(**{**held, **changes})  # type: ignore[arg-type]
+
+
+def a_hold(loop: Loop, **changes: object) -> Decision:
+    """A decision that holds in the place of the retraining that the rules propose, a second from now."""
+    decision = loop.core.store.find(Decision, pipeline=NAME, order="-window_end_at", limit=1)[0]
+    trace = {**decision.trace, "gate": {**decision.trace["gate"], "deviates": True}, "said": "`zoe` stopped it"}
+    held: dict[str, object] = {
+        "id": "held",
+        "at": loop.clock.now() + timedelta(seconds=1),
+        "chosen": "hold",
+        "candidate": "hold",
+        "rule_action": "retrain",
+        "stage": Stage.LIVE,
+        "window_end_at": None,
+        "trace": trace,
+    }
+    return replace(decision, **{**held, **changes})  # type: ignore[arg-type]
+
+
+def keep(loop: Loop, *decisions: Decision) -> None:
+    with loop.core.store.transaction() as tx:
+        for decision in decisions:
+            tx.put(decision)
+            keep_hold(tx, decision)
+
+
+def close(loop: Loop, held: Decision, *, hours: float = 1) -> None:
+    """Close the incident of a decision so much later."""
+    incident = loop.core.store.get(Incident, held.incident_id)
+    with loop.core.store.transaction() as tx:
+        tx.put(replace(incident, closed_at=held.at + timedelta(hours=hours), closed_by="3 clean windows"))
 
 
 def account(loop: Loop):
@@ -174,29 +220,126 @@ def test_a_hold_in_the_place_of_a_rule_is_remembered_once_an_incident(loop: Loop
     """It is pending while the incident is open, and has not failed when the incident closes by itself."""
     ill(loop)
     loop.trust(Stage.LIVE)
-    decision = loop.core.store.find(Decision, pipeline=NAME, order="-window_end_at", limit=1)[0]
-    gate = {**decision.trace["gate"], "deviates": True}
-    trace = {**decision.trace, "gate": gate}
-    at = loop.clock.now() + timedelta(seconds=1)
-    held = replace(
-        decision,
-        id="held",
-        at=at,
-        chosen="hold",
-        stage=Stage.LIVE,
-        rule_action="retrain",
-        window_end_at=None,
-        trace=trace,
-    )
+    held = a_hold(loop)
     with loop.core.store.transaction() as tx:
         tx.put(held)
         keep_hold(tx, held)
         keep_hold(tx, replace(held, id="again"))
     assert account(loop).pending == (f"hold {held.incident_id}",)
-    incident = loop.core.store.get(Incident, held.incident_id)
-    with loop.core.store.transaction() as tx:
-        tx.put(replace(incident, closed_at=at + timedelta(hours=1), closed_by="3 clean windows"))
+    close(loop, held)
     assert account(loop).pending == ()
+
+
+def test_a_hold_since_the_activation_takes_the_place_of_one_from_before(loop: Loop):
+    """What the policy holds alone is charged, though it suggested to hold earlier in that incident; and once."""
+    ill(loop)
+    keep(loop, a_hold(loop, id="suggested", stage=Stage.SUGGEST))
+    loop.clock.advance(60)
+    loop.trust(Stage.LIVE)
+    keep(loop, a_hold(loop, id="alone"))
+    loop.clock.advance(60)
+    keep(loop, a_hold(loop, id="again"))
+    assert list(holds_of(loop.core.store, NAME).values()) == ["alone"]
+    assert account(loop).ledger.deviations == 1
+
+
+def test_a_deviation_that_only_waits_is_no_hold(loop: Loop):
+    """What holds because the policy's heal is announced already is not booked as a hold in the rule's place."""
+    first, second = announced_and_more_severe()
+    assert (first.chosen, second.chosen, second.rule_action) == ("rollback", "hold", "retrain")
+    assert second.trace["gate"]["deviates"]
+    with loop.core.store.transaction() as tx:
+        keep_hold(tx, second)
+    assert holds_of(loop.core.store, second.pipeline) == {}
+
+
+def test_s5_an_erased_hold_leaves_the_refuted_prior_standing(loop: Loop):
+    """Where what a hold stood on was erased, the rest of the account stands: no promotion over a refuted prior."""
+    past_heals(loop, MANY, result=Result.WORSE)
+    held = a_hold(loop)
+    keep(loop, held)
+    close(loop, held)
+    loop.play(turned=True)
+    before = account(loop)
+    with loop.core.store.transaction() as tx:
+        assert erase(tx, mentions(tx.writer(), "zoe"), actor="bob", reason="asked for") == 1
+    after = account(loop)
+    assert after.check == before.check
+    assert (after.check.tripped, after.irregular) == (True, False)
+
+
+def test_s4_an_account_that_cannot_be_put_together_counts_against_the_policy(loop: Loop):
+    """Where deeds do not fit the cost model nobody is promoted, and what acts alone is demoted."""
+    past_heals(loop, 2, result=Result.HEALED)
+    pipeline, now = loop.core.pipelines[NAME], loop.clock.now()
+    log, model = log_of(loop.core.store, pipeline), _model(loop)
+    other = replace(
+        model, features=("one", "other"), actions=tuple(replace(prior, slopes={}) for prior in model.actions)
+    )
+    found = account_of(loop.core.store, pipeline, other, log, now)
+    assert "cannot be put together" in found.turned
+    asked = {"author": "ada", "roles": ROLES, "reason": "why not", "at": now, "account": found}
+    refused = promote_stage(NAME, now=Stage.SUGGEST, to=Stage.LIVE, **asked)
+    assert refused == found.turned
+
+
+def test_what_is_asked_anew_says_what_was_decided_and_how_sure_it_is_by_now(loop: Loop):
+    """A question that a stricter rule asks anew is worded by the decision that chose it, and a prune leaves both."""
+    asked = ill(loop)
+    loop.play(2, turned=True)
+    (loop.folder / "flights.heal").write_text(RULES.replace("veto within 10m", "veto within 30m"), encoding="utf-8")
+    loop.core.reload_rules()
+    loop.approve()
+    loop.run()
+    anew = loop.intent("retrain")
+    assert (anew.revision, anew.decision_id, anew.asked_on_id) == (1, asked.decision_id, loop.decision().id)
+    why = intent_view(loop.core.store, anew.id)["prompt"]["why"]
+    assert "It would retrain, because rule learn proposes retrain" in why
+    assert f"It is asked anew: {anew.reason}; by now that probability is {anew.confidence:.2f}." in why
+    with loop.core.store.transaction() as tx:
+        prune(tx, loop.clock.now(), actor="bob", reason="old")
+    assert loop.core.store.get(Decision, anew.decision_id) is not None
+    loop.approve()
+    loop.wait(31)
+    assert loop.intent("retrain").executed_at is not None
+
+
+def test_a_prune_changes_no_account(loop: Loop):
+    """Ledger, excess and what is pending are the same after old records were let go of and the daemon began anew."""
+    ill(loop)
+    loop.trust(Stage.LIVE)
+    held = a_hold(loop)
+    keep(loop, held)
+    close(loop, held)
+    with loop.core.store.transaction() as tx:
+        tx.put(replace(held, id="newer", at=held.at + timedelta(seconds=1)))
+    loop.clock.advance(3 * 3600)
+    before = account(loop)
+    assert before.ledger.deviations == 1
+    with loop.core.store.transaction() as tx:
+        assert prune(tx, loop.clock.now(), actor="bob", reason="old")
+    loop.reopen()
+    assert account(loop) == before
+
+
+def test_a_backtest_counts_a_hold_as_the_daemon_did(loop: Loop):
+    """The account is equal while it is pending, when it is overdue, and after its incident has closed, however late."""
+    ill(loop)
+    keep(loop, a_hold(loop, stage=Stage.SUGGEST))
+    for windows in (2, 8):
+        loop.play(windows, turned=True)
+        assert_same_account(loop)
+    assert loop.decision().incident_id is not None
+    loop.answer(AnswerKind.DENY, loop.intent("retrain"))
+    loop.play(12)
+    assert loop.decision().incident_id is None
+    assert_same_account(loop)
+
+
+def assert_same_account(loop: Loop) -> None:
+    situation = from_json(loop.decision().trace["situation"])
+    history = History(loop.core.store, NAME, [prior.action for prior in situation.costs.actions])
+    assert history.account(situation, situation.costs) == situation.account
 
 
 def test_what_unresolved_incidents_went_on_for_moves_the_severity(loop: Loop):

@@ -14,9 +14,9 @@ from healerd.decision.choice import choose
 from healerd.decision.context import FEATURES, contexts_of, recorded_context
 from healerd.decision.stages import demoted, withdraw_trust
 from healerd.decision.view import look
-from healerd.model import HOLD, Stage
+from healerd.model import HOLD, Decision, IntentState, Stage
 from healerd.policy import BARS, POLICIES, Account, Deed, Terms, begin, keep_account, learn_all
-from tests.healerd.decision.situations import NOW, a_situation, costs, rules
+from tests.healerd.decision.situations import HOUR, NOW, a_situation, an_incident, costs, ready, rules
 from tests.healerd.decision.strategies import rule_texts, situations
 from tests.healerd.policy.incidents import an_event
 
@@ -51,6 +51,15 @@ def disagreeing(**changes: Any) -> Situation:
     )
     held = {"stage": Stage.LIVE, "learned": learn_all(MODEL, events), "account": an_account(alpha=None)}
     return a_situation(**{**held, **changes})
+
+
+def announced_and_more_severe() -> tuple[Decision, Decision]:
+    """The policy's rollback is announced; then the incident gets more severe, and it is to be asked anew."""
+    ruleset = rules(PROPOSE_BOTH)
+    first = decide(disagreeing(incident=an_incident(severity=3), id="dec-1"), ruleset)
+    waits = ready(first, state=IntentState.ANNOUNCED, current="v2")
+    later = disagreeing(incident=an_incident(severity=4), id="dec-2", intents=(waits,), now=NOW + HOUR)
+    return first, decide(later, ruleset)
 
 
 def chosen(situation: Situation):

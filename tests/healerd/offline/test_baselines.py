@@ -41,6 +41,17 @@ def days(*values: float) -> Stream:
     return a_stream(np.repeat(np.array(values), 10))
 
 
+def test_a_fit_that_fails_keeps_the_model_before() -> None:
+    """A schedule whose estimator refuses the rows goes on with what it served, and counts no retraining."""
+
+    def refusing(features: Mapping[str, Column], label: Column) -> Constant:
+        raise ValueError("no more than one class")
+
+    stream = days(0, 1, 0, 0, 1, 1, 0, 0, 0, 0)
+    line = periodic(stream, Constant(0.0), ZERO_ONE, every=1, fit=refusing, train_windows=2, rows_min=5)
+    assert (line.retrains, line.quality(EVERY)) == (0, never(stream, Constant(0.0), ZERO_ONE).quality(EVERY))
+
+
 def test_never_serves_the_first_model_for_ever() -> None:
     """Without retraining the quality is that of the first model on all served rows."""
     line = never(days(0, 1, 0, 0, 1, 1, 0, 0, 0, 0), Constant(0.0), ZERO_ONE)

@@ -40,6 +40,16 @@ def test_a_class_of_text_is_answered_in_text(estimator: str | None) -> None:
     assert np.mean(output == CLASS) > 0.9
 
 
+def test_a_class_of_one_row_among_many_is_no_reason_to_fail() -> None:
+    """Where rows are set apart class by class, to know when to stop, a class of one row spoils nothing."""
+    rows = 10_500
+    number = RNG.normal(size=rows)
+    label = np.where(number > 0, "high", "low").astype(np.object_)
+    label[5] = "rare"
+    output = fit({"number": number}, label).predict({"number": number})
+    assert np.mean(output == label) > 0.9
+
+
 def test_the_same_rows_give_the_same_model() -> None:
     """Two fits on the same rows predict the same, bit for bit: a killed run goes on as it would have."""
     one, two = fit(FEATURES, QUANTITY).predict(FEATURES), fit(FEATURES, QUANTITY).predict(FEATURES)

@@ -80,6 +80,16 @@ def test_s8_a_veto_is_taken_with_its_reason_and_remembered(setup: Setup, tmp_pat
     assert [(bar.author, bar.reason) for bar in bars] == [("ada", "the campaign starts")]
 
 
+def test_what_is_no_consent_is_asked_again_and_then_a_veto(setup: Setup, tmp_path: Path) -> None:
+    """Only an empty line goes on: `no` approves nothing, whoever says so three times has vetoed."""
+    with played(setup, tmp_path / "state", person(Scripted("no", "stop", "no, please"))) as session:
+        bars, answers = session.core.store.find(Bar), session.core.store.find(Answer, author="ada")
+    assert [(bar.author, bar.reason) for bar in bars] == [("ada", "no, please")]
+    assert {answer.kind for answer in answers} == {AnswerKind.VETO}
+    with played(setup, tmp_path / "other", person(Scripted("yes", ""))) as session:
+        assert session.core.store.find(Answer)[0].kind is AnswerKind.APPROVE
+
+
 def test_s19_silence_is_answered_by_the_simulated_operator_under_its_own_name(setup: Setup, tmp_path: Path) -> None:
     """Nobody's silence becomes their consent: whoever approves then is called simulated."""
     with played(setup, tmp_path / "state", person(Scripted())) as session:

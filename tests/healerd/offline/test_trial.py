@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from healerd.clock import ManualClock
+from healerd.config import load_config
+from healerd.decision import cost_model
 from healerd.errors import ConfigError, HealerdError, LockHeld, RulesError
 from healerd.model import Answer, Intent, StageChange
 from healerd.offline.chronicle import SIMULATED
 from healerd.offline.contract import EventKind, Report
 from healerd.offline.options import TryOptions
 from healerd.offline.settings import Settings, config_of, taken_from
+from healerd.offline.setup import prepare
 from healerd.offline.teller import Teller
 from healerd.offline.trial import run_try
 from healerd.store import ReadStore, Store
+from tests.healerd.offline.streams import a_stream
 from tests.healerd.offline.tables import drifting
 
 
@@ -234,6 +239,19 @@ verify_windows = 2
 """
 
 
+PLAIN = Settings(
+    pipeline="t",
+    window_s=3600.0,
+    label_horizon_s=0.0,
+    loss="zero-one",
+    rows_min=100,
+    retrain_cost=None,
+    rules=None,
+    estimator=None,
+    task="classification",
+)
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     (tmp_path / "mine.heal").write_text('pack mine version 1.0\nimport "default"\n')
@@ -244,28 +262,36 @@ def own(tmp_path: Path) -> Path:
 
 def test_a_configuration_of_one_s_own_holds_for_the_table(own: Path) -> None:
     """Rules, segments, costs and policy are its own; how rows are read and models trained are the trial's."""
-    settings = Settings(
-        pipeline="t",
-        window_s=3600.0,
-        label_horizon_s=0.0,
-        loss="zero-one",
-        rows_min=100,
-        retrain_cost=None,
-        rules=None,
-        estimator=None,
-        task="classification",
-        own=taken_from(own),
-    )
+    settings = replace(PLAIN, own=taken_from(own))
     made = config_of(settings).pipeline["t"]
     assert made.rules == [str(own.parent / "mine.heal")]
     assert (made.segments, made.policy.alpha, made.policy.failure_margin) == (["a"], 0.05, 0.1)
     assert (made.actions["retrain"].cost, made.actions["retrain"].failure) == (7, 0.2)
-    assert made.actions["rollback"].cost == pytest.approx(1.0), "two hundredths of a harmed window, which costs 50"
+    theirs = load_config(own).pipeline["games"]
+    for action in ("rollback", "fallback"):
+        assert cost_model(made).prior(action) == cost_model(theirs).prior(action), "what is not configured has no say"
     assert (made.healing.verify_windows, made.healing.rows_min) == (2, 100)
     assert made.source.kind == "memory"
     assert made.actions["retrain"].entry
     dearer = config_of(replace(settings, retrain_cost=0.5)).pipeline["t"]
     assert dearer.actions["retrain"].cost == 25, "an option counts over the file"
+
+
+@pytest.mark.parametrize("sign", ["é", "😀", "\x7f"])
+def test_a_path_of_any_sign_can_be_configured(tmp_path: Path, sign: str) -> None:
+    """The run's own TOML holds what a folder may be called: signs beyond the first plane of Unicode, and DEL."""
+    folder = tmp_path / sign
+    folder.mkdir()
+    rules = folder / "mine.heal"
+    rules.write_text('import "default"\n')
+    assert config_of(replace(PLAIN, rules=rules)).pipeline["t"].rules == [str(rules)]
+
+
+def test_a_run_reports_by_the_loss_of_the_configuration() -> None:
+    """A loss that a person's configuration sets is the one that the first model and the report are measured by."""
+    stream = replace(a_stream(np.linspace(100.0, 200.0, 100)), task="regression")
+    own = replace(PLAIN, task="regression", own={"loss": "absolute 2"})
+    assert prepare(stream, own, Teller(out=io.StringIO(), err=io.StringIO())).settings.loss == "absolute 2"
 
 
 def test_which_pipeline_of_a_configuration_is_said(own: Path) -> None:

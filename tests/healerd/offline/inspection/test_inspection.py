@@ -187,6 +187,36 @@ def test_a_stored_version_that_does_better_is_regret(reference: Path, tmp_path: 
     assert found.walk.gains["stored"].low > 0
 
 
+def a_shop_table(path: Path, shops: list[str], *, from_row: int | None = None) -> Path:
+    """A speed a row, in shops that take turns; from a row on shop A's is higher."""
+    rng = np.random.Generator(np.random.PCG64(5))
+    held = ["shop,speed"]
+    for number in range(8000):
+        shop, moved = shops[number % len(shops)], from_row is not None and number >= from_row
+        held.append(f"{shop},{rng.normal(90, 10) + (25 if moved and shop == 'A' else 0):.3f}")
+    path.write_text("\n".join(held) + "\n")
+    return path
+
+
+def test_windows_of_rows_of_a_segment_are_those_of_the_file(tmp_path: Path) -> None:
+    """Since when a segment has changed is said by the rows of the file, though a segment has only some of them."""
+    usual = a_shop_table(tmp_path / "usual.csv", ["A", "B", "B", "B"])
+    now = a_shop_table(tmp_path / "now.csv", ["A", "B", "B", "B"], from_row=6000)
+    asked = InspectOptions(file=now, reference=usual, columns=Columns(), window_rows=500, segment="shop")
+    found = inspection_json(inspect_file(asked))["segments"][0]
+    assert found["value"] == "A"
+    assert found["feature"]["since"] == "rows 6,001 to 6,500"
+    assert {each["since"] for each in found["alarms"]} == {"rows 6,001 to 6,500"}
+
+
+def test_what_was_not_looked_at_is_said_with_its_reason(tmp_path: Path) -> None:
+    """Values beyond the commonest and values with few reference rows are told apart."""
+    usual = a_shop_table(tmp_path / "usual.csv", [f"s{number}" for number in range(25)])
+    asked = InspectOptions(file=usual, reference=usual, columns=Columns(), window_rows=1000, segment="shop")
+    notes = [each for each in inspect_file(asked).notes if each.startswith("segments")]
+    assert notes == ["segments: 1,600 rows have a value of `shop` beyond its 20 commonest, which alone are looked at"]
+
+
 def test_a_segment_alone_is_found(reference: Path, tmp_path: Path) -> None:
     """What happens in one segment only is named as that segment's, and comes first."""
     rows = served(20, start=30, seed=2)
