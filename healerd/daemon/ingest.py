@@ -117,12 +117,27 @@ def _new_labels(
     early = np.fromiter(before, np.bool_, len(found))
     too_soon = set(found.ids[early])
     told = tuple(id_ for rows in fresh for id_ in rows.ids if id_ in too_soon)
-    found = _which(found, ~early)
+    found = _first_seen(_which(found, ~early), _closed_at(pipeline, window, now), now)
     _, first = np.unique(found.ids.astype(str), return_index=True)
     kept = np.sort(first)
     kept = kept[np.fromiter((each in waiting for each in found.ids[kept]), np.bool_, len(kept))]
     misread = _new(unreadable, waiting, {id_ for rows in fresh for id_ in rows.ids}, window, now)
     return _which(found, kept), told, misread
+
+
+def _closed_at(pipeline: Pipeline, window: Window, now: datetime) -> datetime:
+    """Tell when the newest window that is closed by now ended: mostly this one, a later one while catching up."""
+    length = window.end_at - window.start_at
+    return window.end_at + length * max(0, (now - pipeline.settle - window.end_at) // length)
+
+
+def _first_seen(labels: Labels, closed_at: datetime, now: datetime) -> Labels:
+    """Let the labels that say no time of their own count from the newest closed window on, and in no earlier one.
+
+    A window is looked at after its end. With the time of the reading they would count in no look but the next one,
+    which is too late for the cohort that matures here.
+    """
+    return replace(labels, at=np.where(labels.at >= naive(now), naive(closed_at), labels.at))
 
 
 def _kind(*parts: Predictions) -> Kind | None:

@@ -49,7 +49,8 @@ class Pipeline:
     """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start.
 
     `listed` is its registry, `sight` what is known of that. `kinds` remembers the kinds in which its columns are
-    stored, `told` what the decision behind each heal tells, which never changes.
+    stored, `told` what the decision behind each heal tells, which never changes. A window closes `settle` after its
+    end.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Pipeline:
     worker: Worker
     store: Store
     cache: RowCache
+    settle: timedelta = timedelta()
     metrics: PrometheusSource | None = None
     alerts_expire: timedelta | None = None
     shadows: Shadows = field(default_factory=Shadows)
@@ -105,7 +107,7 @@ class Pipeline:
             return None
 
     def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime) -> Predictions:
-        """Read the predictions of [start_at, end_at), with the labels known at `as_of`, which never goes back."""
+        """Read the predictions of [start_at, end_at), with the labels known at `as_of`."""
 
         def read(start: datetime, end: datetime) -> Predictions:
             return self.store.rows(self.name, start, end, as_of=as_of)
@@ -187,6 +189,7 @@ def _make(
         worker=worker,
         store=store,
         cache=RowCache(settings.window, rows_max=ROWS_MAX // len(config.pipeline)),
+        settle=timedelta(seconds=settings.source.settle_s(config.serving.flush)),
         metrics=None if settings.operations is None else PrometheusSource(settings.operations, config.path(".")),
         alerts_expire=None if config.listen.alerts is None else timedelta(seconds=config.listen.alerts.expire),
     )
