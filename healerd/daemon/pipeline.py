@@ -11,6 +11,7 @@ from healerd.actions.away import AwayRegistry
 from healerd.actions.shadows import Shadows
 from healerd.columns import Kind, Predictions
 from healerd.config import Config, PipelineSettings
+from healerd.daemon.recent import RecentIds
 from healerd.daemon.rowcache import RowCache
 from healerd.decision.deeds import Told
 from healerd.detectors import DetectionSettings
@@ -62,6 +63,7 @@ class Pipeline:
     worker: Worker
     store: Store
     cache: RowCache
+    recent: RecentIds
     settle: timedelta = timedelta()
     metrics: PrometheusSource | None = None
     alerts_expire: timedelta | None = None
@@ -189,10 +191,17 @@ def _make(
         worker=worker,
         store=store,
         cache=RowCache(settings.window, rows_max=ROWS_MAX // len(config.pipeline)),
+        recent=RecentIds(pipeline=name, patience=_patience(settings)),
         settle=timedelta(seconds=settings.source.settle_s(config.serving.flush)),
         metrics=None if settings.operations is None else PrometheusSource(settings.operations, config.path(".")),
         alerts_expire=None if config.listen.alerts is None else timedelta(seconds=config.listen.alerts.expire),
     )
+
+
+def _patience(settings: PipelineSettings) -> timedelta:
+    """How long rows and labels are waited for: a row that comes again within it is known."""
+    source = settings.source
+    return timedelta(seconds=max(source.late_s, source.catch_up, settings.label_horizon, settings.window))
 
 
 def _serving(registry: Registry, sight: Sight) -> str:

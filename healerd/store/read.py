@@ -26,7 +26,7 @@ from healerd.store.tables import Key, Saved, SavedProfile, Table, Watermark, dec
 
 if TYPE_CHECKING:
     # Rows are columns of numpy, read by DuckDB: half the start-up time of a verb that shows no rows.
-    from healerd.columns import Predictions
+    from healerd.columns import Predictions, Strings
     from healerd.segments.read import Selection
     from healerd.store.export import Exported
 
@@ -175,13 +175,11 @@ class Reader(Bodies, Survey):
         )
         return self._rows(pipeline, selection)
 
-    def duplicates(self, pipeline: str, start_at: datetime, end_at: datetime) -> int:
-        """Count the rows that `rows` leaves out because an earlier one has their id."""
-        from healerd.segments.read import Selection, count_duplicates
+    def ids(self, pipeline: str, start_at: datetime) -> "Strings":
+        """Read the ids of the segments that hold predictions from `start_at` on."""
+        from healerd.segments.read import read_ids
 
-        segments = self.segments(pipeline, start_at=start_at, end_at=end_at)
-        selection = Selection(start_at=start_at, end_at=end_at)
-        return count_duplicates(self.folder / FOLDER, segments, selection) if segments else 0
+        return read_ids(self.folder / FOLDER, self.segments(pipeline, start_at=start_at))
 
     def known_ids(
         self,

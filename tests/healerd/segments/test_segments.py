@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from healerd.columns import Labels, Predictions
 from healerd.errors import StoreError
 from healerd.segments import Content, Segment
-from healerd.segments.read import Selection, as_read, count_duplicates, read, read_known
+from healerd.segments.read import Selection, as_read, read, read_known
 from healerd.segments.sweep import sweep
 from healerd.segments.times import aware, naive
 from healerd.segments.write import write, write_labels
@@ -161,13 +161,12 @@ def test_rows_come_in_the_order_of_time(tmp_path: Path) -> None:
 
 
 def test_of_rows_with_one_id_the_first_written_counts(tmp_path: Path) -> None:
-    """A row that comes again, within a segment or in a later one, changes nothing and is counted."""
+    """A row that comes again, within a segment or in a later one, changes nothing."""
     first = write(tmp_path, "p", some_rows("a", "b", "a", minute=10))
     again = write(tmp_path, "p", some_rows("b", "c", minute=0))
     rows = read(tmp_path, [first, again], DAY)
     assert list(rows.ids) == ["c", "a", "b"]
     assert list(rows.output) == [1.0, 0.0, 1.0]
-    assert count_duplicates(tmp_path, [first, again], DAY) == 2
 
 
 def test_s12_a_label_counts_from_when_it_was_known(tmp_path: Path) -> None:

@@ -89,14 +89,12 @@ def test_s12_late_labels_join_as_known(store: Store) -> None:
     assert len(store.labelled("p", START, START + HOUR, as_of=START + 2 * HOUR)) == 0
 
 
-def test_duplicates_are_counted_and_known(store: Store) -> None:
-    """A row that comes twice is read once, counted, and its id is told as known beforehand."""
+def test_an_id_that_comes_again_is_known(store: Store) -> None:
+    """A row that comes twice is read once, and its id is told as known beforehand."""
     serve(store, "a", "b")
     assert store.known_ids("p", ["b", "c"], START, START + HOUR) == {"b"}
     serve(store, "b", "c")
     assert list(store.rows("p", START, START + HOUR).ids) == ["a", "b", "c"]
-    assert store.duplicates("p", START, START + HOUR) == 1
-    assert store.duplicates("q", START, START + HOUR) == 0
 
 
 def test_known_labels_are_told(store: Store) -> None:
