@@ -15,6 +15,7 @@ from healerd.daemon.accounts import keep_hold
 from healerd.daemon.beginning import UNKNOWN_VERSION
 from healerd.daemon.diagnosing import diagnosed
 from healerd.daemon.ingest import Arrived, ingest
+from healerd.daemon.kinds import remember
 from healerd.daemon.operating import MEMORY, POINTS, read_operations
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.references import References
@@ -183,6 +184,7 @@ class Ticker:
                 tx.add_segment(segment)
             if arrived.irregular and not told:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
+        remember(pipeline, arrived.segments)
         pipeline.cache.forget(settled=arrived.late > 0)
         if arrived.alone:
             pipeline.cache.put(window.start_at, as_read(arrived.rows), as_of=window.end_at)

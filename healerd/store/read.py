@@ -34,6 +34,8 @@ __all__ = ["Checked", "Range", "ReadStore", "Reader"]
 
 R = TypeVar("R")
 LEAVES_MAX = 10_000
+SHAPED = 2_000
+"""Newest segments among which shapes are looked for: six weeks of half hours."""
 _COLUMNS: dict[str, frozenset[str]] = {}
 """The columns of tables that were searched: every database that is open has those of the newest schema."""
 
@@ -139,6 +141,15 @@ class Reader(Bodies, Survey):
         return self.find(
             Segment, pipeline=pipeline, content=content, end_at=Range(start_at), start_at=Range(None, end_at)
         )
+
+    def shapes(self, pipeline: str) -> tuple[Segment, ...]:
+        """Read the newest segment of each shape that the newest SHAPED predictions have, the oldest first."""
+        sql = """SELECT CAST(body AS BLOB), max(seq) AS newest FROM (
+                SELECT seq, schema_hash, body FROM segment WHERE pipeline = ? AND content = ?
+                ORDER BY end_at DESC LIMIT ?
+            ) GROUP BY schema_hash ORDER BY newest"""
+        rows = self._query(sql, [pipeline, Content.PREDICTIONS.value, SHAPED])
+        return tuple(decode(Segment, body) for body, _ in rows)
 
     def rows(
         self,

@@ -115,3 +115,18 @@ def test_an_id_is_known_after_a_restart_and_for_as_long_as_it_is_waited_for(open
     table.play(sent_again)
     assert held(table, 5, 6) == 60
     assert "'repeated': 60" in table.leaves("irregular rows")[-1]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_column_that_was_away_has_the_kind_it_had(opened: Callable[..., Table], *, restarted: bool) -> None:
+    """Numbers that were away for an hour and come back as text are told as such, and older rows stay readable."""
+    table = opened()
+    table.play()
+    table.rows = []
+    table.play(lambda rows: [{name: value for name, value in row.items() if name != "x"} for row in rows])
+    if restarted:
+        again(table)
+    table.rows = []
+    table.play(lambda rows: [{**row, "x": "low"} for row in rows])
+    assert "`low` is no number, but the column held numbers so far" in " ".join(table.leaves("source failed"))
+    assert held(table, 0, 3) == 2 * ROWS
