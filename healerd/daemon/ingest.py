@@ -135,7 +135,8 @@ def _new_labels(
     too_soon = set(found.ids[early])
     told = tuple(id_ for rows in fresh for id_ in rows.ids if id_ in too_soon)
     found = _first_seen(_which(found, ~early), _closed_at(pipeline, window, now), now)
-    kept = _firsts(found.ids)
+    by_time = np.argsort(found.at, kind="stable")
+    kept = np.sort(by_time[_firsts(found.ids[by_time])])
     kept = kept[np.fromiter((each in waiting for each in found.ids[kept]), np.bool_, len(kept))]
     misread = _new(unreadable, waiting, {id_ for rows in fresh for id_ in rows.ids}, window, now)
     return _which(found, kept), told, misread
