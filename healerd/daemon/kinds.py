@@ -12,6 +12,7 @@ from healerd.columns import Column, Kind, Predictions, is_missing, kind_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.errors import SourceError
 from healerd.segments import Content, Segment
+from healerd.segments.manifest import SCORE
 
 __all__ = ["aligned", "number_in", "remember"]
 
@@ -23,10 +24,16 @@ def aligned(pipeline: Pipeline, rows: Predictions) -> Predictions:
     """Give rows whose columns have the kinds in which they were stored last, however long ago: numbers read out of
     text, or written as names.
 
-    Raises SourceError where a column of numbers holds text: with the column, the first and the last row, and the mend.
+    Raises SourceError where a column of numbers holds text: with the column, the first and the last row, and the mend;
+    and where a feature has a name under which something else is kept.
     """
     if not len(rows):
         return rows
+    if taken := rows.features.keys() & {OUTPUT, SCORE}:
+        raise SourceError(
+            f"the feature `{min(taken)}` has a name that healerd keeps for its own; give the column another name, "
+            "or leave it out of `source.features`"
+        )
     found = {OUTPUT: kind_of(rows.output), **{name: kind_of(column) for name, column in rows.features.items()}}
     if not pipeline.kinds:
         remember(pipeline, pipeline.store.shapes(pipeline.name))

@@ -130,3 +130,12 @@ def test_a_column_that_was_away_has_the_kind_it_had(opened: Callable[..., Table]
     table.play(lambda rows: [{**row, "x": "low"} for row in rows])
     assert "`low` is no number, but the column held numbers so far" in " ".join(table.leaves("source failed"))
     assert held(table, 0, 3) == 2 * ROWS
+
+
+@pytest.mark.parametrize("name", ["(score)", "(output)"])
+def test_a_feature_with_a_name_of_ours_is_an_error(opened: Callable[..., Table], name: str) -> None:
+    """A column named as what is kept beside the features is refused by name, and never takes the place of it."""
+    table = opened()
+    table.play(lambda rows: [{**row, name: "7"} for row in rows])
+    assert f"the feature `{name}` has a name that healerd keeps" in " ".join(table.leaves("source failed"))
+    assert table.judged_to == START
