@@ -154,8 +154,9 @@ class Core:
         mark = self.store.watermark(pipeline.name)
         if mark is None:
             return []
-        settled = now - timedelta(seconds=pipeline.settings.source.settle_s(self.config.serving.flush))
-        windows = closed_windows(pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=settled)
+        windows = closed_windows(
+            pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now - pipeline.settle
+        )
         told: list[object] = []
         for window in windows:
             try:
