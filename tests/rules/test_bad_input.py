@@ -179,3 +179,27 @@ def test_an_unclosed_string_does_not_swallow_the_next_rule() -> None:
     """A string that is not closed is a fault of its own line; the rules after it are read."""
     loaded = load_text('forbid f: retrain because "open\nforbid g: nosuch', name="x.heal", schema=SCHEMA)
     assert [(found.code, found.line) for found in loaded.errors] == [("syntax", 1), ("unknown-name", 2)]
+
+
+LATE = {
+    "type": "forbid f: retrain when p99 > 5%",
+    "unknown-name": "forbid f: retrain when error_rat > 5%",
+    "target": "propose p: any action",
+    "unknown-policy": "permit p: retrain when rows > 5 if unknown fires",
+    "duplicate": "forbid w0: retrain",
+    "annotation": "@enforce(maybe)\nforbid f: retrain",
+    "currency": "limit a: retrain at most €200 per 24h",
+    "import": 'import "nosuch"',
+    "syntax": "forbid f: retrain when rows = 5",
+}
+
+
+@pytest.mark.parametrize("code", LATE)
+def test_no_number_of_warnings_hides_an_error(code: str) -> None:
+    """An error is found behind any number of warnings, and a rule set that has one does not load."""
+    warnings = "".join(f"forbid w{n}: retrain when error_rate > 20\n" for n in range(250))
+    dollars = "limit d: retrain at most $200 per 24h\n" if code == "currency" else ""
+    loaded = load_text(dollars + warnings + LATE[code], name="my.heal", schema=SCHEMA)
+    assert loaded.ruleset is None
+    assert [found.code for found in loaded.errors] == [code]
+    assert len(loaded.diagnostics) == 201
