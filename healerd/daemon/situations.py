@@ -20,7 +20,7 @@ from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.stakes import stake_of
 from healerd.decision import Diagnosis, Logged, Situation, Target, Wish, from_json, logged, rejected_at
-from healerd.decision.elsewhere import counts, looks_back, looks_elsewhere
+from healerd.decision.elsewhere import counted_money, counts, looks_back, looks_elsewhere
 from healerd.errors import ActionError
 from healerd.model import (
     OPEN_STATES,
@@ -197,6 +197,7 @@ def now_in(
         forget=pipeline.settings.policy.forget,
         account=account_of(reader, pipeline, model, history, moment.now),
         costs=model,
+        prices=_prices(pipeline.settings, ruleset),
     )
 
 
@@ -316,7 +317,11 @@ def _log(
     told = {intent.id: intent for intent in found}
     parents = {intent.id: intent.parent_id or intent.id for intent in found}
     sets = _clock_sets(reader, min([since, *(intent.created_at for intent in found)]))
-    lines = (_line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents)) for each in told.values())
+    said = {action.name: action.cost for action in ruleset.actions}
+    lines = (
+        _line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents), price=said.get(each.action))
+        for each in told.values()
+    )
     moved = (_as_if_unset(line, sets) for line in lines if line is not None)
     counted = (
         line
@@ -361,11 +366,18 @@ def _as_if_unset(line: Logged, sets: tuple[tuple[datetime, timedelta], ...]) -> 
     return replace(line, started_at=started_at, ended_at=ended_at)
 
 
-def _line(intent: Intent, settings: PipelineSettings | None, *, heal_id: str) -> Logged | None:
+def _line(intent: Intent, settings: PipelineSettings | None, *, heal_id: str, price: float | None) -> Logged | None:
+    """Write an intent as a line of the log; it cost what the rules say, else what its pipeline's settings say."""
     action = settings.actions.get(intent.action) if settings else None
-    return logged(
-        intent, heal_id=heal_id, tags=tuple(settings.tags) if settings else (), cost=action.cost if action else None
-    )
+    cost = action.cost if action and price is None else price
+    return logged(intent, heal_id=heal_id, tags=tuple(settings.tags) if settings else (), cost=cost)
+
+
+def _prices(settings: PipelineSettings, ruleset: RuleSet) -> dict[str, float]:
+    """Give the configured price of what a limit on money counts, where the rules do not say it."""
+    unsaid = counted_money(ruleset) & {action.name for action in ruleset.actions if action.cost is None}
+    priced = {name: action.cost for name, action in settings.actions.items() if name in unsaid}
+    return {name: cost for name, cost in priced.items() if cost is not None}
 
 
 def _root(intent: Intent, parents: Mapping[str, str]) -> str:

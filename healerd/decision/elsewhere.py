@@ -11,7 +11,7 @@ from healerd.decision.situation import Logged
 from healerd_rules import RuleSet
 from healerd_rules.program import BoundTerms, CompiledRule, RestTerms
 
-__all__ = ["counts", "looks_back", "looks_elsewhere"]
+__all__ = ["counted_money", "counts", "looks_back", "looks_elsewhere"]
 
 
 def looks_elsewhere(ruleset: RuleSet) -> bool:
@@ -29,6 +29,13 @@ def looks_back(ruleset: RuleSet, window_s: float) -> timedelta:
 def _period(terms: RestTerms | BoundTerms, window_s: float) -> timedelta:
     seconds = terms.length_s if isinstance(terms, RestTerms) else terms.period_s
     return timedelta(seconds=seconds or terms.windows * window_s)
+
+
+def counted_money(ruleset: RuleSet) -> frozenset[str]:
+    """Name the actions under a limit on money."""
+    terms = ((rule, rule.terms) for rule in ruleset.compiled)
+    limits = [rule for rule, each in terms if isinstance(each, BoundTerms) and each.kind == "money"]
+    return frozenset(action.name for action in ruleset.actions if any(rule.covers(action.name) for rule in limits))
 
 
 def counts(ruleset: RuleSet, line: Logged, *, tags: Collection[str], now: datetime, window_s: float) -> bool:

@@ -95,6 +95,7 @@ class Situation:
     `unlearned` says why nothing could be learned from the log: the policy has no answer then. `forget` tells whether
     what was learned fades with each `lesson`, or with each `day`.
     `stake` is what is known of a retraining's price and of what it would spare.
+    `prices` are what the configuration says that actions cost whose money a rule counts, and whose price no file says.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     `registry_away` says why the registry does not tell which version serves; then `active` is the last that it named.
     """
@@ -132,6 +133,7 @@ class Situation:
     wish: Wish | None = None
     policy: str = "bayesian"
     costs: CostModel
+    prices: Mapping[str, float] = field(default_factory=dict)
     learned: PolicyState
     unlearned: str = ""
     forget: str = "lesson"

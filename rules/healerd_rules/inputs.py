@@ -38,7 +38,8 @@ class Inputs:
 
     None, NaN, an absent name and a value of the wrong type are all unknown. `log` holds the actions of all
     pipelines, without the intent that is being judged. `pipelines` is the size of the fleet. `members` may
-    close the list of a dimension's members; without it they are the keys of the mappings in `facts`.
+    close the list of a dimension's members; without it they are the keys of the mappings in `facts`. `prices` say
+    what an action costs whose price no file says.
     """
 
     pipeline: str
@@ -53,6 +54,7 @@ class Inputs:
     pipelines: int = 1
     incident_id: str | None = None
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prices: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.now.tzinfo is not None, "now must be an aware datetime"

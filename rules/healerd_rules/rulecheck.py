@@ -57,6 +57,7 @@ class RuleChecker:
         scope = None if rule.on is None else self.scope(rule.on, ())
         condition = self._condition(rule, context)
         terms = self._terms(rule, context)
+        self._unpriced(rule, terms)
         notes = self._annotations(rule)
         ranks = self._ranks(rule)
         unknown = self._policy(rule)
@@ -207,6 +208,19 @@ class RuleChecker:
         if kind == "fleet":
             per = None
         return BoundTerms(kind=kind, amount=amount, share=share, period_s=seconds, windows=windows, per=per)
+
+    def _unpriced(self, rule: tree.Rule, terms: Terms) -> None:
+        """Report a limit on money over a heal whose price no file says: unknown spend bars it for good."""
+        if not isinstance(terms, BoundTerms) or terms.kind != "money":
+            return
+        named = None if rule.targets is None else {name.text for name in rule.targets}
+        for action in self.elaborator.vocabulary.actions.values():
+            if action.cost is None and not action.step and (named is None or action.name in named):
+                message = f"`{rule.name.text}` counts money, and no file says what `{action.name}` costs"
+                mend = (
+                    f"write `action {action.name} cost $40`, or give `actions.{action.name}.cost` in the configuration"
+                )
+                self.findings.warning("price", rule.name.span, message, mend)
 
     # ranks and annotations -----------------------------------------------
 

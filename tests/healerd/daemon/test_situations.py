@@ -171,6 +171,32 @@ def test_what_was_made_long_ago_and_ended_just_now_counts(tmp_path: Path) -> Non
     loop.core.close()
 
 
+BUDGET = "limit money: retrain at most ${most} per 24h per pipeline\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "before", "holds"),
+    [
+        ("action retrain cost $40\n" + BUDGET.format(most=100), 2, True),
+        ("action retrain cost $40\n" + BUDGET.format(most=100), 1, False),
+        (BUDGET.format(most=0.25), 2, True),
+        (BUDGET.format(most=0.25), 1, False),
+    ],
+)
+def test_money_is_counted_by_one_price(tmp_path: Path, rules: str, before: int, holds: bool) -> None:
+    """What was spent and what would be spent are counted by the file's price, or by the configuration's without one."""
+    loop = Loop(tmp_path, rules=RULES + rules)
+    for number in range(before):
+        at = loop.clock.now() - timedelta(hours=2 + number)
+        ended(loop, "retrain", number, created_at=at, at=at)
+    loop.play(1)
+    acting = {each["rule"] for each in loop.decision().trace["first_pass"]["retrain"]["acting"]}
+    assert ("money" in acting) == holds
+    ruleset = compile_rules((tmp_path / "flights.heal",))
+    assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
+    loop.core.close()
+
+
 def ended(loop: Loop, action: str, number: int, *, created_at: datetime, at: datetime) -> None:
     """Have a heal of the pipeline on record that was made at one time and done at another."""
     times = {"created_at": created_at, **dict.fromkeys(("executed_at", "effect_at", "ended_at"), at)}
