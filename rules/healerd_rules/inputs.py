@@ -87,22 +87,28 @@ class SignalState:
     """What a rule set remembers of one pipeline between windows, keyed by meaning, in two readings.
 
     `patient` leaves windows without data out of the count; `strict` keeps them as windows that could have
-    been anything. Proposals and notifications are read patiently, guards strictly.
+    been anything. Proposals and notifications are read patiently, guards strictly. `window_s` is the length of the
+    windows it counted; None in a state of before that was kept.
     """
 
     patient: Mapping[str, Memory] = field(default_factory=dict)
     strict: Mapping[str, Memory] = field(default_factory=dict)
+    window_s: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """A JSON object that `from_json` reads back."""
-        return {"schema": 1, "patient": _dump(self.patient), "strict": _dump(self.strict)}
+        known = {} if self.window_s is None else {"window_s": self.window_s}
+        return {"schema": 1, "patient": _dump(self.patient), "strict": _dump(self.strict), **known}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, object]) -> "SignalState":
         """The state that `to_json` wrote; ValueError for anything else."""
         if raw.get("schema") != 1:
             raise ValueError("not a signal state of schema 1")
-        return cls(patient=_read(raw.get("patient")), strict=_read(raw.get("strict")))
+        window_s = raw.get("window_s")
+        if window_s is not None and (isinstance(window_s, bool) or not isinstance(window_s, int | float)):
+            raise ValueError("not a signal state: the length of its windows is no number")
+        return cls(patient=_read(raw.get("patient")), strict=_read(raw.get("strict")), window_s=window_s)
 
 
 def _dump(memories: Mapping[str, Memory]) -> dict[str, object]:
