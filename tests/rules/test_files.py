@@ -302,3 +302,21 @@ def test_the_grammar_has_no_hidden_conflicts() -> None:
     from healerd_rules.syntax import GRAMMAR
 
     assert Lark(GRAMMAR.read_text(), parser="lalr", lexer="contextual", strict=True)
+
+
+def test_no_two_rules_have_one_name_in_verdicts(tmp_path: Path) -> None:
+    """A rule's name in another file is a finding there, unless a pack's name tells the two apart."""
+    (tmp_path / "ops.heal").write_text("cooldown caution: any action 2h per pipeline\n")
+    (tmp_path / "team.heal").write_text('import "ops"\nrequire caution: rollback approval from "ml-oncall"\n')
+    (found,) = load(tmp_path / "team.heal", schema=SCHEMA).errors
+    assert (found.code, found.line, "ops.heal:1" in found.message) == ("duplicate", 2, True)
+    both = load([tmp_path / "ops.heal", tmp_path / "team.heal"], schema=SCHEMA)
+    assert [each.code for each in both.errors] == ["duplicate"]
+    (tmp_path / "ops.heal").write_text("pack ops version 1.0\ncooldown caution: any action 2h per pipeline\n")
+    assert load(tmp_path / "team.heal", schema=SCHEMA).errors == ()
+
+
+@pytest.mark.parametrize("name", ["healerd", "healerd.more"])
+def test_no_file_names_its_rules_like_the_guards_of_the_host(name: str) -> None:
+    """What begins with `healerd` in a verdict is the host's."""
+    assert codes(f"pack {name} version 1.0\nforbid open_intent: retrain when rows < 5\n") == ["reserved"]
