@@ -267,9 +267,9 @@ _carried = msgspec.json.Decoder(Carried).decode
 
 
 def situation_of(decision: Decision) -> Situation | None:
-    """Read what a decision stood on; None when this version of healerd cannot read it."""
+    """Read what a decision stood on; None when it was erased, or this version of healerd cannot read it."""
     try:
-        return from_json(decision.trace["situation"])
+        return from_json(decision.trace.get("situation", {}))
     except ValueError:
         return None
 

@@ -1,5 +1,6 @@
 """What a window hands on to the next one, and how it is found."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_the_newest_decision_is_found_after_a_tick_that_a_bug_ended(tmp_path: Pa
         tx.set_watermark(NAME, loop.clock.now() + timedelta(hours=1))
     assert newest_decision(loop.core.store, NAME) == newest
     assert carried_on(loop.core.store, NAME).signals == situation_of(newest).signals
+    loop.core.close()
+
+
+def test_what_an_erased_decision_stood_on_is_not_known(tmp_path: Path) -> None:
+    """A decision without its situation has none, and is no error: its memory begins anew."""
+    loop = Loop(tmp_path)
+    loop.play(1)
+    assert situation_of(loop.decision()) is not None
+    assert situation_of(replace(loop.decision(), trace={})) is None
     loop.core.close()
 
 
