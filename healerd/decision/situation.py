@@ -31,7 +31,7 @@ from healerd.model import (
     Window,
 )
 from healerd.policy import Account, CostModel, PolicyState
-from healerd_rules import SignalState
+from healerd_rules import Memory, SignalState
 
 __all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json"]
 
@@ -157,7 +157,10 @@ class Situation:
 
 
 def to_json(record: object) -> Any:
-    """Write a record as plain JSON values, leaving out what has its default; a number that is not finite is None."""
+    """Write a record as plain JSON values, leaving out what has its default.
+
+    A number that is not finite is None, but for what rules remember: there it is a word.
+    """
     # The commonest kinds come first: a situation holds thousands of values, and each decision writes them all.
     kind: Any = type(record)
     if kind in PLAIN:
@@ -170,6 +173,8 @@ def to_json(record: object) -> Any:
         return [value if type(value) in PLAIN else to_json(value) for value in record]  # type: ignore[attr-defined]
     if kind is dict:
         return {str(key): to_json(value) for key, value in record.items()}  # type: ignore[attr-defined]
+    if kind is Memory:
+        return {name: value for name, value in record.to_json().items() if value not in (None, [])}  # type: ignore[attr-defined]
     fields = _fields_of(kind)
     if fields is not None:
         held = [(name, getattr(record, name), default) for name, default in fields]

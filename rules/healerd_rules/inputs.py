@@ -12,6 +12,8 @@ from healerd_rules.schema import Type
 
 Truth = bool | None
 Value = float | str | bool | None
+ENDLESS = {"endless": math.inf, "-endless": -math.inf}
+WORDS = {number: word for word, number in ENDLESS.items()}
 FactValue = float | bool | str | None | Mapping[str, float | None]
 
 
@@ -74,12 +76,33 @@ def known(value: object, kind: Type) -> Value:
     return number if math.isfinite(number) else None
 
 
+def spoken(value: Value) -> Value:
+    """The value as JSON can hold it: an endless one as a word."""
+    return WORDS.get(value, value) if isinstance(value, float) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What one remembered thing keeps: its past, oldest first, and how it read after its newest window."""
+    """What one remembered thing keeps: its past, oldest first, and how it read after its newest window.
+
+    A past that is read back from JSON names what was endless by a word.
+    """
 
     past: tuple[Value, ...] = ()
     reading: Value = None
+
+    def __post_init__(self) -> None:
+        if not ENDLESS.keys().isdisjoint((*self.past, self.reading)):
+            object.__setattr__(self, "past", tuple(map(_number, self.past)))
+            object.__setattr__(self, "reading", _number(self.reading))
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON object that a memory is read back from."""
+        return {"past": [spoken(value) for value in self.past], "reading": spoken(self.reading)}
+
+
+def _number(value: Value) -> Value:
+    return ENDLESS.get(value, value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +135,7 @@ class SignalState:
 
 
 def _dump(memories: Mapping[str, Memory]) -> dict[str, object]:
-    return {key: {"past": list(m.past), "reading": m.reading} for key, m in sorted(memories.items())}
+    return {key: memory.to_json() for key, memory in sorted(memories.items())}
 
 
 def _read(raw: object) -> dict[str, Memory]:

@@ -1,6 +1,7 @@
 """Single points of the semantics, each small enough to be read off the page."""
 
 import datetime as dt
+import json
 import math
 from dataclasses import replace
 
@@ -501,3 +502,13 @@ def test_a_state_without_a_length_is_read_as_before() -> None:
     assert advance(ruleset, given, SignalState.from_json(old.to_json())) == advance(ruleset, given, old)
     with pytest.raises(ValueError, match="length"):
         SignalState.from_json({**old.to_json(), "window_s": "1h"})
+
+
+def test_a_remembered_endless_age_is_written_as_json() -> None:
+    """A memory of what never ended is JSON, and is read back; an old one without it reads unknown."""
+    ruleset = rules("forbid young: retrain when min(age(rollback), 3h) < 1h or -1 * min(age(rollback), 1h) > 0s")
+    state = advance(ruleset, inputs(), SignalState())
+    told = json.dumps(state.to_json(), allow_nan=False)
+    assert "endless" in told
+    assert SignalState.from_json(json.loads(told)) == state
+    assert Memory(past=(None, "-endless"), reading="endless") == Memory(past=(None, -math.inf), reading=math.inf)

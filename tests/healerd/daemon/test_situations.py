@@ -207,6 +207,17 @@ def test_money_is_counted_by_one_price(tmp_path: Path, rules: str, before: int, 
     loop.core.close()
 
 
+def test_an_endless_age_that_is_remembered_stays_endless(tmp_path: Path) -> None:
+    """What never ran was never young, in any window; each decision replays."""
+    loop = Loop(tmp_path, rules=RULES + "forbid young: retrain when min(age(rollback), 3h) < 1h\n")
+    loop.play(3)
+    ruleset = compile_rules((tmp_path / "flights.heal",))
+    for decision in loop.core.store.find(Decision):
+        assert "young" not in {each["rule"] for each in decision.trace["first_pass"]["retrain"]["acting"]}
+        assert replay(decision, ruleset) == decision
+    loop.core.close()
+
+
 def ended(loop: Loop, action: str, number: int, *, created_at: datetime, at: datetime) -> None:
     """Have a heal of the pipeline on record that was made at one time and done at another."""
     times = {"created_at": created_at, **dict.fromkeys(("executed_at", "effect_at", "ended_at"), at)}
