@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from healerd_rules import Evaluation, Inputs, Level, Memory, SignalState, Truth, advance, evaluate
+from healerd_rules.build import amount
 from tests.rules.worlds import NOW, ago, codes, inputs, record, rules, verdict
 
 PERMIT = "action probe\npermit p: probe "
@@ -512,3 +513,13 @@ def test_a_remembered_endless_age_is_written_as_json() -> None:
     assert "endless" in told
     assert SignalState.from_json(json.loads(told)) == state
     assert Memory(past=(None, "-endless"), reading="endless") == Memory(past=(None, -math.inf), reading=math.inf)
+
+
+def test_a_per_cent_is_the_number_nearest_to_it() -> None:
+    """A ratio that is measured at a bound of one decimal, in per cent or points, is at that bound."""
+    for tenths in range(1001):
+        text, number = f"{tenths // 10}.{tenths % 10}", float(f"{tenths}e-3")
+        assert (amount(text, "%"), amount(text, "pp")) == (number, number)
+        assert amount(f"{tenths}", "ms") == number
+    assert truth("error_rate >= 1.1%", error_rate=11 / 1000) is True
+    assert truth("error_rate <= 0.7%", error_rate=7 / 1000) is True
