@@ -131,8 +131,12 @@ class Elaborator:
         return core.Confidence()
 
     def unknown(self, kind: str, name: Ident, context: Context, known: "tuple[str, ...]") -> None:
-        """Report a name that nothing defines, unless a broken statement seems to define it."""
-        if not context.module.may_define(name.text):
+        """Report a name that nothing defines, or that two imports do, unless a broken statement seems to define it."""
+        if name.text in context.module.ambiguous:
+            first, second = context.module.ambiguous[name.text]
+            mend = "define it here, or say which: `import ... as NAME`, then `NAME." + name.text + "`"
+            context.error("duplicate", name.span, f"`{name.text}` is defined in `{first}` and in `{second}`", mend)
+        elif not context.module.may_define(name.text):
             context.error("unknown-name", name.span, f"unknown {kind} `{name.text}`", did_you_mean(name.text, known))
 
     def _definition(self, name: Ident, home: Home, context: Context) -> Core | None:

@@ -320,3 +320,39 @@ def test_no_two_rules_have_one_name_in_verdicts(tmp_path: Path) -> None:
 def test_no_file_names_its_rules_like_the_guards_of_the_host(name: str) -> None:
     """What begins with `healerd` in a verdict is the host's."""
     assert codes(f"pack {name} version 1.0\nforbid open_intent: retrain when rows < 5\n") == ["reserved"]
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_a_name_that_two_imports_define_is_a_finding_where_it_is_used(tmp_path: Path, order: tuple[str, str]) -> None:
+    """No order of imports chooses between two definitions of a name: it is said which, or not used."""
+    (tmp_path / "a.heal").write_text('let few = rows < 100\nscope s = pipeline "a"\nconst COOLDOWN = 5m\n')
+    (tmp_path / "b.heal").write_text('let few = rows < 5000\nscope s = pipeline "b"\n')
+    imports = "".join(f'import "{name}"\n' for name in order)
+
+    def findings(rule: str, above: str = "") -> list[str]:
+        (tmp_path / "my.heal").write_text(imports + above + rule)
+        return [found.code for found in load(tmp_path / "my.heal", schema=SCHEMA).diagnostics]
+
+    assert findings("forbid f: retrain when few") == ["duplicate"]
+    assert findings("forbid f: retrain on s") == ["duplicate"]
+    assert findings("forbid f: retrain when rows < 5") == []
+    assert findings("forbid f: retrain when few", above="let few = rows < 7\n") == []
+    assert findings("forbid f: retrain when x.few", above='import "a" as x\n') == []
+    assert findings("cooldown c: retrain COOLDOWN") == []
+    (tmp_path / "over.heal").write_text('import "my"\nforbid g: rollback when few\n')
+    assert findings("forbid f: retrain when rows < 5") == []
+    assert [found.code for found in load(tmp_path / "over.heal", schema=SCHEMA).diagnostics] == ["duplicate"]
+
+
+def test_a_path_to_another_place_never_means_a_shipped_pack(tmp_path: Path) -> None:
+    """A pack is imported by its bare name, or as `packs/NAME`; a file that is not there is a finding."""
+    name = str(tmp_path / "my.heal")
+    for target, expected in (("cautious", []), ("packs/cautious", []), ("shared/cautious", ["import"])):
+        assert [found.code for found in load_text(f'import "{target}"', name=name, schema=SCHEMA).errors] == expected
+
+
+@pytest.mark.parametrize("rule", ["cooldown c: retrain 6h per {}", "limit c: retrain at most 2 per 24h per {}"])
+def test_a_group_that_is_nearly_the_pipeline_is_a_finding(rule: str) -> None:
+    """`per pipline` would count the whole fleet."""
+    assert codes(rule.format("pipline")) == ["unknown-name"]
+    assert codes(rule.format("pipeline")) == codes(rule.format("team")) == []
