@@ -57,7 +57,7 @@ class Target:
 class Logged:
     """One line of the action log, of any pipeline: what began or stands open. `ended_at` None means open.
 
-    `heal_id` is the intent of the heal it belongs to, its own for a heal.
+    `heal_id` is the intent of the heal it belongs to, its own for a heal. What has not `began` only waits.
     """
 
     intent_id: str
@@ -69,6 +69,7 @@ class Logged:
     ended_at: datetime | None = None
     cost: float | None = None
     incident_id: str | None = None
+    began: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def did(action: str, inputs: Inputs) -> Truth:
     """Whether the action was started here in the open incident; unknown while the incident's id is."""
     if inputs.incident is False:
         return False
-    mine = [r for r in inputs.log if r.action == action and r.pipeline == inputs.pipeline]
+    mine = [r for r in inputs.log if r.action == action and r.pipeline == inputs.pipeline and r.began]
     if not mine:
         return False
     return None if inputs.incident_id is None else any(r.incident_id == inputs.incident_id for r in mine)

@@ -19,7 +19,10 @@ FactValue = float | bool | str | None | Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRecord:
-    """One action in the log; `ended_at` None means it is open. Cost None means unknown."""
+    """One action in the log; `ended_at` None means it is open. Cost None means unknown.
+
+    What has not `began` only waits, for a person's word or for its time; cooldowns and limits count it all the same.
+    """
 
     action: str
     pipeline: str
@@ -28,6 +31,7 @@ class ActionRecord:
     ended_at: dt.datetime | None = None
     cost: float | None = None
     incident_id: str | None = None
+    began: bool = True
 
     def __post_init__(self) -> None:
         assert self.started_at.tzinfo is not None, "started_at must be an aware datetime"

@@ -218,6 +218,23 @@ def test_an_endless_age_that_is_remembered_stays_endless(tmp_path: Path) -> None
     loop.core.close()
 
 
+def test_what_waits_for_a_persons_word_was_not_done(tmp_path: Path) -> None:
+    """`did` is true of what was started in the incident: not of a question that nobody has answered yet."""
+    loop = Loop(tmp_path, rules=RULES + "signal trained = did(retrain)\n")
+    loop.play(2)
+    loop.play(3, turned=True)
+    assert loop.intent("retrain").state is IntentState.AWAITING_APPROVAL
+    assert loop.decision().trace["signals"]["trained"] is False
+    assert loop.approve() == 1
+    loop.wait()
+    loop.play(1, turned=True)
+    assert loop.intent("retrain").executed_at is not None
+    assert loop.decision().trace["signals"]["trained"] is True
+    ruleset = compile_rules((tmp_path / "flights.heal",))
+    assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
+    loop.core.close()
+
+
 def ended(loop: Loop, action: str, number: int, *, created_at: datetime, at: datetime) -> None:
     """Have a heal of the pipeline on record that was made at one time and done at another."""
     times = {"created_at": created_at, **dict.fromkeys(("executed_at", "effect_at", "ended_at"), at)}
