@@ -247,6 +247,10 @@ class Elaborator:
         if value.type not in NUMERIC:
             context.error("type", call.args[0].span, f"`{call.name.text}` of {with_article(value.type)} has no meaning")
             return None
+        if not self._sizes.small(
+            value, call.span, context
+        ):  # its key is made of the whole tree, each part as often as said
+            return None
         kind = function.result or (Type.POINTS if call.name.text == "drop" and value.type is Type.RATIO else value.type)
         return core.Remembered(call.name.text, (value,), *extent, 0, kind, context.text(call.span))
 

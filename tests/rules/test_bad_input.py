@@ -203,3 +203,12 @@ def test_no_number_of_warnings_hides_an_error(code: str) -> None:
     assert loaded.ruleset is None
     assert [found.code for found in loaded.errors] == [code]
     assert len(loaded.diagnostics) == 201
+
+
+def test_what_costs_too_much_is_refused_before_it_is_remembered() -> None:
+    """A short text whose formula unfolds to millions of steps is a finding, inside a function over time too."""
+    a, b = " + ".join(["rows"] * 80), " + ".join(["a"] * 60)
+    text = f"let a = {a}\nlet b = {b}\nsignal s = avg({' + '.join(['b'] * 3000)}, 6h) > 5\n"
+    began = time.process_time()
+    assert set(codes(text)) == {"cost"}
+    assert time.process_time() - began < 10
