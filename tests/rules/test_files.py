@@ -270,6 +270,17 @@ def test_the_identity_follows_the_texts(tmp_path: Path) -> None:
     assert changed.id not in ids
 
 
+def test_the_identity_tells_which_file_bears_which_name(tmp_path: Path) -> None:
+    """Two imported files with each other's text are another rule set."""
+    few, many = "let bound = rows < 10\n", "let bound = rows < 5000\n"
+    ids = set()
+    for a, b in ((few, many), (many, few)):
+        main = 'import "a" as a\nimport "b" as b\nforbid f: retrain when a.bound\nforbid g: rollback when b.bound\n'
+        write(tmp_path, main=main, a=a, b=b)
+        ids.add(load(tmp_path / "main.heal", schema=SCHEMA).ruleset.id)  # type: ignore[union-attr]
+    assert len(ids) == 2
+
+
 def test_several_files_are_one_rule_set(tmp_path: Path) -> None:
     """Files loaded together share the vocabulary and add up their guards."""
     write(tmp_path, a="forbid a: retrain", b="forbid b: retrain")
