@@ -129,11 +129,12 @@ def test_strings_and_comments_hold_any_script(text: str) -> None:
     assert codes(f'# {text}\nforbid f: retrain\n  because "{text}"') == []
 
 
+BLANK = ["\u00ad", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", "\U000e0061"]
 HIDDEN = ["\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069", "\u2028", "\u200b"]
 
 
-@pytest.mark.parametrize("char", [*HIDDEN, "\x1b", "\x00", "\x85", "\x7f"], ids=ascii)
-@pytest.mark.parametrize("form", ["# a {} b", 'forbid f: retrain because "a {} b"'])
+@pytest.mark.parametrize("char", [*HIDDEN, *BLANK, "\x1b", "\x00", "\x85", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("form", ["# a {} b", 'forbid f: retrain because "a {} b"', 'forbid f: retrain on tag "a{}b"'])
 def test_hidden_characters_are_findings(char: str, form: str) -> None:
     """What reorders, hides or drives a terminal is an error at its place, and never printed."""
     loaded = load_text(f"\n{form.format(char)}", name="x.heal", schema=SCHEMA)
