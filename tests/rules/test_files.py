@@ -1,5 +1,6 @@
 """Files: examples, imports, findings about any text, and what loading costs."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healerd_rules import CODES, Diagnostic, Schema, load, load_text, render
+from healerd_rules.sources import pack_text
 from healerd_rules.words import KEYWORDS
 from tests.rules.worlds import SCHEMA, codes, rules
 
@@ -279,6 +281,19 @@ def test_the_identity_tells_which_file_bears_which_name(tmp_path: Path) -> None:
         write(tmp_path, main=main, a=a, b=b)
         ids.add(load(tmp_path / "main.heal", schema=SCHEMA).ruleset.id)  # type: ignore[union-attr]
     assert len(ids) == 2
+
+
+def test_the_identity_tells_what_was_once_read_otherwise() -> None:
+    """The id stands for the texts alone, but for a text whose literals once meant a neighbouring number."""
+    text = "forbid f: retrain when error_rate > {}"
+    same, other = (rules(text.format(bound)).id for bound in ("1.5%", "1.1%"))
+    base = pack_text("base")
+    assert same == _hashed(text.format("1.5%"), base)
+    assert other != _hashed(text.format("1.1%"), base)
+
+
+def _hashed(*texts: str) -> str:
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(text.encode()).digest() for text in texts))).hexdigest()
 
 
 def test_several_files_are_one_rule_set(tmp_path: Path) -> None:
