@@ -25,7 +25,10 @@ ASKS = frozenset({IntentState.ANNOUNCED, IntentState.AWAITING_APPROVAL, IntentSt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it."""
+    """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it.
+
+    It is not told again within `repeat_s`; None leaves that to the settings.
+    """
 
     key: str
     kind: str
@@ -33,12 +36,15 @@ class Message:
     what: str
     text: str
     silence_at: datetime | None = None
+    repeat_s: float | None = None
 
 
 def about(told: Iterable[object], *, intents: Mapping[str, Intent]) -> Iterator[Message]:
     """Say what a run of the core came to; `intents` are those of its decisions, by the decision's id."""
     for each in told:
         match each:
+            case Message():
+                yield each
             case Decision(chosen=chosen) if chosen != HOLD:
                 yield from _of_decision(each, intents.get(each.id))
             case Move(intent=intent):
@@ -128,7 +134,8 @@ class Outbox:
         ready = [each for each in self._waiting.values() if self._may_go(each, now)]
         for each in ready:
             del self._waiting[each.key]
-            self._told[each.key] = now
+            later_s = 0.0 if each.repeat_s is None else each.repeat_s - self._settings.repeat
+            self._told[each.key] = now + timedelta(seconds=later_s)  # as if told when that makes it due in time
         self._forget(now)
         shown, more = ready[:AT_ONCE_MAX], len(ready) - AT_ONCE_MAX
         if more > 0:
