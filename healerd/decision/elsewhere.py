@@ -13,6 +13,9 @@ from healerd_rules.program import BoundTerms, CompiledRule, RestTerms
 
 __all__ = ["counted_money", "counts", "looks_back", "looks_elsewhere"]
 
+CENTURY_S = 100 * 365 * 86400.0
+"""No log is longer; ten thousand windows of months would lie before there were years."""
+
 
 def looks_elsewhere(ruleset: RuleSet) -> bool:
     """Tell whether any rule counts what was done on other pipelines."""
@@ -22,13 +25,13 @@ def looks_elsewhere(ruleset: RuleSet) -> bool:
 def looks_back(ruleset: RuleSet, window_s: float) -> timedelta:
     """Tell how long ago the oldest line may lie that a cooldown or a limit counts; `age` looks back without a bound."""
     terms = (rule.terms for rule in ruleset.compiled)
-    periods = (_period(each, window_s) for each in terms if isinstance(each, RestTerms | BoundTerms))
-    return max(periods, default=timedelta())
+    periods = (_period_s(each, window_s) for each in terms if isinstance(each, RestTerms | BoundTerms))
+    return timedelta(seconds=min(CENTURY_S, max(periods, default=0.0)))
 
 
-def _period(terms: RestTerms | BoundTerms, window_s: float) -> timedelta:
+def _period_s(terms: RestTerms | BoundTerms, window_s: float) -> float:
     seconds = terms.length_s if isinstance(terms, RestTerms) else terms.period_s
-    return timedelta(seconds=seconds or terms.windows * window_s)
+    return seconds or terms.windows * window_s
 
 
 def counted_money(ruleset: RuleSet) -> frozenset[str]:
@@ -67,7 +70,7 @@ def _is_about(rule: CompiledRule, terms: RestTerms | BoundTerms, line: Logged, t
 def _is_recent(terms: RestTerms | BoundTerms, line: Logged, now: datetime, window_s: float) -> bool:
     """Tell whether the line is open, or lies within the time that counts."""
     if isinstance(terms, RestTerms):
-        return line.ended_at is None or line.ended_at + _period(terms, window_s) > now
+        return line.ended_at is None or line.ended_at + timedelta(seconds=_period_s(terms, window_s)) > now
     if terms.kind == "concurrent":
         return line.ended_at is None
-    return line.started_at + _period(terms, window_s) > now
+    return line.started_at + timedelta(seconds=_period_s(terms, window_s)) > now
