@@ -142,7 +142,7 @@ def _check_unique(modules: list[Module]) -> None:
     for statement, module in named:
         if isinstance(statement, tree.Rule | tree.Invariant):
             before, home = seen.setdefault(module.rule_id(statement.name.text), (statement.name, module))
-            if before is not statement.name:
+            if before is not statement.name and home.shipped is module.shipped:  # a pack's name is reported by itself
                 line, _ = home.source.place(before.span.start)
                 where = f"in line {line}" if home is module else f"in {home.source.path}:{line}"
                 message = f"a rule `{before.text}` already stands {where}"
