@@ -28,6 +28,7 @@ from healerd.daemon.lookout import Lookout
 from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipelines
 from healerd.daemon.reach import Reach
 from healerd.daemon.references import References
+from healerd.daemon.rule_messages import said_by_rules
 from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import CLOCK_SET, REBOOTED, Moment
 from healerd.daemon.tick import Ticker
@@ -140,7 +141,8 @@ class Core:
         told: list[object] = []
         for pipeline in self.pipelines.values():
             told += self._lookout.seek(pipeline)
-            told += self._judge_closed(pipeline)
+            judged = self._judge_closed(pipeline)
+            told += [*judged, *said_by_rules(judged, self._rules.of(pipeline.name))]
         told += self._executor.step(channel_open=self._channel_open())
         self._anchoring.step(self._clock.read().boot_s)
         return tuple(told)

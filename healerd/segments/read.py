@@ -5,6 +5,7 @@ Must never read a file that it was not handed: the manifest decides which exist,
 
 # ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
 
+import glob
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -229,7 +230,7 @@ def _times(selection: Selection) -> dict[str, Any]:
 
 
 def _paths(folder: Path, segments: Sequence[Segment]) -> list[str]:
-    return [_whole(folder / segment.path, segment.sha256) for segment in segments]
+    return [glob.escape(_whole(folder / segment.path, segment.sha256)) for segment in segments]  # DuckDB takes patterns
 
 
 def _whole(path: Path, sha256: str) -> str:
