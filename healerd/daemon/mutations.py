@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from healerd.client.access import EVERYTHING
-from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, stage_of
+from healerd.client.views import did_you_mean, pipeline_revision, plain, require_pipeline, require_reason, stage_of
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
 from healerd.decision.stages import MAY_PROMOTE
@@ -21,9 +21,6 @@ from healerd.model import AnswerKind, Intent, Stage
 
 __all__ = ["MUTATIONS", "Ask", "Mutation", "carry_out"]
 
-REASON_MIN = 8
-PRESETS = ("known campaign", "data bug upstream", "bad timing", "prefer rollback", "unsure")
-"""Reasons that need no more words."""
 STAGES = (Stage.OBSERVE, Stage.SUGGEST, Stage.CANARY, Stage.LIVE)
 """From the least to the most trusted."""
 STOPS = (AnswerKind.VETO, AnswerKind.DENY)
@@ -61,17 +58,12 @@ def carry_out(mutation: Mutation, core: Core, ask: Ask) -> Any:
 
     Raises ConfigError, NotAllowed, NotFound or Conflict, and then nothing has happened.
     """
-    _require_reason(ask.reason)
+    require_reason(ask.reason)
     needed = mutation.needs(core, ask)
     if not ask.person.may(needed):
         raise NotAllowed(f"`{ask.person.name}` is not {_a(needed)}; the `roles` of the configuration say who is")
     _require_seen(mutation.revision(core, ask), ask.seen)
     return plain(mutation.act(core, ask))
-
-
-def _require_reason(reason: str) -> None:
-    if len(reason.strip()) < REASON_MIN and reason not in PRESETS:
-        raise ConfigError(f"a reason of at least {REASON_MIN} characters is needed, or one of: {', '.join(PRESETS)}")
 
 
 def _require_seen(current: str | None, seen: str | None) -> None:
