@@ -206,7 +206,7 @@ def _check_log(copy: sqlite.Connection, source: Path) -> str:
 
 def _segments(folder: Path, without: Collection[str]) -> tuple[Segment, ...]:
     with guarded(folder / DATABASE):
-        if not (folder / DATABASE).exists():
+        if not _size(folder / DATABASE):
             raise StoreError(f"there is no healerd state in `{folder}`: name the state folder with --state DIR")
     return () if "rows" in without else _manifested(folder / DATABASE)
 

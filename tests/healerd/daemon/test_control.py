@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from healerd.client import Link
-from healerd.daemon.mutations import MUTATIONS, PRESETS
+from healerd.client.views import PRESETS
+from healerd.daemon.mutations import MUTATIONS
 from healerd.errors import ConfigError, Conflict, ControlError, NotAllowed, NotFound
 from healerd.model import AnswerKind, IntentState, Stage
 from tests.served import Served, a_decision, an_intent, served
