@@ -6,7 +6,6 @@ Must never say that a copy is good that was not read again, nor leave half a cop
 import hashlib
 import os
 import shutil
-import stat
 import tarfile
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -234,7 +233,7 @@ def _others(folder: Path) -> Iterator[_Source]:
             file = Path(root, name)
             if at_top and (name in _NOT_COPIED or name.startswith((DATABASE, f"{KEY}."))):
                 continue
-            if stat.S_ISREG(file.lstat().st_mode):
+            if not file.is_symlink() and file.is_file():  # a registry may have just dropped it
                 yield _Source(file=file, path=str(file.relative_to(folder)))
 
 
