@@ -61,6 +61,8 @@ CHANNEL_OPEN_S = 15 * 60.0
 """How long after a person's look people count as able to answer anything (SAFETY S9): the time of a coffee."""
 REACTION_S = 60.0
 """The longest pause between two runs that is no downtime: people need a minute to answer at all."""
+BACKLOG_S = 60.0
+"""How long one run works off what has closed while no daemon ran; then intents move, and the next run goes on."""
 ON_HOLD = "on hold"
 """The name under which it is saved until when nothing starts because the clock was set."""
 
@@ -160,7 +162,10 @@ class Core:
             pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now - pipeline.settle
         )
         told: list[object] = []
+        until_s = self._clock.read().boot_s + BACKLOG_S / len(self.pipelines)
         for window in windows:
+            if told and self._clock.read().boot_s >= until_s:
+                break
             try:
                 told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name)))
             except HealerdError as error:

@@ -6,7 +6,6 @@ Must never say that a copy is good that was not read again, nor leave half a cop
 import hashlib
 import os
 import shutil
-import stat
 import tarfile
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -244,7 +243,8 @@ def _others(folder: Path, keys: Collection[Path]) -> Iterator[_Source]:
             file = Path(root, name)
             if at_top and (name in _NOT_COPIED or name.startswith(DATABASE)):
                 continue
-            if stat.S_ISREG(file.lstat().st_mode) and not any(_is_of(each, file) for each in keys):
+            # What is none any more, a registry may have just dropped.
+            if not file.is_symlink() and file.is_file() and not any(_is_of(each, file) for each in keys):
                 yield _Source(file=file, path=str(file.relative_to(folder)))
 
 
