@@ -19,6 +19,8 @@ from healerd_tui.screens.frame import Screened
 __all__ = ["PLACEHOLDER", "Answering"]
 
 ACTING = frozenset({"v", "a", "enter", "1", "2", "3", "4", "5", "6"})
+NEVER_TYPED = frozenset({"escape", "ctrl+q"})
+"""Keys that are no part of a text: they work even where a text was cut short."""
 PLACEHOLDER = "why, in a few words; kept in the record"
 OPTIONAL = "tab goes here, for a reason to keep; without one the record says how long it was read"
 
@@ -34,6 +36,7 @@ class Answering(Screened, ModalScreen[None]):
         self.step, self.sending, self.acknowledged = "", "", ""
         self.error, self.changed = "", False
         self.everything = False
+        self.cut_short = False
         self.opened_s = self.armed_s = 0.0
 
     def fetch(self) -> None:
@@ -47,10 +50,11 @@ class Answering(Screened, ModalScreen[None]):
     # keys
 
     def on_key(self, event: events.Key) -> None:
-        """Ignore keys that nobody can have meant: too early, or in a burst that was pasted."""
+        """Ignore keys that nobody can have meant: too early, in a burst that was pasted, or the rest of a text."""
         early = self.ui.monotonic() - self.opened_s < self.ui.guard_s
         pasted = self.ui.key_gap_s < self.ui.burst_s
-        if event.key in ACTING and (early or pasted):
+        typed = self.cut_short and event.key not in NEVER_TYPED
+        if typed or (event.key in ACTING and (early or pasted)):
             event.stop()
             event.prevent_default()
 
@@ -120,7 +124,7 @@ class Answering(Screened, ModalScreen[None]):
 
     def set_step(self, step: str) -> None:
         """Begin a veto or arm an approval; an empty step takes it back."""
-        self.step, self.error = step, ""
+        self.step, self.error, self.cut_short = step, "", False
         self.armed_s = self.ui.monotonic()
         self.changed = self.changed and not step
         field = self.query_one("#reason", Input)
@@ -136,6 +140,14 @@ class Answering(Screened, ModalScreen[None]):
         else:
             self.query_one("#evidence").focus()
         self.set_class(step == "approve", "-armed")
+        self.show_question()
+
+    def end_step(self) -> None:
+        """Take the step back, though nobody asked for it: what is still being typed must not become keys."""
+        typing = self.query_one("#reason", Input).has_focus
+        self.set_step("")
+        self.cut_short = typing
+        self.opened_s = self.ui.monotonic()
         self.show_question()
 
     def _confirm(self) -> None:
@@ -206,7 +218,7 @@ class Answering(Screened, ModalScreen[None]):
         """Take the step back, then close; never while an answer is under way."""
         if self.sending:
             self.ui.say("the daemon has not acknowledged yet")
-        elif self.step:
+        elif self.step or self.cut_short:
             self.set_step("")
         else:
             self.ui.leave()

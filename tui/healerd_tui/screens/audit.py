@@ -188,7 +188,7 @@ class AuditScreen(Frame):
     def on_row_list_selected(self, event: Selected) -> None:
         """Open what is behind the leaf: its decision or its intent."""
         seq, access = int(event.row.key), self.ui.access
-        self.ui.fetch(lambda: access.entry(seq), self._open, group="open")
+        self.follow(lambda: access.entry(seq), self._open, group="open")
 
     def _open(self, entry: Mapping[str, Any]) -> None:
         record = entry.get("record") or {}

@@ -107,7 +107,7 @@ class DiffScreen(Frame):
             position = ids.index(first) + by if first in ids else -1
             return ids[position] if 0 <= position < len(ids) and ids[position] != second else None
 
-        self.ui.fetch(find, self._compare_with, group="step")
+        self.follow(find, self._compare_with, group="step")
 
     def _compare_with(self, other: str | None) -> None:
         if other is None:

@@ -3,8 +3,8 @@
 It must never act on the world or fetch anything; and no key may be silent: one that can do nothing now says why.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from healerd_tui.app import HealerdApp
 
 __all__ = ["Frame", "Screened", "bindings", "small_lines"]
+
+T = TypeVar("T")
 
 
 def bindings(*places: str, skip: Iterable[str] = ()) -> list[Binding]:
@@ -111,6 +113,15 @@ class Screened:
             return
         own = getattr(self, f"do_{id_}", None) or getattr(self.ui, f"do_{id_}")
         own()
+
+    def follow(self, call: Callable[[], T], then: Callable[[T], None], *, group: str) -> None:
+        """Fetch what leads to another view; whoever is elsewhere by then is left there."""
+
+        def go_on(found: T) -> None:
+            if cast(Any, self.ui).screen is self:
+                then(found)
+
+        self.ui.fetch(call, go_on, group=group)
 
     def do_copy_id(self) -> None:
         """Copy the id of what is highlighted."""

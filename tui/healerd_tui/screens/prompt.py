@@ -97,15 +97,15 @@ class PromptScreen(Answering):
             self.read_revision = revision
         elif revision != self.read_revision:
             self._evidence_changed(revision)
-        if not self.question.waits and not self.acknowledged:
-            self.step = ""
+        if self.step and self.step not in self.question.answers:
+            self.end_step()
         self.refresh_all()
 
     def _evidence_changed(self, revision: int) -> None:
         """Disarm: what was read is not what would be answered."""
         self.changed, self.read_revision = True, revision
         if self.step == "approve":
-            self.set_step("")
+            self.end_step()
         self.opened_s = self.ui.monotonic()
 
     def _not_read(self, error: HealerdError) -> None:
@@ -207,6 +207,8 @@ class PromptScreen(Answering):
         if question is None:
             return [()]
         lines: list[Line] = []
+        if self.cut_short:
+            lines.append((("this ended while you typed: nothing was sent, and keys are ignored until esc", "failed"),))
         if self.acknowledged:
             lines.append(((self.acknowledged, "ok"),))
         elif self.sending:

@@ -217,9 +217,7 @@ class TraceScreen(Frame):
             position = ids.index(here) + by if here in ids else -1
             return ids[position] if 0 <= position < len(ids) else None
 
-        self.ui.fetch(
-            find, lambda other: then(other) if other else self.ui.say("there is no further one"), group="step"
-        )
+        self.follow(find, lambda other: then(other) if other else self.ui.say("there is no further one"), group="step")
 
     def _move(self, other: str) -> None:
         self.decision_id = other
