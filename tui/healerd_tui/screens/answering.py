@@ -266,7 +266,7 @@ class Answering(Screened, ModalScreen[None]):
 
     def can(self) -> tuple[str, ...]:
         """Say which answers are still asked for."""
-        if self.question is None or self.sending:
+        if self.question is None or self.sending or self.is_small:
             return ()
         answers = tuple(each for each in self.question.answers if each in {"veto", "approve"})
         return (*answers, "answerable") if answers else ()
@@ -274,10 +274,13 @@ class Answering(Screened, ModalScreen[None]):
     def taken(self) -> Mapping[str, str]:
         """Say why an answer is not asked for."""
         if self.question is None:
-            return dict.fromkeys(("veto", "approve", "answerable"), "the evidence is still being read")
-        if self.sending:
-            return dict.fromkeys(("veto", "approve", "answerable"), "an answer is on its way")
-        if self.question.waits:
+            said = "the evidence is still being read"
+        elif self.sending:
+            said = "an answer is on its way"
+        elif self.is_small:
+            said = "the terminal is too small to read this"
+        elif self.question.waits:
             return {}
-        said = answered_by(self.question) or "it is decided already"
+        else:
+            said = answered_by(self.question) or "it is decided already"
         return dict.fromkeys(("veto", "approve", "answerable"), said)

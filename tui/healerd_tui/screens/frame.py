@@ -23,9 +23,11 @@ from healerd_tui.widgets.view import RowView
 if TYPE_CHECKING:
     from healerd_tui.app import HealerdApp
 
-__all__ = ["Frame", "Screened", "bindings", "small_lines"]
+__all__ = ["SMALLEST", "Frame", "Screened", "bindings", "small_lines"]
 
 T = TypeVar("T")
+SMALLEST = (60, 16)
+"""Cells and lines; below them only what is due is shown, and no question."""
 
 
 def bindings(*places: str, skip: Iterable[str] = ()) -> list[Binding]:
@@ -69,6 +71,11 @@ class Screened:
         """Tell whether the parts of this view are there: not before it is mounted, nor while it is taken down."""
         screen = cast(Any, self)
         return bool(screen.is_mounted and screen.is_attached and self.ui.is_running)
+
+    @property
+    def is_small(self) -> bool:
+        """Tell whether the terminal has no room for this view, so that only what is due is shown."""
+        return self.ui.size.width < SMALLEST[0] or self.ui.size.height < SMALLEST[1]
 
     def refresh_all(self) -> None:
         """Show the state as it is now."""
@@ -331,7 +338,7 @@ class Frame(Screened, Screen[None]):
 def small_lines(state: State, at: Any, cells: int, height: int, glyphs: GlyphSet) -> list[Line]:
     """Say that the terminal is too small, and all the same what is due."""
     waiting = pending(state)
-    size: Line = ((f"needs 60x16, is {cells}x{height}", "quiet"),)
+    size: Line = ((f"needs {SMALLEST[0]}x{SMALLEST[1]}, is {cells}x{height}", "quiet"),)
     if not waiting:
         return [size]
     first = waiting[0]

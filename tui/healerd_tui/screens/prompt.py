@@ -71,7 +71,9 @@ class PromptScreen(Answering):
         self.refresh_all()
 
     def on_resize(self) -> None:
-        """Break the lines anew."""
+        """Break the lines anew; what can no longer be read is not answered."""
+        if self.ready and self.is_small and self.step:
+            self.end_step()
         self.refresh_all()
 
     # reading
