@@ -161,10 +161,17 @@ def test_what_waits_is_known_at_once_and_the_pressing_first() -> None:
 
 
 def test_a_deadline_is_the_earliest_of_window_and_approvals() -> None:
-    """Silence decides at the first deadline there is."""
+    """Silence decides when the daemon says; of a record, which does not say it, the first deadline counts."""
     needs = [{"deadline_at": "2026-05-07T14:20:00Z"}, {"deadline_at": None}]
-    assert deadline_of(an_intent(approvals=needs)) == "2026-05-07T14:20:00Z"
+    state = after(a_snapshot(), a_leaf(11, "intent", an_intent(approvals=needs)))
+    assert deadline_of(state.intents["act-1"]) == "2026-05-07T14:20:00Z"
+    assert deadline_of(an_intent(approvals=needs)) == an_intent()["deadline_at"]
     assert deadline_of(an_intent(deadline_at=None)) is None
+
+
+def test_no_silence_decides_about_what_needs_a_person() -> None:
+    """An intent whose effect nobody knows has no deadline, whatever its record holds."""
+    assert deadline_of(an_intent(state="needs person")) is None
 
 
 def test_the_daemon_owns_the_clock() -> None:

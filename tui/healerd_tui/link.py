@@ -7,6 +7,7 @@ from the store meanwhile is never said to be live. Randomness and the clock come
 import threading
 import time
 from collections.abc import Callable, Iterator
+
 from healerd.client import Client
 from healerd.errors import HealerdError
 from healerd_tui.state import Leaf, Lost, Message, Snapshot

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "AWAITED",
     "BUFFER_MAX",
+    "NEEDS_PERSON",
     "NEWS_MAX",
     "Conn",
     "Leaf",
@@ -30,7 +31,9 @@ __all__ = [
 
 Json = Mapping[str, Any]
 
-AWAITED = frozenset({"announced", "awaiting approval", "needs person"})
+NEEDS_PERSON = "needs person"
+"""State of an intent whose effect nobody knows: no silence decides about it, only a person who has looked."""
+AWAITED = frozenset({"announced", "awaiting approval", NEEDS_PERSON})
 """States of an intent in which it waits for a person."""
 ENDED = frozenset({"verified", "inconclusive", "undone", "failed", "vetoed", "expired", "withdrawn", "refused"})
 NEWS_MAX = 500
@@ -160,10 +163,9 @@ def pending(state: State) -> tuple[Json, ...]:
 
 
 def deadline_of(intent: Json) -> str | None:
-    """Give the earliest moment at which silence decides about an intent, as ISO text; None when there is none."""
-    needs = [need.get("deadline_at") for need in intent.get("approvals") or ()]
-    known = [str(at) for at in (intent.get("deadline_at"), *needs) if at]
-    return min(known, default=None)
+    """Give the moment at which silence decides, as the daemon says it of an intent or its review, or None."""
+    found = intent.get("deadline_at")
+    return None if found is None or intent.get("state") == NEEDS_PERSON else str(found)
 
 
 def seconds_left(intent: Json, at: datetime | None) -> float | None:
@@ -267,7 +269,7 @@ def _apply(state: State, event: Json) -> State:
 
 def _intent_moved(state: State, record: Json) -> State:
     known = state.intents.get(record["id"], {})
-    intents = {**state.intents, record["id"]: {**known, **record}}
+    intents = {**state.intents, record["id"]: {**known, **record, "deadline_at": _first_deadline(record)}}
     while len(intents) > INTENTS_MAX:
         del intents[next(iter(intents))]
     moved = replace(state, intents=intents)
@@ -280,6 +282,12 @@ def _intent_moved(state: State, record: Json) -> State:
     if any(each["state"] in AWAITED for each in still):
         changes["state"] = "pending"
     return _patch(moved, record["pipeline"], changes)
+
+
+def _first_deadline(record: Json) -> str | None:
+    """Find the first deadline in a record, which does not say what is given already: the next snapshot does."""
+    needs = [need.get("deadline_at") for need in record.get("approvals") or ()]
+    return min((str(at) for at in (record.get("deadline_at"), *needs) if at), default=None)
 
 
 def _patch(state: State, name: Any, changes: Json) -> State:

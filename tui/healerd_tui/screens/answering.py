@@ -13,7 +13,7 @@ from textual.widgets import Button, Input
 from healerd.errors import Conflict, HealerdError
 from healerd_tui.actions import by_id, command
 from healerd_tui.places import Place
-from healerd_tui.question import PRESETS, Question, answered_by, is_grave, reason_problem
+from healerd_tui.question import PRESETS, Question, answered_by, is_grave, reason_problem, resolving
 from healerd_tui.screens.frame import Screened
 
 __all__ = ["PLACEHOLDER", "Answering"]
@@ -125,6 +125,7 @@ class Answering(Screened, ModalScreen[None]):
     def set_step(self, step: str) -> None:
         """Begin a veto or arm an approval; an empty step takes it back."""
         self.step, self.error, self.cut_short = step, "", False
+        self.acknowledged = "" if step else self.acknowledged
         self.armed_s = self.ui.monotonic()
         self.changed = self.changed and not step
         field = self.query_one("#reason", Input)
@@ -241,6 +242,9 @@ class Answering(Screened, ModalScreen[None]):
 
     def do_prompt_copy(self) -> None:
         """Copy the command that gives the armed answer, or a veto."""
+        if self.question is not None and self.question.needs_person:
+            self.ui.copy(command(by_id("evidence"), self.names()))
+            return
         kind = "approve" if self.step == "approve" else "veto"
         reason = self.query_one("#reason", Input).value if self.step == kind else ""
         self.ui.copy(command(by_id(kind), {**self.names(), "reason": reason}))
@@ -268,7 +272,7 @@ class Answering(Screened, ModalScreen[None]):
         """Say which answers are still asked for."""
         if self.question is None or self.sending or self.is_small:
             return ()
-        answers = tuple(each for each in self.question.answers if each in {"veto", "approve"})
+        answers = self.question.answers
         return (*answers, "answerable") if answers else ()
 
     def taken(self) -> Mapping[str, str]:
@@ -279,8 +283,10 @@ class Answering(Screened, ModalScreen[None]):
             said = "an answer is on its way"
         elif self.is_small:
             said = "the terminal is too small to read this"
-        elif self.question.waits:
+        elif self.question.answers:
             return {}
+        elif self.question.needs_person:
+            said = resolving(self.question)
         else:
             said = answered_by(self.question) or "it is decided already"
         return dict.fromkeys(("veto", "approve", "answerable"), said)
