@@ -260,7 +260,9 @@ class Base(App[int]):
         self.notify(show(words), severity=severity, timeout=6, markup=False)
 
     async def on_event(self, event: events.Event) -> None:
-        """Note how long after the one before a key came: those of a paste come at once."""
+        """Note how long after the one before a key came, those of a paste at once; what is pasted is made inert."""
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event.text = "\n".join(map(show, event.text.splitlines()))
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.key_gap_s, self._key_time = event.time - self._key_time, event.time
         await super().on_event(event)

@@ -43,13 +43,13 @@ BANNER_MAX = 3
 
 
 def paint(lines: Iterable[Line], styles: Mapping[str, Style]) -> Text:
-    """Make one rich text of lines; a role without a style is painted plainly."""
+    """Make one rich text of lines, each of them inert; a role without a style is painted plainly."""
     text = Text(no_wrap=True, end="")
     for number, line in enumerate(lines):
         if number:
             text.append("\n")
         for words, role in line:
-            text.append(words, styles.get(role))
+            text.append(show(words), styles.get(role))
     return text
 
 

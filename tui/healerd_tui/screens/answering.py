@@ -12,6 +12,7 @@ from textual.widgets import Button, Input
 
 from healerd.errors import Conflict, HealerdError
 from healerd_tui.actions import by_id, command
+from healerd_tui.inert import show
 from healerd_tui.places import Place
 from healerd_tui.question import PRESETS, Question, answered_by, is_grave, reason_problem, resolving
 from healerd_tui.screens.frame import Screened
@@ -135,7 +136,7 @@ class Answering(Screened, ModalScreen[None]):
         # Where the keys stay with the prompt, an empty field must not look as if one could type.
         field.placeholder = OPTIONAL if step == "approve" else PLACEHOLDER
         if self._types_name() and self.question:
-            field.placeholder = f"type {self.question.intent['pipeline']}"
+            field.placeholder = show(f"type {self.question.intent['pipeline']}")
         if step == "veto" or self._types_name():
             field.focus()
         else:

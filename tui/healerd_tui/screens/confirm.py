@@ -15,7 +15,7 @@ from textual.widgets import Button, Input
 from healerd.client import Client
 from healerd.errors import HealerdError
 from healerd_tui.actions import by_id, command
-from healerd_tui.inert import show
+from healerd_tui.inert import inert, show
 from healerd_tui.question import expected_lines, reason_problem
 from healerd_tui.rehearsal import actions_of, plan_lines, rows_of
 from healerd_tui.screens.frame import Screened
@@ -68,7 +68,7 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         """Say what is asked."""
         self._opened_s = self.ui.monotonic()
         panel = self.query_one("#confirm")
-        panel.border_title = show(f"{by_id(self.action_id).word} {self.given.get('pipeline', '')}").strip()
+        panel.border_title = inert(f"{by_id(self.action_id).word} {self.given.get('pipeline', '')}".strip())
         view = self.state.pipelines.get(self.given.get("pipeline", ""), {})
         paused = view.get("paused") or self.state.stopped or {}
         words = SAYS[self.action_id].format(

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from healerd.client import diff_traces
 from healerd_tui.formats import say_number
 from healerd_tui.glyphs import GlyphSet
-from healerd_tui.inert import pad, show
+from healerd_tui.inert import inert, pad, show
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
@@ -55,7 +55,7 @@ class DiffScreen(Frame):
         self.traces = traces
         a, b = (each["decision"] for each in traces)
         title = f"diff {a['id']} ({say_when(a['at'], None)}) vs {b['id']} ({say_when(b['at'], None)})"
-        self.query_one("#diff-panel").border_title = show(title)
+        self.query_one("#diff-panel").border_title = inert(title)
         self.refresh_all()
         self.focus_body()
 

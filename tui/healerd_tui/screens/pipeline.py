@@ -21,7 +21,7 @@ from healerd_tui.detail import (
 )
 from healerd_tui.formats import say_count, say_number, say_p
 from healerd_tui.glyphs import GlyphSet, say_state, sign
-from healerd_tui.inert import show, wrap
+from healerd_tui.inert import inert, show, wrap
 from healerd_tui.places import Place
 from healerd_tui.plots import Picture
 from healerd_tui.screens.confirm import ConfirmScreen
@@ -161,7 +161,7 @@ class PipelineScreen(Frame):
             panel.border_title = "features"
             return
         number = self.feature % len(self._features()) + 1
-        panel.border_title = show(f"{feature['name']}  reference against newest window")
+        panel.border_title = inert(f"{feature['name']}  reference against newest window")
         words = f"n {say_count(feature['n'])} of {say_count(feature['n_reference'])}"
         words += f"  KS {say_number(feature.get('ks'), 2)} p {say_p(feature.get('ks_p'))}" if feature.get("ks") else ""
         words += f"  PSI {say_number(feature['psi'], 2)}" if feature.get("psi") is not None else ""

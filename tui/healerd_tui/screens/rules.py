@@ -10,7 +10,7 @@ from healerd_tui.actions import by_id, command
 from healerd_tui.filters import compile_filter
 from healerd_tui.formats import ago, say_count
 from healerd_tui.glyphs import GlyphSet
-from healerd_tui.inert import show
+from healerd_tui.inert import inert, show
 from healerd_tui.places import Place
 from healerd_tui.plots import sparkline
 from healerd_tui.screens.frame import Frame, bindings
@@ -185,7 +185,7 @@ class RulesScreen(Frame):
             self._shown = shown
             marks = {each["line"]: "rule-line" for each in self.view["rules"] if each["path"] == rule["path"]}
             self.query_one(HealSource).show(source["text"], marks=marks, at=rule["line"])
-            panel.border_title = show(f"{source['path']}  {self.view['rules_id'][:8]}")
+            panel.border_title = inert(f"{source['path']}  {self.view['rules_id'][:8]}")
         because = rule["because"] or "no reason is given"
         actions = ", ".join(rule["actions"]) or "every action"
         words = f" {rule['name']} ({rule['kind']}, {actions}): {because}"

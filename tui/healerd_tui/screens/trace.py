@@ -80,7 +80,7 @@ class TraceScreen(Frame):
         self.view = view
         decision = view["decision"]
         panel = self.query_one("#tree-panel")
-        panel.border_title = show(f"trace {decision['id']}  {decision['pipeline']}  {say_when(decision['at'], None)}")
+        panel.border_title = inert(f"trace {decision['id']}  {decision['pipeline']}  {say_when(decision['at'], None)}")
         self.query_one("#words-panel").border_title = "in plain words"
         self._cells = self.query_one(Tree).size.width
         self._grow(trace_steps(view))

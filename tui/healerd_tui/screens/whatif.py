@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from healerd.errors import HealerdError
 from healerd_tui.actions import by_id, command
-from healerd_tui.inert import show
+from healerd_tui.inert import inert, show
 from healerd_tui.screens.frame import Screened
 from healerd_tui.screens.lines import Painted
 from healerd_tui.view import Line
@@ -54,7 +54,7 @@ class WhatIfScreen(Screened, ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Begin at the first number."""
-        self.query_one("#what-if").border_title = show(f"what if: {self.rule['name']}")
+        self.query_one("#what-if").border_title = inert(f"what if: {self.rule['name']}")
         self._show()
         self._take_spot()
         self.query_one("#number", Input).focus()
