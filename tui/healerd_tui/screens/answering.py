@@ -19,7 +19,8 @@ from healerd_tui.screens.frame import Screened
 
 __all__ = ["PLACEHOLDER", "Answering"]
 
-ACTING = frozenset({"v", "a", "enter", "1", "2", "3", "4", "5", "6"})
+DIGITS = frozenset("123456")
+ACTING = frozenset({"v", "a", "enter", *DIGITS})
 NEVER_TYPED = frozenset({"escape", "ctrl+q"})
 """Keys that are no part of a text: they work even where a text was cut short."""
 PLACEHOLDER = "why, in a few words; kept in the record"
@@ -38,6 +39,7 @@ class Answering(Screened, ModalScreen[None]):
         self.error, self.changed = "", False
         self.everything = False
         self.cut_short = False
+        self.digit: str | None = ""
         self.opened_s = self.armed_s = 0.0
 
     def fetch(self) -> None:
@@ -108,17 +110,33 @@ class Answering(Screened, ModalScreen[None]):
             return
         if not self.step:
             self.set_step("veto")
+        self.digit = None
+        self._write(PRESETS[number - 1] if number <= len(PRESETS) else "")
+
+    def _write(self, text: str) -> None:
         field = self.query_one("#reason", Input)
-        field.value = PRESETS[number - 1] if number <= len(PRESETS) else ""
-        field.cursor_position = len(field.value)
+        field.value, field.cursor_position = text, len(text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Take a lone digit for the reason it stands for."""
+        """Take a digit that is all that was ever typed here for the reason it stands for."""
         event.stop()
-        if self.step and event.value in {"1", "2", "3", "4", "5", "6"} and not self._types_name():
-            self.action_preset(int(event.value))
-        if event.value:
+        value = event.input.value
+        if self.step and value and not self._types_name():
+            self._take_digit(value)
+        if value:
             self.error = ""
+
+    def _take_digit(self, value: str) -> None:
+        """Keep the `digit` that stands for the reason: none typed yet (empty), or a text of one's own (None)."""
+        if self.digit == "" and value in DIGITS:
+            self.action_preset(int(value))
+            self.digit = value if int(value) <= len(PRESETS) else None
+        elif not self.digit:
+            self.digit = None
+        elif (preset := PRESETS[int(self.digit) - 1]) != value:
+            digit, self.digit = self.digit, None
+            if value.startswith(preset):
+                self._write(digit + value.removeprefix(preset))
 
     def _types_name(self) -> bool:
         return self.step == "approve" and self.question is not None and is_grave(self.question)
@@ -126,7 +144,7 @@ class Answering(Screened, ModalScreen[None]):
     def set_step(self, step: str) -> None:
         """Begin a veto or arm an approval; an empty step takes it back."""
         self.step, self.error, self.cut_short = step, "", False
-        self.acknowledged = "" if step else self.acknowledged
+        self.acknowledged, self.digit = "" if step else self.acknowledged, ""
         self.armed_s = self.ui.monotonic()
         self.changed = self.changed and not step
         field = self.query_one("#reason", Input)
