@@ -114,17 +114,20 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         self._show_plan([(("asking what it would do", "quiet"),)])
 
         def told(answer: Mapping[str, Any]) -> None:
-            self._show_rehearsal(action, plan_lines(answer, cells=CELLS))
+            if self._show_rehearsal(action, plan_lines(answer, cells=CELLS)):
+                self._planned = action
 
         def failed(error: HealerdError) -> None:
             self._show_rehearsal(action, [(("plan  ", "label"), (show(str(error))[: CELLS - 6], "failed"))])
 
         self.ui.fetch(lambda: hand.rehearse(name, action), told, failed=failed, group="plan")
 
-    def _show_rehearsal(self, action: str, lines: Sequence[Line]) -> None:
-        if self.ready and self._actions()[self.choice] == action:
-            self._planned = action
+    def _show_rehearsal(self, action: str, lines: Sequence[Line]) -> bool:
+        """Show what came for an action, if that is still the one that is chosen."""
+        asked_for = self.ready and self._actions()[self.choice] == action
+        if asked_for:
             self._show_plan(lines)
+        return asked_for
 
     def _show_plan(self, lines: Sequence[Line]) -> None:
         plan = self.query_one("#plan", Painted)
@@ -197,7 +200,7 @@ class ConfirmScreen(Screened, ModalScreen[None]):
             return
         action = self._actions()[self.choice]
         if self.action_id == "propose" and self._planned != action:
-            self._trouble("wait for its plan", "watch")
+            self._trouble("wait for its plan; up and down ask for it again", "watch")
             return
         self.sending = True
         self._trouble("waiting for the daemon to acknowledge", "watch")
