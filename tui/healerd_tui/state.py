@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "AWAITED",
     "BUFFER_MAX",
+    "ENDED",
     "NEEDS_PERSON",
     "NEWS_MAX",
     "Conn",
@@ -36,6 +37,7 @@ NEEDS_PERSON = "needs person"
 AWAITED = frozenset({"announced", "awaiting approval", NEEDS_PERSON})
 """States of an intent in which it waits for a person."""
 ENDED = frozenset({"verified", "inconclusive", "undone", "failed", "vetoed", "expired", "withdrawn", "refused"})
+"""States of an intent that it never leaves."""
 NEWS_MAX = 500
 """Leaves kept for the log on screen; the audit screen reads the rest from the store."""
 BUFFER_MAX = 2000

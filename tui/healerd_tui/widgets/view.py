@@ -181,9 +181,10 @@ class RowView(ScrollView, can_focus=True):
     def say_highlighted(self) -> None:
         """Post the row of the cursor, if it is another than before."""
         row = self.highlighted
-        if row is not None and row is not self._said:
+        if row is not self._said:
             self._said = row
-            self.post_message(self._message(Highlighted, row))
+            if row is not None:
+                self.post_message(self._message(Highlighted, row))
 
     # drawing
 
