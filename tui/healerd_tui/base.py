@@ -4,7 +4,6 @@ It must never change the world by itself, never end because the daemon went away
 could act with: there, `hand` is None.
 """
 
-import asyncio
 import os
 import sys
 import time
@@ -230,14 +229,6 @@ class Base(App[int]):
                 self._post_fetched(lambda: then(found))
 
         self.run_worker(work, thread=True, group=group, exclusive=exclusive)
-
-    async def ask(self, call: Callable[[], T]) -> T | None:
-        """Run `call` on a thread; what goes wrong is said, and gives None."""
-        try:
-            return await asyncio.to_thread(call)
-        except HealerdError as error:
-            self._failed(error)
-            return None
 
     def _post_fetched(self, then: Callable[[], None]) -> None:
         if not get_current_worker().is_cancelled:

@@ -18,6 +18,7 @@ from healerd_tui.glyphs import GlyphSet, say_state
 from healerd_tui.screens.lines import KeyLine, Painted
 from healerd_tui.state import State, deadline_of, pending, seconds_left
 from healerd_tui.view import Line, banner, head
+from healerd_tui.widgets import RowList
 from healerd_tui.widgets.view import RowView
 
 if TYPE_CHECKING:
@@ -221,6 +222,10 @@ class Frame(Screened, Screen[None]):
         self.query_one("#small", Painted).put(
             small_lines(ui.state, ui.daemon_now(), cells, self.size.height, ui.glyphs)
         )
+
+    def on_row_list_failed(self, event: RowList.Failed) -> None:
+        """Say why a page could not be read; it is read again when it comes into sight."""
+        self.ui.say(event.why, severity="warning")
 
     # lists, for a click on the line of keys and the help screen; the lists have these keys themselves
 

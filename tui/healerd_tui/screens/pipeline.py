@@ -56,6 +56,7 @@ class PipelineScreen(Frame):
         self.stored: Json | None = None
         self.feature, self.metric_at, self.zoom = 0, 0, 1
         self.cursor: int | None = None
+        self._read_to = ""
 
     def trail(self) -> str:
         """Say which pipeline this is."""
@@ -94,11 +95,16 @@ class PipelineScreen(Frame):
 
     def fetch(self) -> None:
         """Read the plots and the versions."""
+        self._read_to = self._newest()
         access, name, windows = self.ui.access, self.pipeline, WINDOWS[self.zoom]
         look, failed = self.ui.fetch, self._not_read
         look(lambda: access.distributions(name), self._take_distributions, failed=failed, group="distributions")
         look(lambda: access.timeline(name, windows=windows), self._take_timeline, failed=failed, group="timeline")
         look(lambda: access.versions(name), self._take_versions, failed=failed, group="versions")
+
+    def _newest(self) -> str:
+        """Tell when the newest window that was judged ended."""
+        return str(self.state.pipelines.get(self.pipeline, {}).get("window_end_at") or "")
 
     def _not_read(self, error: HealerdError) -> None:
         """Say why; what was never read is shown as empty, not as if it were still to come."""
@@ -109,13 +115,21 @@ class PipelineScreen(Frame):
         self.refresh_all()
 
     def _take_distributions(self, view: Json) -> None:
+        """Show what came; the most drifted feature leads, unless another one was chosen."""
+        chosen = self._chosen() if self.feature else None
         self.distributions = view
+        if chosen is not None:
+            self.feature = _place(view["features"], "name", chosen["name"], otherwise=self.feature)
         self._redraw()
 
     def _take_timeline(self, view: Json) -> None:
+        """Show what came; the cursor stays on its window."""
+        before = (self.timeline or {}).get("windows") or ()
         self.timeline = view
         if self.cursor is not None:
-            self.cursor = min(self.cursor, len(view["windows"]) - 1)
+            last = len(view["windows"]) - 1
+            at = before[self.cursor]["end_at"] if self.cursor < len(before) else None
+            self.cursor = _place(view["windows"], "end_at", at, otherwise=min(self.cursor, last))
         self._redraw()
 
     def _take_versions(self, view: Json) -> None:
@@ -190,7 +204,9 @@ class PipelineScreen(Frame):
     # words
 
     def refresh_body(self) -> None:
-        """Say how the pipeline stands, what versions there are, and what waits."""
+        """Say how the pipeline stands, what versions there are, and what waits; a new window is read."""
+        if self.timeline is not None and self._newest() != self._read_to:
+            self.fetch()
         cells = max(20, self.query_one("#versions-panel").size.width - 4)
         self.query_one("#versions", Painted).put(version_lines(self.stored, self.state.at, cells, self.glyphs))
         self._say_waits()
@@ -337,3 +353,8 @@ class PipelineScreen(Frame):
     def do_versions(self) -> None:
         """Bring the versions into sight."""
         self.query_one("#versions-panel").scroll_visible(animate=False)
+
+
+def _place(rows: Sequence[Json], field: str, value: Any, *, otherwise: int) -> int:
+    """Find the row whose field has a value."""
+    return next((number for number, row in enumerate(rows) if row[field] == value), otherwise)

@@ -1,5 +1,6 @@
 """The decisions, the newest first, of one pipeline or of all. Must never hold more of them than are looked at."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -72,13 +73,12 @@ class TracesScreen(Frame):
             before = int(after.partition(" ")[0]) if after else None
             while True:
                 asked = before
-                view = await self.ui.ask(
+                view = await asyncio.to_thread(
                     lambda: access.traces(pipeline=name, limit=limit, before=asked, text=text)  # noqa: B023 - awaited here
                 )
-                lines = (view or {}).get("traces", ())
-                rows = [self._row(line) for line in lines if not (only and line["held"])]
-                before = (view or {}).get("before")
-                if rows or not lines or before is None:
+                rows = [self._row(line) for line in view["traces"] if not (only and line["held"])]
+                before = view["before"]
+                if rows or not view["traces"] or before is None:
                     return rows
 
         return Source(page=page)
@@ -105,6 +105,10 @@ class TracesScreen(Frame):
         self.list.set_columns(self._columns())
         await self.list.show(self._source())
 
+    def fetch(self) -> None:
+        """Begin at the newest decision again."""
+        self._query()
+
     @work(group="query", exclusive=True)
     async def _query(self) -> None:
         await self.list.show(self._source())
@@ -122,7 +126,7 @@ class TracesScreen(Frame):
     def apply_filter(self) -> None:
         """Ask for what the filter says."""
         self.refresh_body()
-        self._query()
+        self.fetch()
 
     def do_attention(self) -> None:
         """Show only decisions to act, or all."""
