@@ -198,7 +198,10 @@ class HealerdApp(Base):
         if len(self.visited) < 2:
             self.say("there was no view before this one")
             return
-        self.visit(self.visited[-2])
+        place = self.visited[-2]
+        if len(self.screen_stack) > 1 and place.kind not in MODES:
+            self.pop_screen()  # it takes the place of this view: going to and fro leaves no heap of views
+        self.visit(place)
 
     def do_refresh(self) -> None:
         """Ask again."""

@@ -153,7 +153,9 @@ class Base(App[int]):
         left = ((intent["id"], seconds_left(intent, at)) for intent in waiting)
         last = {(id_, "last") for id_, seconds in left if seconds is not None and seconds <= LAST_S}
         due = frozenset({(intent["id"], "new") for intent in waiting} | last)
-        if due - self._belled and self.state.live:
+        if not self.state.live:
+            return
+        if due - self._belled:
             self.bell()
         self._belled = due
 

@@ -95,14 +95,14 @@ def say_when(text: str | None, at: datetime | None) -> str:
 
 
 def parse_query(text: str, fields: Collection[str]) -> dict[str, Any]:
-    """Split a query into `field=value` for known fields, and the words that are left as `text`."""
+    """Split a query into `field=value` for known fields, and all else as `text`; a field without a value waits."""
     found: dict[str, Any] = {}
     words = []
     for word in text.split():
         name, equals, value = word.partition("=")
         if equals and value and name in fields:
             found[name] = value
-        elif not equals:
+        elif not equals or name not in fields:
             words.append(word)
     return {**found, "text": " ".join(words) or None}
 

@@ -10,6 +10,7 @@ from healerd.client import diff_traces
 from healerd_tui.formats import say_number
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.inert import inert, pad, show
+from healerd_tui.neighbours import neighbour
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
@@ -103,9 +104,8 @@ class DiffScreen(Frame):
         name = self.traces[0]["decision"]["pipeline"]
 
         def find() -> str | None:
-            ids = [line["id"] for line in access.traces(pipeline=name, limit=500)["traces"]]
-            position = ids.index(first) + by if first in ids else -1
-            return ids[position] if 0 <= position < len(ids) and ids[position] != second else None
+            other = neighbour(access, name, first, by)
+            return None if other == second else other
 
         self.follow(find, self._compare_with, group="step")
 

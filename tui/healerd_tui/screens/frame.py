@@ -18,7 +18,7 @@ from healerd_tui.glyphs import GlyphSet, say_state
 from healerd_tui.screens.lines import KeyLine, Painted
 from healerd_tui.state import State, deadline_of, pending, seconds_left
 from healerd_tui.view import Line, banner, head
-from healerd_tui.widgets import RowList
+from healerd_tui.widgets import RowList, RowTable, SortAsked
 from healerd_tui.widgets.view import RowView
 
 if TYPE_CHECKING:
@@ -226,6 +226,24 @@ class Frame(Screened, Screen[None]):
     def on_row_list_failed(self, event: RowList.Failed) -> None:
         """Say why a page could not be read; it is read again when it comes into sight."""
         self.ui.say(event.why, severity="warning")
+
+    def on_row_table_sort_asked(self, event: RowTable.SortAsked) -> None:
+        """Sort, or say why not."""
+        self._sort(event)
+
+    def on_row_list_sort_asked(self, event: RowList.SortAsked) -> None:
+        """Sort, or say why not."""
+        self._sort(event)
+
+    def _sort(self, event: SortAsked) -> None:
+        if reason := self.why_not("sort"):
+            self.ui.say(f"sort: {reason}")
+        else:
+            self.sort_by(event.column_key, reverse=event.reverse)
+            event.view.show_order(event.column_key, reverse=event.reverse)
+
+    def sort_by(self, column: str, *, reverse: bool) -> None:
+        """Bring the rows into another order, where `can` says that they are `sortable`."""
 
     # lists, for a click on the line of keys and the help screen; the lists have these keys themselves
 

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from healerd_tui.formats import say_share
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.inert import show
+from healerd_tui.neighbours import neighbour
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
@@ -155,14 +156,25 @@ class TracesScreen(Frame):
         self.ui.export(lambda: access.trace(id_))
 
     def do_diff(self) -> None:
-        """Compare the highlighted one with the marked one."""
+        """Compare the highlighted one with the marked one, or with the one before on its pipeline."""
         marked = [key.partition(" ")[2] for key in self.list.marked]
         here = self.names()["decision"]
         others = [each for each in marked if each != here]
         if others:
             self.ui.visit(Place("diff", f"{others[-1]} {here}"))
-        else:
-            self.ui.say("diff: mark another decision first (space)")
+            return
+        access = self.ui.access
+
+        def before() -> str | None:
+            return neighbour(access, self.pipeline or access.trace(here)["decision"]["pipeline"], here, +1)
+
+        def compare(other: str | None) -> None:
+            if other is None:
+                self.ui.say("diff: there is no decision before this one; mark another (space)")
+            else:
+                self.ui.visit(Place("diff", f"{other} {here}"))
+
+        self.follow(before, compare, group="step")
 
 
 def _asked_text(filter_text: str) -> str | None:

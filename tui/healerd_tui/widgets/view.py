@@ -61,7 +61,7 @@ class Marked(_RowMessage):
 
 
 class SortAsked(_RowMessage):
-    """Another order was asked for: who owns the rows brings them into it."""
+    """Another order was asked for: who owns the rows brings them into it, and then has the heading say so."""
 
     def __init__(self, view: "RowView", column_key: str, *, reverse: bool) -> None:
         super().__init__(view)
@@ -335,7 +335,6 @@ class RowView(ScrollView, can_focus=True):
         self._ask_order(key, reverse=not reverse)
 
     def _ask_order(self, key: str, *, reverse: bool) -> None:
-        self.show_order(key, reverse=reverse)
         self.post_message(self._message(SortAsked, key, reverse=reverse))
 
     # mouse and size
