@@ -201,6 +201,7 @@ class Base(App[int]):
         has = {name for name, value in names.items() if value} | set(can)
         has |= {"pending"} if pending(self.state) else set()
         has |= {"stopped"} if self.state.stopped else set()
+        has |= {"paused"} if self.state.pipelines.get(names.get("pipeline", ""), {}).get("paused") else set()
         has |= {"replay"} if self.replay else set()
         return Situation(
             live=self.state.live,

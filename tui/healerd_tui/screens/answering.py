@@ -15,7 +15,7 @@ from healerd_tui.actions import by_id, command
 from healerd_tui.inert import show
 from healerd_tui.places import Place
 from healerd_tui.question import PRESETS, Question, answered_by, is_grave, reason_problem, resolving
-from healerd_tui.screens.frame import Screened
+from healerd_tui.screens.frame import TOO_SMALL, Screened
 
 __all__ = ["PLACEHOLDER", "Answering"]
 
@@ -301,7 +301,7 @@ class Answering(Screened, ModalScreen[None]):
         elif self.sending:
             said = "an answer is on its way"
         elif self.is_small:
-            said = "the terminal is too small to read this"
+            said = TOO_SMALL
         elif self.question.answers:
             return {}
         elif self.question.needs_person:

@@ -18,13 +18,15 @@ from healerd_tui.actions import by_id, command
 from healerd_tui.inert import inert, show
 from healerd_tui.question import expected_lines, reason_problem
 from healerd_tui.rehearsal import actions_of, plan_lines, rows_of
-from healerd_tui.screens.frame import Screened
+from healerd_tui.screens.frame import TOO_SMALL, Screened
 from healerd_tui.screens.lines import Painted
 from healerd_tui.view import Line
 
 __all__ = ["ConfirmScreen"]
 
 CELLS = 70
+STOPPING = frozenset({"pause", "stop_all"})
+"""What may be done in a terminal too small to read all of the question: to stop is always right."""
 
 SAYS: Mapping[str, str] = {
     "pause": "Nothing heals {pipeline} until somebody resumes it; an undo asks. What runs now is not interrupted.",
@@ -193,7 +195,8 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         if not self.is_current:  # an enter that was on its way when the question was left
             return
         reason = self.query_one("#why", Input).value.strip()
-        problem = self.why_not(self.action_id) or reason_problem(reason)
+        unread = TOO_SMALL if self.is_small and self.action_id not in STOPPING else ""
+        problem = self.why_not(self.action_id) or unread or reason_problem(reason)
         hand = self.ui.hand
         if problem or hand is None or self.sending:
             self._trouble(problem)

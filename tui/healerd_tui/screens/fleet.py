@@ -223,9 +223,8 @@ class FleetScreen(Frame):
         return {"pipeline": view["name"], "id": view["name"], "revision": view["revision"]}
 
     def can(self) -> Iterable[str]:
-        """Say that the rows can be sorted, and whether the highlighted pipeline is paused."""
-        view = self.state.pipelines.get(self.names().get("pipeline", ""))
-        return ("sortable", "paused") if view is not None and view["paused"] else ("sortable",)
+        """Say that the rows can be sorted."""
+        return ("sortable",)
 
     def on_row_table_selected(self, event: Selected) -> None:
         """Open the pipeline."""

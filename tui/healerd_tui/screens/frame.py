@@ -24,11 +24,12 @@ from healerd_tui.widgets.view import RowView
 if TYPE_CHECKING:
     from healerd_tui.app import HealerdApp
 
-__all__ = ["SMALLEST", "Frame", "Screened", "bindings", "small_lines"]
+__all__ = ["SMALLEST", "TOO_SMALL", "Frame", "Screened", "bindings", "small_lines"]
 
 T = TypeVar("T")
 SMALLEST = (60, 16)
 """Cells and lines; below them only what is due is shown, and no question."""
+TOO_SMALL = "the terminal is too small to read this"
 
 
 def bindings(*places: str, skip: Iterable[str] = ()) -> list[Binding]:

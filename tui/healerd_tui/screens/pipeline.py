@@ -2,7 +2,7 @@
 versions, and what waits. Must never draw a window that was not judged: it is a gap.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -273,11 +273,6 @@ class PipelineScreen(Frame):
             "id": self.pipeline,
             "revision": str(view["revision"]) if view else "",
         }
-
-    def can(self) -> Iterable[str]:
-        """Tell whether the pipeline is paused."""
-        view = self.state.pipelines.get(self.pipeline)
-        return ("paused",) if view is not None and view["paused"] else ()
 
     def as_command(self) -> str:
         """Write it as a command."""
