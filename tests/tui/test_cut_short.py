@@ -18,6 +18,7 @@ from healerd_tui.screens.prompt import PromptScreen
 from tests.served import Served, an_intent, served
 from tests.tui.canned import Canned, a_snapshot
 from tests.tui.playing import Clock, Played, ask, playing
+from tests.tui.scenes import an_app, scene
 
 
 @pytest.fixture
@@ -103,5 +104,22 @@ def test_a_view_that_comes_late_stays_away() -> None:
             await pilot.pause()
             assert app.screen is screen
             assert screen.step == "veto"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("view", ["trace", "diff"])
+def test_what_comes_late_takes_no_keys_from_the_bar(view: str) -> None:
+    """A record that arrives while a filter is typed is shown, and the keys stay with what is typed."""
+
+    async def story() -> None:
+        app = an_app()
+        async with app.run_test(size=(120, 36)) as pilot:
+            await scene(view)(pilot)
+            screen: Any = app.screen
+            await pilot.press("slash")
+            screen._take({**screen.view, "said": []} if view == "trace" else screen.traces)
+            await pilot.pause()
+            assert app.focused is screen.query_one("#bar")
 
     asyncio.run(story())

@@ -39,7 +39,7 @@ class Answering(Screened, ModalScreen[None]):
         self.error, self.changed = "", False
         self.everything = False
         self.cut_short = False
-        self.digit: str | None = ""
+        self.digit: str | None = ""  # what stands for a reason: empty before anything is typed, None for own words
         self.opened_s = self.armed_s = 0.0
 
     def fetch(self) -> None:
@@ -127,7 +127,7 @@ class Answering(Screened, ModalScreen[None]):
             self.error = ""
 
     def _take_digit(self, value: str) -> None:
-        """Keep the `digit` that stands for the reason: none typed yet (empty), or a text of one's own (None)."""
+        """Take a first digit for its reason, and give it back where more is typed."""
         if self.digit == "" and value in DIGITS:
             self.action_preset(int(value))
             self.digit = value if int(value) <= len(PRESETS) else None
@@ -144,7 +144,9 @@ class Answering(Screened, ModalScreen[None]):
     def set_step(self, step: str) -> None:
         """Begin a veto or arm an approval; an empty step takes it back."""
         self.step, self.error, self.cut_short = step, "", False
-        self.acknowledged, self.digit = "" if step else self.acknowledged, ""
+        self.digit = ""
+        if step:
+            self.acknowledged = ""
         self.armed_s = self.ui.monotonic()
         self.changed = self.changed and not step
         field = self.query_one("#reason", Input)

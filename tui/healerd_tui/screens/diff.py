@@ -58,7 +58,8 @@ class DiffScreen(Frame):
         title = f"diff {a['id']} ({say_when(a['at'], None)}) vs {b['id']} ({say_when(b['at'], None)})"
         self.query_one("#diff-panel").border_title = inert(title)
         self.refresh_all()
-        self.focus_body()
+        if not self.bar_is_open:  # what is being typed must not become keys
+            self.focus_body()
 
     def refresh_body(self) -> None:
         """Write the lines."""

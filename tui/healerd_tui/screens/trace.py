@@ -85,7 +85,8 @@ class TraceScreen(Frame):
         self._grow(trace_steps(view))
         self._say()
         self.refresh_all()
-        self.focus_body()
+        if not self.bar_is_open:  # what is being typed must not become keys
+            self.focus_body()
 
     def _grow(self, steps: Sequence[Mapping[str, Any]]) -> None:
         tree = self.query_one(Tree)
