@@ -205,7 +205,7 @@ def _check_log(copy: sqlite.Connection, source: Path) -> str:
 
 def _segments(folder: Path, without: Collection[str]) -> tuple[Segment, ...]:
     with guarded(folder / DATABASE):
-        if not _size(folder / DATABASE):
+        if not (folder / DATABASE).exists() or not _size(folder / DATABASE):
             raise StoreError(f"there is no healerd state in `{folder}`: name the state folder with --state DIR")
     return () if "rows" in without else _manifested(folder / DATABASE)
 
@@ -224,11 +224,11 @@ def _files(
 ) -> Iterator[_Source]:
     for segment in segments:
         yield _Source(file=folder / FOLDER / segment.path, path=f"{FOLDER}/{segment.path}", sha256=segment.sha256)
-    keys = [folder / KEY]
+    keys = {folder / KEY}
     if key is not None and key.absolute().is_relative_to(folder.absolute()):
-        keys.append(folder / key.absolute().relative_to(folder.absolute()))
+        keys.add(folder / key.absolute().relative_to(folder.absolute()))
     if "key" not in without:
-        yield from (_Source(file=each, path=str(each.relative_to(folder))) for each in keys if each.is_file())
+        yield from (_Source(file=each, path=str(each.relative_to(folder))) for each in sorted(keys) if each.is_file())
     if "models" not in without:
         yield from _others(folder, keys)
 

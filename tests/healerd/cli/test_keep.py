@@ -84,7 +84,7 @@ def test_what_is_needed_stands_in_the_configuration(call: Call, state: Path) -> 
     assert call("prune", "--keep", "30d", "--state", state, "--dry-run").code == 2
 
 
-@pytest.mark.parametrize("place", ["own.key", "keys/own.key"])
+@pytest.mark.parametrize("place", ["own.key", "keys/own.key", "audit.key"])
 def test_without_its_key_a_backup_has_none_wherever_it_lies(call: Call, tmp_path: Path, place: str) -> None:
     """The key that the configuration names inside the state stays out when asked, with what waits or was lost beside
     it, and goes in otherwise; either is said.
