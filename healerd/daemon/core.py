@@ -144,7 +144,7 @@ class Core:
         for pipeline in self.pipelines.values():
             told += self._lookout.seek(pipeline)
             judged = self._judge_closed(pipeline)
-            told += [*judged, *said_by_rules(judged, self._rules.of(pipeline.name))]
+            told += [*judged, *said_by_rules(judged, self._rules)]
         told += self._executor.step(channel_open=self._channel_open())
         self._anchoring.step(self._clock.read().boot_s)
         return tuple(told)

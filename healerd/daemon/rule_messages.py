@@ -6,15 +6,15 @@ A decision records which rules spoke; what they say, and whether they knew, is w
 from collections.abc import Iterator, Sequence
 
 from healerd.daemon.messages import Message
+from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import situation_of
 from healerd.decision.view import look
 from healerd.model import Decision
-from healerd_rules import RuleSet
 
 __all__ = ["said_by_rules"]
 
 
-def said_by_rules(told: Sequence[object], ruleset: RuleSet) -> Iterator[Message]:
+def said_by_rules(told: Sequence[object], rules: Rulebook) -> Iterator[Message]:
     """Give the messages of the newest of some decisions: of a backlog, the others are past."""
     decisions = [each for each in told if isinstance(each, Decision)]
     newest = decisions[-1] if decisions else None
@@ -23,7 +23,7 @@ def said_by_rules(told: Sequence[object], ruleset: RuleSet) -> Iterator[Message]
     situation = situation_of(newest)
     if situation is None:
         return
-    for each in look(situation, ruleset).first.notifications:
+    for each in look(situation, rules.of(newest.pipeline)).first.notifications:
         known = f"{each.because}\n" if each.because else ""
         unknown = "its condition is unknown, and counts as true\n" if each.unknown else ""
         yield Message(

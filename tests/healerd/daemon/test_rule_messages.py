@@ -6,7 +6,7 @@ from pathlib import Path
 
 from healerd.daemon.messages import Message, Outbox, about
 from healerd.daemon.rule_messages import said_by_rules
-from healerd.daemon.rulebook import compile_rules
+from healerd.daemon.rulebook import Rulebook
 from healerd.listen_settings import NotifySettings
 from tests.healerd.daemon.loop import NAME, RULES, Loop
 from tests.healerd.daemon.test_app import NOON
@@ -31,13 +31,13 @@ def test_what_a_notify_rule_says_is_told(tmp_path: Path) -> None:
     page, blind = messages[f"rule:{NAME}:page"], messages[f"rule:{NAME}:blind"]
     assert (page.text, page.repeat_s) == ("one answer in three is wrong\nfor pager:ml", 3600)
     assert (blind.text, blind.repeat_s) == ("its condition is unknown, and counts as true\nfor mail:ops", None)
-    ruleset = compile_rules((tmp_path / "flights.heal",))
+    rules = Rulebook(loop.config)
     decision = loop.decision()
     past = replace(decision, trace={**decision.trace, "notifications": []})
-    assert [each.key for each in said_by_rules([past, decision], ruleset)] == list(messages)
-    assert list(said_by_rules([decision, past], ruleset)) == []
+    assert [each.key for each in said_by_rules([past, decision], rules)] == list(messages)
+    assert list(said_by_rules([decision, past], rules)) == []
     erased = replace(decision, trace={"notifications": decision.trace["notifications"]})
-    assert list(said_by_rules([erased], ruleset)) == []
+    assert list(said_by_rules([erased], rules)) == []
     loop.core.close()
 
 
