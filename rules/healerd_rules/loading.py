@@ -4,7 +4,6 @@ It never raises for a rule text, and never returns a rule set that has an error.
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,6 @@ from healerd_rules.sources import Reader, Trail, has_pack_file, pack_paths
 from healerd_rules.vocabulary import gather
 
 BASE = "base"
-PARTED = re.compile(r"\b(\d{1,15}(?:\.\d{1,15})?)(%|pp\b|ms\b)")
-"""Literals with units that part a number by a power of ten; a longer one is rounded in whatever way it is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +112,7 @@ def _checked(reader: Reader, base: Module, checker: Checker) -> Loaded:
 def _identity(modules: list[Module]) -> str:
     """The same for the same texts, wherever they lie and in whatever order they were read.
 
-    Where several own files are imported by a name, also which of them bears which. And it is another where a literal
-    was once read as a neighbour of its number, for decisions were recorded under the id of that meaning.
+    Where several own files are imported by a name, also which of them bears which.
     """
     digests = {id(module): hashlib.sha256(module.source.text.encode("utf-8", "replace")).digest() for module in modules}
     named = sorted(
@@ -126,11 +122,4 @@ def _identity(modules: list[Module]) -> str:
         if alias and not imported.shipped
     )
     parts = [*sorted(digests.values()), *(b"".join(edge) for edge in named if len(named) > 1)]
-    if any(_read_otherwise(*found) for module in modules for found in PARTED.findall(module.source.text)):
-        parts.append(b"nearest")
     return hashlib.sha256(b"".join(parts)).hexdigest()
-
-
-def _read_otherwise(digits: str, unit: str) -> bool:
-    before = float(digits) * 0.001 if unit == "ms" else float(digits) / 100
-    return before != float(f"{digits}{'e-3' if unit == 'ms' else 'e-2'}")

@@ -283,15 +283,6 @@ def test_the_identity_tells_which_file_bears_which_name(tmp_path: Path) -> None:
     assert len(ids) == 2
 
 
-def test_the_identity_tells_what_was_once_read_otherwise() -> None:
-    """The id stands for the texts alone, but for a text whose literals once meant a neighbouring number."""
-    text = "forbid f: retrain when error_rate > {}"
-    same, other = (rules(text.format(bound)).id for bound in ("1.5%", "1.1%"))
-    base = pack_text("base")
-    assert same == _hashed(text.format("1.5%"), base)
-    assert other != _hashed(text.format("1.1%"), base)
-
-
 def _hashed(*texts: str) -> str:
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(text.encode()).digest() for text in texts))).hexdigest()
 
