@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healerd_rules import CODES, Diagnostic, Schema, load, load_text, render
-from healerd_rules.sources import pack_text
 from healerd_rules.words import KEYWORDS
 from tests.rules.worlds import SCHEMA, codes, rules
 
