@@ -9,7 +9,6 @@ import csv
 import difflib
 import glob
 import gzip
-import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,17 +19,14 @@ from typing import IO, Any, Literal
 import duckdb
 import numpy as np
 
-from healerd.clock import SystemClock
 from healerd.columns import Column, Kind
 from healerd.errors import SourceError
 from healerd.segments.duck import SQL_TYPES, fetch, literal, quoted
 
-__all__ = ["COLUMNS_MAX", "MISSING", "Relation", "Type", "open_relation"]
+__all__ = ["COLUMNS_MAX", "MISSING", "Relation", "Type", "header_of", "number_text", "open_relation"]
 
 COLUMNS_MAX = 10_000
 HEADER_BYTES_MAX = 2**20
-QUIET_S = 60.0
-"""A file whose last line has no end, and that changed within this time, is being written."""
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
 """What stands for a missing value in a CSV file."""
 
@@ -45,16 +41,18 @@ _PATTERNS: Mapping[Type, re.Pattern[str]] = {
     "categorical": re.compile(r'VARCHAR|BOOLEAN|UUID|ENUM\(.*\)|TIME.*|INTERVAL|"NULL"'),
 }
 
-_WIDER = {r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?": "DOUBLE", r"TIMESTAMP.*|DATE": "TIMESTAMPTZ", "BOOLEAN": "VARCHAR"}
+_WIDER = {r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?": "DOUBLE", r"BOOLEAN|TIME( .*)?": "VARCHAR"}
 """What holds all that may follow, where a column of a CSV file was told from its first rows: DuckDB would round later
-fractions to whole numbers, drop the zone of later times, and guess whether a day or a month comes first."""
+fractions to whole numbers, and say of other text that it is no truth."""
+_TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
     """A table as SQL: `sql` is what to select from, `bound` its values, `types` the SQL type of each column by name.
 
-    `row_sql` numbers the rows in the order of the files, and of each file. `run` is what carries queries out.
+    `row_sql` numbers the rows in the order of the files, and of each file. `run` is what carries queries out. `texts`
+    are columns that are text as it stands.
     """
 
     path: str
@@ -64,6 +62,12 @@ class Relation:
     bound: Mapping[str, Any]
     types: Mapping[str, str]
     run: Callable[[str, Mapping[str, Any]], list[Column]] = fetch
+    texts: Collection[str | None] = ()
+
+    @property
+    def is_csv(self) -> bool:
+        """Tell whether the files are text."""
+        return bool(self.files) and _format(Path(self.files[0])) == "csv"
 
     def require(self, *names: str) -> None:
         """Check that the columns are there.
@@ -113,38 +117,32 @@ class Relation:
         return f"make_timestamp(epoch_us(try_cast({quoted(name)} AS TIMESTAMPTZ)))"
 
     def number_sql(self, name: str) -> str:
-        """Write a column of text as numbers; NULL where it holds none.
+        """Write a column as numbers, true and false as 1 and 0; NULL where it holds none.
 
         A bare try_cast of a column can be pushed down into the reader of CSV files, which then fails at the first text
         instead of giving NULL; one within another expression cannot.
         """
-        return f"CASE WHEN {quoted(name)} IS NOT NULL THEN try_cast({quoted(name)} AS DOUBLE) END"
+        text = f"lower({quoted(name)}::VARCHAR)"
+        number = f"WHEN NOT contains({text}, '_') THEN try_cast({quoted(name)} AS DOUBLE)"  # DuckDB reads 1_000
+        return f"CASE WHEN {text} = 'true' THEN 1.0 WHEN {text} = 'false' THEN 0.0 {number} END"
 
     def text_sql(self, name: str) -> str:
-        """Write a column as text, a number as Python would: 1 is `1`, of whatever type the file holds it."""
-        if self.type_of(name) == "numeric":
-            return f"format('{{:.17g}}', {quoted(name)}::DOUBLE)" if "INT" not in self.types[name] else _varchar(name)
-        return _varchar(name)
+        """Write a column as text: a whole number without a point, whatever type holds it; truths in small letters.
+
+        What a file of text calls true is so for itself, whatever else stands in the file.
+        """
+        if self.types[name] in {"DOUBLE", "FLOAT"}:
+            return number_text(quoted(name))
+        text = f"{quoted(name)}::VARCHAR"
+        if self.types[name] != "VARCHAR" or not self.is_csv or name in self.texts:
+            return text
+        return f"CASE WHEN lower({text}) IN ('true', 'false') THEN lower({text}) ELSE {text} END"
 
     def value_sql(self, name: str, kind: Kind) -> str:
         """Write a column as a value of a kind; a time becomes seconds since 1970."""
         if kind == "numeric" and self.type_of(name) == "time":
             return f"epoch({quoted(name)})::DOUBLE"
-        return f"{quoted(name)}::{SQL_TYPES[kind]}"
-
-    def check_written(self) -> None:
-        """Check that no file ends in half a line that somebody is just writing: half a number is a number too.
-
-        Raises:
-            SourceError: one does.
-        """
-        for name in self.files:
-            file = Path(name)
-            if _format(file) == "csv" and file.suffix != ".gz" and not _ends(file):
-                raise SourceError(
-                    f"`{file}` is being written: its last line has no end; it is read once it has one, or when nobody "
-                    f"has written it for {QUIET_S:g} s"
-                )
+        return self.text_sql(name) if kind == "categorical" else f"{quoted(name)}::{SQL_TYPES[kind]}"
 
     def fetch(self, sql: str, bound: Mapping[str, Any] | None = None) -> list[Column]:
         """Run a query; give its columns, masked where a value is NULL.
@@ -171,14 +169,20 @@ class Relation:
 
 
 def open_relation(
-    path: str, folder: Path, *, whole: bool = False, name: str = "files", texts: Collection[str | None] = ()
+    path: str,
+    folder: Path,
+    *,
+    whole: bool = False,
+    name: str = "files",
+    texts: Collection[str | None] = (),
+    times: Collection[str | None] = (),
 ) -> Relation:
     """Find the files of a path (a file, a glob, or a folder), taken from `folder`, and tell their columns.
 
-    With `whole`, the types of CSV columns are told from every row; else from the first 20,000, and then numbers and
-    times take whatever number or time may follow, and the rest is text. `texts` are columns that are text whatever they
-    look like, so that the id `007` stays itself. `name` is the word under which the files are bound, so that a query
-    can read two tables.
+    With `whole`, the types of CSV columns are told from every row; else from the first 20,000, and then numbers take
+    whatever number may follow. `texts` are columns that are text whatever they look like, so that the id `007` stays
+    itself; `times` are those whose zones count, and of which no month is guessed. `name` is the word under which the
+    files are bound, so that a query can read two tables.
 
     Raises:
         SourceError: there are none, they are of unknown or mixed formats, or they are too wide or damaged.
@@ -198,9 +202,13 @@ def open_relation(
     _check_width(path, len(names))
     types = {str(name): str(kind) for name, kind in zip(names, kinds, strict=True)}
     if endings == {"csv"}:
-        forced = {column: kind for column, told in types.items() if (kind := _forced(column, told, texts, whole=whole))}
+        forced = {} if whole else {column: kind for column, told in types.items() if (kind := _wider(told))}
+        forced |= {column: "TIMESTAMPTZ" for column in types if column in times and types[column] in _TIMES}
+        forced |= {column: "VARCHAR" for column in types if column in texts}
         sql, types = _with_types(sql, forced), types | forced
-    return Relation(path=path, files=tuple(map(str, files)), sql=sql, row_sql=row_sql, bound=bound, types=types)
+    return Relation(
+        path=path, files=tuple(map(str, files)), sql=sql, row_sql=row_sql, bound=bound, types=types, texts=texts
+    )
 
 
 @contextmanager
@@ -222,7 +230,8 @@ def _files(path: str, folder: Path) -> tuple[Path, ...]:
         found = [place]
     else:
         pattern = str(Path(glob.escape(str(folder))) / path)
-        found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - an absolute pattern
+        named = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - an absolute pattern
+        found = [file for file in named if file.is_file()]
     if not found:
         raise SourceError(f"there is no file `{path}` in `{folder}`: check the path{_near_file(place)}")
     empty = next((file for file in found if file.stat().st_size == 0), None)
@@ -236,14 +245,6 @@ def _format(file: Path) -> str | None:
     return _ENDINGS.get(Path(name).suffix.lower())
 
 
-def _ends(file: Path) -> bool:
-    """Tell whether the last line has its end, or the file has lain quiet."""
-    with file.open("rb") as opened:
-        opened.seek(-1, os.SEEK_END)
-        ended = opened.read() in {b"\n", b"\r"}
-        return ended or SystemClock().now().timestamp() - os.fstat(opened.fileno()).st_mtime > QUIET_S
-
-
 def _near_file(place: Path) -> str:
     names = [each.name for each in place.parent.iterdir()] if place.parent.is_dir() else []
     near = difflib.get_close_matches(place.name, names, n=1)
@@ -251,7 +252,7 @@ def _near_file(place: Path) -> str:
 
 
 def _csv_sql(file: Path, name: str, *, whole: bool) -> str:
-    delimiter, _ = _header(file)
+    delimiter, _ = header_of(file)
     missing = ", ".join(f"'{text}'" for text in MISSING)
     sample = -1 if whole else 20_480
     return (
@@ -260,11 +261,9 @@ def _csv_sql(file: Path, name: str, *, whole: bool) -> str:
     )
 
 
-def _forced(column: str, told: str, texts: Collection[str | None], *, whole: bool) -> str | None:
+def _wider(told: str) -> str | None:
     """Name the type that a CSV column is read as, where that is not the one that it was told to be."""
-    if column in texts:
-        return "VARCHAR"
-    return None if whole else next((kind for told_as, kind in _WIDER.items() if re.fullmatch(told_as, told)), None)
+    return next((kind for pattern, kind in _WIDER.items() if re.fullmatch(pattern, told)), None)
 
 
 def _with_types(sql: str, forced: Mapping[str, str]) -> str:
@@ -272,12 +271,13 @@ def _with_types(sql: str, forced: Mapping[str, str]) -> str:
     return f"{sql.removesuffix(')')}, types = {{{listed}}})" if forced else sql
 
 
-def _varchar(name: str) -> str:
-    return f"{quoted(name)}::VARCHAR"
+def number_text(value: str) -> str:
+    """Write a number as text, in SQL: as short as can be read back, and a whole one without a point."""
+    return f"regexp_replace(({value})::DOUBLE::VARCHAR, '\\.0$', '')"
 
 
-def _header(file: Path) -> tuple[str, list[str]]:
-    """Read the names of the columns; the delimiter is the one that makes the most of them."""
+def header_of(file: Path) -> tuple[str, list[str]]:
+    """Read a CSV file's delimiter, which is the one that makes the most columns, and their names."""
     try:
         with _open_text(file) as text:
             header = text.readline(HEADER_BYTES_MAX)
@@ -345,7 +345,7 @@ def _first(problem: str) -> str:
 def _ragged(file: Path) -> str | None:
     """Find the first line whose number of fields is not that of the header."""
     with _open_text(file) as text:
-        rows = csv.reader(text, delimiter=_header(file)[0])
+        rows = csv.reader(text, delimiter=header_of(file)[0])
         width = len(next(rows, []))
         for row in rows:
             if row and len(row) != width:

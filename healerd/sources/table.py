@@ -2,7 +2,8 @@
 
 # ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,9 @@ from healerd.config import LabelsSettings, SourceSettings
 from healerd.errors import SourceError
 from healerd.segments.duck import SQL_TYPES, filled, literal, quoted
 from healerd.segments.times import aware, naive
+from healerd.sources.growing import ends_of, lies_before, written_since
 from healerd.sources.query import Session, check_query, open_query
-from healerd.sources.relation import Relation, Type, open_relation
+from healerd.sources.relation import Relation, Type, header_of, number_text, open_relation
 
 __all__ = ["TableSource"]
 
@@ -63,7 +65,8 @@ class TableSource:
         known = table.number_sql("label") if output == "numeric" else "label"
         sql = f"""SELECT {self._id(table)} AS id, "at", version, output, {known} AS label{listed}
             FROM ({self._served(table)}) ORDER BY n"""
-        ids, at, version, outputs, label, *values = table.fetch(sql)
+        with self._whole_lines(table, end_at):
+            ids, at, version, outputs, label, *values = table.fetch(sql)
         self._check_rows(table, ids, at)
         versions = filled(version, "categorical")
         versions[is_missing(versions)] = UNKNOWN if self._settings.version else self._active()
@@ -88,7 +91,8 @@ class TableSource:
         else:
             kind = _label(table, self._settings.prediction, table, self._settings.label)[1]
             sql = f"SELECT id, label, $now::TIMESTAMP FROM ({served}) WHERE label IS NOT NULL ORDER BY n"
-            ids, label, at = table.fetch(sql)
+            with self._whole_lines(table, end_at):
+                ids, label, at = table.fetch(sql)
         return Labels(ids=filled(ids, "categorical"), label=filled(label, kind), at=np.asarray(at, "datetime64[us]"))
 
     def inputs(self, start_at: datetime, end_at: datetime) -> Mapping[str, Column]:
@@ -143,7 +147,11 @@ class TableSource:
                 FROM {truth.sql}
             ) WHERE label IS NOT NULL AND (known IS NULL OR known <= $now)
             AND id IN (SELECT id FROM ({served})) ORDER BY known, n"""
+        ends = ends_of(truth.files) if truth.is_csv else {}
         found = truth.fetch(sql)
+        if partial := {row.get(names.id) for row in written_since(ends, header_of)}:  # found whole the next time
+            whole = np.fromiter((each not in partial for each in found[0]), np.bool_, len(found[0]))
+            found = [column[whole] for column in found]
         if names.at and np.ma.getmaskarray(found[2]).any():
             truth.refuse(names.at, f"{at} IS NULL", _NO_TIME)
         return kind, found
@@ -154,8 +162,7 @@ class TableSource:
             assert self._session is not None, "the constructor made it"
             truth = open_query(self._session, names.query, "source.labels.query", table.bound)
         else:
-            truth = open_relation(names.path, self._folder, name="label_files", texts={names.id})
-            truth.check_written()
+            truth = open_relation(names.path, self._folder, name="label_files", texts={names.id}, times={names.at})
         run = truth.run if self._session is None else self._session.fetch
         return replace(truth, bound={**table.bound, **truth.bound}, run=run)
 
@@ -165,7 +172,7 @@ class TableSource:
         if names.query:
             assert self._session is not None, "the constructor made it"
             return open_query(self._session, names.query, "source.query", {**_times(*LONG_AGO), **bound})
-        table = open_relation(names.path, self._folder, texts={names.id, names.version})
+        table = open_relation(names.path, self._folder, texts={names.id, names.version}, times={names.time})
         return replace(table, bound={**table.bound, **bound})
 
     def _open(self, bound: Mapping[str, Any]) -> Relation:
@@ -175,9 +182,22 @@ class TableSource:
         if names.score and table.kind_of(names.score) != "numeric":
             kind = table.types[names.score]
             raise SourceError(f"`{table.path}`, column `{names.score}` is a {kind}, but a score is a number")
-        if self._growing:
-            table.check_written()
         return table
+
+    @contextmanager
+    def _whole_lines(self, table: Relation, end_at: datetime) -> Iterator[None]:
+        """Refuse what is read within, where a line that may be of before `end_at` was not whole the whole time.
+
+        Raises:
+            SourceError: there is one; it is read at a later attempt, or once nobody has written the file for a minute.
+        """
+        ends = ends_of(table.files) if self._growing and table.is_csv else {}
+        yield
+        if any(lies_before(row, self._settings.time, end_at) for row in written_since(ends, header_of)):
+            raise SourceError(
+                f"`{table.path}` is being written: a line that may be of what was asked for has no end yet, or came "
+                "during the reading; it is read again at the next attempt"
+            )
 
     def _features(self, table: Relation) -> list[str]:
         names = self._settings
@@ -230,22 +250,25 @@ def _label(table: Relation, prediction: str, truth: Relation, label: str | None)
     if label is None:
         return f"NULL::{SQL_TYPES[kind]}", kind
     other, types = truth.kind_of(label), (table.types[prediction], truth.types[label])
+    if kind == "numeric" and types[1] == "BOOLEAN":
+        return truth.number_sql(label), kind
     if kind == "numeric" and other == "categorical":
-        return truth.text_sql(label), "categorical"
+        text = truth.text_sql(label)
+        return f"CASE lower({text}) WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE {text} END", other
     if kind == "categorical" and other == "numeric":
-        number = f"format('{{:.17g}}', {table.number_sql(prediction)})"
+        number = number_text(table.number_sql(prediction))
         flaw = (
             f"is not how a number is written, but the labels in `{label}` are numbers: they would never be equal; "
             "write both alike, as 0 and 1, or both as text"
         )
         table.refuse(prediction, f"{number} IS DISTINCT FROM {_text(table, prediction)}", flaw)
-        return truth.text_sql(label), kind
+        return number_text(quoted(label)), kind
     if types == ("BOOLEAN", "VARCHAR"):
         lower = f"lower({quoted(label)})"
         return f"CASE WHEN {lower} IN ('true', 'false') THEN {lower} ELSE {quoted(label)} END", kind
     if types == ("VARCHAR", "BOOLEAN"):
         flaw = f"is neither `true` nor `false`, as the labels in `{label}` are"
-        table.refuse(prediction, f"{quoted(prediction)} NOT IN ('true', 'false')", flaw)
+        table.refuse(prediction, f"{table.text_sql(prediction)} NOT IN ('true', 'false')", flaw)
     return truth.value_sql(label, kind), kind
 
 

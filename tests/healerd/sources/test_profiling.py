@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -67,6 +68,8 @@ class Killing(ThreadPoolExecutor):
         if self.left == 0:
             future.result()
             os.kill(next(iter(self.pool._processes)), signal.SIGKILL)
+            while not self.pool._broken:  # else the other one may do what is left before anybody notices
+                time.sleep(0.001)
         return future
 
 

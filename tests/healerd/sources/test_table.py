@@ -1,16 +1,19 @@
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import duckdb
 import numpy as np
 import pytest
 
+from healerd.columns import Column
 from healerd.config import LabelsSettings, SourceSettings
 from healerd.errors import SourceError
 from healerd.sources import SOURCES, TableSource
-from healerd.sources.relation import open_relation
+from healerd.sources.relation import Relation, open_relation
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -169,20 +172,62 @@ def test_truths_are_not_held_against_numbers(tmp_path: Path) -> None:
         a_source(tmp_path, text).labels(START, START + HOUR, START + HOUR)
     alike = a_source(tmp_path, text.replace(",1\n", ",True\n").replace(",0\n", ",False\n"))
     rows, labels = alike.fetch(START, START + HOUR), alike.labels(START, START + HOUR, START + HOUR)
-    assert rows.output.tolist() == labels.label.tolist() == ["True", "False"]
+    assert rows.output.tolist() == labels.label.tolist() == ["true", "false"]
 
 
 def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
-    """Half a line may have all its fields, and half a number is a number: it is waited for, a minute at most."""
-    source = a_source(tmp_path, ROWS + "d,2026-01-01T00:30:00Z,31,Bern,10,2")
+    """Half a line may have all its fields, and half a number is a number: a line of the window is waited for."""
+    half = "d,2026-01-01T00:30:00Z,31,Bern,10,2"
+    source = a_source(tmp_path, ROWS + half)
     for ask in (source.fetch, lambda start, end: source.labels(start, end, end)):
-        with pytest.raises(SourceError, match=r"rows\.csv` is being written: its last line has no end"):
+        with pytest.raises(SourceError, match=r"`rows\.csv` is being written"):
             ask(START, START + HOUR)
-    (tmp_path / "rows.csv").write_text(ROWS + "d,2026-01-01T00:30:00Z,31,Bern,10,25\n", encoding="utf-8")
+    assert len(source.fetch(START, START + HOUR / 3)) == 1  # of later rows nothing is asked
+    (tmp_path / "rows.csv").write_text(ROWS + half + "5\n", encoding="utf-8")
     assert source.fetch(START, START + HOUR).label[-1] == 25.0
-    (tmp_path / "rows.csv").write_text(ROWS.rstrip("\n"), encoding="utf-8")
-    os.utime(tmp_path / "rows.csv", (0, 0))
-    assert len(source.fetch(START, START + 2 * HOUR)) == 3
+    (tmp_path / "rows.csv").write_text(ROWS + half, encoding="utf-8")
+    os.utime(tmp_path / "rows.csv", (0, 0))  # nobody writes it any more
+    assert source.fetch(START, START + 2 * HOUR).label.tolist()[-1] == 2.0
+
+
+def test_a_writer_that_ends_lines_with_the_next_one_holds_nobody_up(tmp_path: Path) -> None:
+    """A file whose last line never has an end is read, as soon as that line is of a later window."""
+    source = a_source(tmp_path, ROWS.rstrip("\n"))
+    assert source.fetch(START, START + HOUR).ids.tolist() == ["a", "b"]
+
+
+def test_what_comes_during_a_reading_may_have_been_read_in_part(tmp_path: Path) -> None:
+    """A line of the window that is appended while DuckDB reads makes the reading void; one of a later does not."""
+
+    class Raced(TableSource):
+        def _open(self, bound: Mapping[str, Any]) -> Relation:
+            table = super()._open(bound)
+
+            def run(sql: str, values: Mapping[str, Any]) -> list[Column]:
+                found = table.run(sql, values)
+                with (tmp_path / "rows.csv").open("a", encoding="utf-8") as file:
+                    file.write(self.line)
+                return found
+
+            return replace(table, run=run)
+
+        line = "e,2026-01-01T00:40:00Z,31,Bern,1,1\n"
+
+    (tmp_path / "rows.csv").write_text(ROWS, encoding="utf-8")
+    source = Raced(SourceSettings(path="rows.csv", id="id", label="label"), tmp_path, lambda: "v1")
+    with pytest.raises(SourceError, match="came during the reading"):
+        source.fetch(START, START + HOUR)
+    source.line = "f,2026-01-01T01:40:00Z,31,Bern,1,1\n"
+    assert source.fetch(START, START + HOUR).ids.tolist() == ["a", "b", "e"]
+
+
+def test_a_label_that_is_being_written_is_found_whole_the_next_time(tmp_path: Path) -> None:
+    """Of a table of labels the line without an end is left out, so that a writer without rest holds nobody up."""
+    (tmp_path / "truth.csv").write_text("id,label\na,1\nb,1", encoding="utf-8")
+    source = a_source(tmp_path, label=None, labels=LabelsSettings(path="truth.csv"))
+    assert source.labels(START, START + HOUR, START + HOUR).ids.tolist() == ["a"]
+    (tmp_path / "truth.csv").write_text("id,label\na,1\nb,10\n", encoding="utf-8")
+    assert source.labels(START, START + HOUR, START + HOUR).label.tolist() == [1.0, 10.0]
 
 
 def test_a_reference_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -198,10 +243,12 @@ def test_a_reference_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     ("rows", "truth"),
     [
         ("('a', '0'), ('b', '1')", "('a', 0.0), ('b', 1.0)"),
+        ("('a', '1.1'), ('b', '2')", "('a', 1.1::DOUBLE), ('b', 2.0::DOUBLE)"),
         ("('a', true), ('b', false)", "('a', 'True'), ('b', 'FALSE')"),
-        ("(1.0, 'x'), (2.0, 'y')", "(1, 'x'), (2, 'y')"),
+        ("('a', 1), ('b', 0)", "('a', true), ('b', false)"),
+        ("(1.0::DOUBLE, 'x'), (2.0::DOUBLE, 'y')", "(1, 'x'), (2, 'y')"),
     ],
-    ids=["classes and numbers", "truths and text", "ids of two types"],
+    ids=["classes and numbers", "classes and fractions", "truths and text", "numbers and truths", "ids of two types"],
 )
 def test_what_is_equal_is_spelled_alike(tmp_path: Path, rows: str, truth: str) -> None:
     """A right prediction equals its label, of whatever type either file holds them."""
@@ -214,6 +261,37 @@ def test_what_is_equal_is_spelled_alike(tmp_path: Path, rows: str, truth: str) -
     assert dict(zip(labels.ids, labels.label, strict=True)) == dict(
         zip((served := source.fetch(START, START + HOUR)).ids, served.output, strict=True)
     )
+
+
+@pytest.mark.parametrize("said", ["true,True", "True,TRUE", "1,True", "0,false"])
+def test_truths_of_text_are_what_they_say(tmp_path: Path, said: str) -> None:
+    """In a CSV file a right prediction equals its label, however either spells true and false."""
+    rows = a_source(tmp_path, f"id,time,prediction,label\na,2026-01-01T00:10:00Z,{said}\n").fetch(START, START + HOUR)
+    assert rows.output.tolist() == rows.label.tolist()
+
+
+def test_truths_of_a_csv_file_equal_those_of_a_database(tmp_path: Path) -> None:
+    """Predictions that a CSV file spells as Python does, and labels that a Parquet file holds as truths, are alike."""
+    copy("SELECT * FROM (VALUES ('a', true), ('c', false)) t(id, label)", tmp_path / "truth.parquet")
+    text = ROWS.replace("Bern,1,1", "Bern,True,").replace("Genf,0,", "Genf,False,").replace(",,1,0", ",,False,")
+    source = a_source(tmp_path, text, label=None, labels=LabelsSettings(path="truth.parquet"))
+    rows, labels = source.fetch(START, START + 2 * HOUR), source.labels(START, START + 2 * HOUR, START + 2 * HOUR)
+    assert dict(zip(labels.ids, labels.label, strict=True)) == {"a": "true", "c": "false"}
+    assert rows.output.tolist() == ["true", "false", "false"]
+
+
+def test_names_that_are_numbers_keep_every_digit(tmp_path: Path) -> None:
+    """Ids of many digits stay apart, and the version 1.1 is `1.1`, of whatever type a file holds them."""
+    at = "TIMESTAMP '2026-01-01 00:10:00'"
+    ids = "(1234567890123456781::DECIMAL(38,0)), (1234567890123456782::DECIMAL(38,0))"
+    copy(
+        f"SELECT id, {at} AS time, 1 AS prediction, 1.1::DOUBLE AS v FROM (VALUES {ids}) t(id)",
+        tmp_path / "rows.parquet",
+    )
+    settings = SourceSettings(path="rows.parquet", id="id", version="v")
+    rows = TableSource(settings, tmp_path, lambda: "v1").fetch(START, START + HOUR)
+    assert rows.ids.tolist() == ["1234567890123456781", "1234567890123456782"]
+    assert rows.version.tolist() == ["1.1", "1.1"]
 
 
 def test_classes_spelled_otherwise_than_their_labels_are_told(tmp_path: Path) -> None:
