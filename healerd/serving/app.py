@@ -201,7 +201,7 @@ class Gateway:
 
     async def _unload(self, request: Request) -> Response:
         await self._body(request)
-        await asyncio.to_thread(self._service(request.path_params["model"]).slot.unload)
+        await self._service(request.path_params["model"]).unload()
         return JSONResponse({})
 
     # labels, metrics, health ---------------------------------------------------

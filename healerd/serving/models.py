@@ -158,15 +158,10 @@ class Slot:
     def _tried_in_time(self, version: str) -> Loaded:
         """Load and try a version in a thread that is left behind when it hangs. Raises what it raised, ServingError."""
         trying = self._trying = Future[Loaded]()
-
-        def run() -> None:
-            try:
-                found: Loaded | BaseException = self._tried(version)
-            except (Exception, SystemExit) as error:
-                found = error
-            _set(trying, found)
-
-        threading.Thread(target=run, name=f"trying {self.name}", daemon=True).start()
+        if not self.wanted:  # closed, or unloaded, while the alias was read
+            raise ServingError("the gateway ends")
+        name = f"trying {self.name}"
+        threading.Thread(target=_try, args=(self._tried, version, trying), name=name, daemon=True).start()
         try:
             return trying.result(self._within_s)
         except TimeoutError:
@@ -174,6 +169,9 @@ class Slot:
                 raise
             late = f"it was not loaded and tried within {self._within_s:g} s; mend it, or raise `serving.load_timeout`"
             raise ServingError(late) from None
+        finally:
+            self._trying = Future()  # which would keep what was refused in memory
+            del trying
 
     def _tried(self, version: str) -> Loaded:
         """Load a version and ask it what the last requests asked. Raises ActionError, ServingError."""
@@ -211,6 +209,14 @@ def _asked(model: Model, columns: Mapping[str, Column]) -> Array:
     if out.shape != (1,):
         raise ServingError(f"its self-test of one row gave {list(out.shape)} outputs")
     return out
+
+
+def _try(tried: Callable[[str], Loaded], version: str, future: Future[Loaded]) -> None:
+    """Load and try a version; this is the thread's whole life."""
+    try:
+        _set(future, tried(version))
+    except (Exception, SystemExit) as error:
+        _set(future, error)
 
 
 def _set(future: Future[Loaded], found: Loaded | BaseException) -> None:

@@ -181,6 +181,13 @@ class Service:
             self._worker.close()
         self.recorder.close()
 
+    async def unload(self) -> None:
+        """Serve no version until `load`, and keep none in memory."""
+        await asyncio.to_thread(self.slot.unload)
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
     def _worker_of(self, loaded: Loaded) -> Worker:
         """Give the worker of a version, which begins with it: one that hangs is left behind with its own."""
         if self._worker is None or self._worker.loaded is not loaded:
