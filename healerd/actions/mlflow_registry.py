@@ -168,10 +168,6 @@ class MlflowRegistry:
             self._settle(seen)
             return seen.alias
 
-    def moves_by_others(self, own: Collection[str], *, since: int = 0) -> tuple[Move, ...]:
-        """List the moves after generation `since` whose key is not one of `own`: what other actors did."""
-        return tuple(move for move in self.alias().moves if move.generation > since and move.key not in own)
-
     def _look(self) -> _Look:
         stand = self.shelf.stand()
         if stand is None:
