@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from healerd.daemon.rowcache import WINDOW_ROWS, RowCache
-from healerd.daemon.rulebook import compile_rules
+from healerd.daemon.rulebook import read_rules
 from healerd.daemon.situations import carried_on, newest_decision, situation_of
 from healerd.decision import replay
 from healerd.model import Decision, IntentState, Outcome, Result
@@ -125,7 +125,7 @@ def test_a_decision_keeps_of_other_pipelines_what_its_rules_count(tmp_path: Path
         loop.clock.advance(5 * HOUR_S)
         heal(loop, "far", 3)
         loop.play(2)
-        ruleset = compile_rules((tmp_path / name / "flights.heal",))
+        ruleset = read_rules((tmp_path / name / "flights.heal",)).ruleset
         assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
         log[name] = [line["pipeline"] for line in loop.decision().trace["situation"]["log"]]
         loop.core.close()
