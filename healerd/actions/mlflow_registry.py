@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from healerd.actions.alias import Alias, AliasMoved, Move
+from healerd.actions.alias import Alias, AliasMoved, Move, check_fence
 from healerd.actions.durable import exclusive
 from healerd.actions.mlflow_alias import (
     EPOCH_TAG,
     Written,
     alias_of,
-    check_fence,
     move_tag,
     move_text,
     old_tags,
