@@ -55,10 +55,10 @@ class NotifySettings(Settings, frozen=True, kw_only=True):
 
     urls_file: str | None = None
     """File with one Apprise address a line; they hold passwords, so the file belongs to the daemon's user alone."""
-    kinds: list[Literal["asks", "acts", "failed", "incident", "trouble"]] = msgspec.field(
-        default_factory=lambda: ["asks", "failed", "trouble"]
+    kinds: list[Literal["asks", "acts", "failed", "incident", "trouble", "rule"]] = msgspec.field(
+        default_factory=lambda: ["asks", "failed", "trouble", "rule"]
     )
-    """What is worth a message; by default what asks for a person."""
+    """What is worth a message; by default what asks for a person, and what `notify` rules say."""
     quiet: str | None = None
     """Hours without messages, such as `22:00-07:00`, in `zone`; what was kept back is told when they end."""
     zone: str = "UTC"

@@ -155,6 +155,9 @@ def _answer_each(
         except HealerdError as error:
             show.note(f"healerd: {error}")
             code = error.exit_code
+        except click.Abort:
+            code = Exit.INTERRUPTED  # what was answered before is done, and is said
+            break
     if show.as_json:
         show.json({"intents": done})
     elif done:

@@ -101,6 +101,7 @@ def main() -> NoReturn:
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run one verb and give its exit code; what went wrong is on stderr."""
+    out = sys.stdout
     try:
         code = cli.main(list(arguments), prog_name="healerd", standalone_mode=False)
         sys.stdout.flush()
@@ -111,7 +112,10 @@ def invoke(arguments: Sequence[str]) -> int:
         return _usage_code(arguments) if isinstance(error, click.UsageError) else Exit.FAILED
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:
+        # Click ends the process itself when the pipe closes within a verb, and puts a wrapper around the output.
+        if isinstance(end, SystemExit) and sys.stdout is out:
+            raise
         # Whoever read our output has had enough; without this, the interpreter complains on its way out.
         sys.stdout = None
         return Exit.OK

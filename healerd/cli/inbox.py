@@ -22,6 +22,8 @@ ANSWERS = {"veto": "to stop it", "approve": "to allow it"}
 @attached
 def inbox(client: Client, show: Show, all_states: bool, pipeline: str | None) -> None:
     """Print the open intents."""
+    if pipeline is not None:
+        client.pipeline(pipeline)  # a name that is none has no empty inbox
     view = client.intents(pipeline=pipeline, all_states=all_states)
     if show.as_json:
         show.json(view)

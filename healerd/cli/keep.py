@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from healerd import __version__
-from healerd.cli.audit.given import configured, held_store, who
+from healerd.cli.audit.given import configured, held_store, reason_for_log, who
 from healerd.cli.options import (
     WindowLength,
     dry_run_option,
@@ -20,7 +20,6 @@ from healerd.cli.options import (
     locate,
     place_options,
     reason_option,
-    reason_or_ask,
 )
 from healerd.cli.show import Show
 from healerd.errors import ConfigError
@@ -101,7 +100,7 @@ def restore(
     from healerd.clock import SystemClock
     from healerd.store.restore import restore as put_back
 
-    why = "a rehearsal" if dry_run else reason_or_ask(reason)
+    why = "a rehearsal" if dry_run else reason_for_log(reason)
     found = configured(state, config)
     folder, show = locate(state, config)[0], Show(as_json=as_json)
     done = put_back(
@@ -164,7 +163,7 @@ def prune(
         kept = {name: min(since, before) for name, since in needed_from(reader, settings, at=at).items()}
         gone = would_let_go(reader, before, rows_before=kept)
     if not dry_run:
-        why = reason_or_ask(reason)
+        why = reason_for_log(reason)
         _ask(f"drop {gone.segments} segments and entries before {before:%Y-%m-%d %H:%M} for good", yes=yes)
         with held_store(state, config) as store:
             gone = let_go(store, before, rows_before=kept, actor=who(), reason=why)

@@ -157,17 +157,24 @@ def read_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
     """Take ids as they are, or from stdin when they are `-`."""
     if ids != ("-",):
         return ids
-    return tuple(line.split()[0] for line in sys.stdin if line.strip())
+    found = _ids_on_stdin()
+    if not found:
+        raise click.UsageError("no id came on stdin: nothing was done")
+    return found
 
 
 def read_id(id_: str) -> str:
     """Take an id as it is, or the only one on stdin when it is `-`."""
     if id_ != "-":
         return id_
-    found = read_ids((id_,))
+    found = _ids_on_stdin()
     if len(found) != 1:
         raise click.UsageError(f"one id is needed on stdin, {len(found)} came; name one, or call once for each")
     return found[0]
+
+
+def _ids_on_stdin() -> tuple[str, ...]:
+    return tuple(line.split()[0] for line in sys.stdin if line.strip())
 
 
 def is_interactive() -> bool:

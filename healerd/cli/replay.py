@@ -32,9 +32,12 @@ def replay(
 ) -> int:
     """Print how many decisions came out the same, and of the others the first field that did not."""
     from healerd.client.reproduce import decisions, reproduce  # deciding, and the store, which no other look needs
-    from healerd.client.stored import open_state
+    from healerd.client.stored import known_pipelines, open_state
+    from healerd.client.views import require_pipeline
 
     with open_state(locate(state, config)[0]) as reader:
+        if pipeline is not None:
+            require_pipeline(pipeline, known_pipelines(reader))
         found = decisions(reader, since=since, pipeline=pipeline)
         count, others = 0, list[Mapping[str, Any]]()
         for one in reproduce(reader, _with_progress(found)):

@@ -19,11 +19,26 @@ if TYPE_CHECKING:
 
 __all__ = ["service"]
 
-own_option = click.option("--user", "own", is_flag=True, help="For your own session instead of the whole machine.")
+own_option = click.option(
+    "--user", "own", is_flag=True, is_eager=True, help="For your own session instead of the whole machine."
+)
 strict_option = click.option("--strict", is_flag=True, help="With the strict profile: no network, no new machine code.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+
+
+def _check_root(ctx: click.Context, param: click.Parameter, root: Path) -> Path:
+    if root != Path("/") and ctx.params.get("own"):
+        raise click.UsageError("--root goes without --user: a session's units lie in its home, in no image")
+    return root
+
+
 root_option = click.option(
-    "--root", type=click.Path(path_type=Path), default=Path("/"), metavar="DIR", help="Root of an image [default: /]."
+    "--root",
+    type=click.Path(path_type=Path),
+    default=Path("/"),
+    metavar="DIR",
+    callback=_check_root,
+    help="Root of an image [default: /].",
 )
 ACCOUNT = (
     click.option("--run-as", metavar="USER", default="healerd", show_default=True, help="The account of the daemon."),

@@ -15,7 +15,9 @@ import click
 __all__ = ["Show", "brief", "inert"]
 
 _OBEYED = {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n"), ord("\t")}
-_SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _OBEYED}
+_NO_TEXT = {code: f"\\u{code:04x}" for code in range(0xDC80, 0xDD00)}
+"""Bytes of a file's name that are no text, as they are shown, and as JSON writes them."""
+_SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _OBEYED} | _NO_TEXT
 """Control characters and those that turn the direction of text round, as they are shown instead."""
 SHORT = 24
 """Cells up to this width are never broken: names, times, states."""
@@ -34,7 +36,7 @@ class Show:
 
     def json(self, view: Mapping[str, Any]) -> None:
         """Print a view as JSON, with its schema version first."""
-        click.echo(json.dumps({"schema": 1, **view}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"schema": 1, **view}, indent=2, ensure_ascii=False).translate(_NO_TEXT))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, clip: bool = False) -> None:
         """Print rows under their columns; with `clip` a terminal shows one line a row, however long the last cell."""

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 
 from healerd.errors import ConfigError
 
-__all__ = ["Asked", "choices", "moment", "number", "whole"]
+__all__ = ["DIGITS_MAX", "Asked", "choices", "moment", "number", "whole"]
+
+DIGITS_MAX = 18
+"""Digits of a whole number: the database counts in 64 bits."""
 
 Asked = Mapping[str, str]
 """The parts of the path and the parameters of the query, as they were written."""
@@ -19,8 +22,8 @@ def whole(asked: Asked, name: str, *, least: int = 0, most: int | None = None) -
     text = asked.get(name)
     if text is None:
         return None
-    if not text.isdecimal():
-        raise ConfigError(f"`{name}` must be a whole number, not `{text}`")
+    if not text.isdecimal() or len(text) > DIGITS_MAX:
+        raise ConfigError(f"`{name}` must be a whole number of at most {DIGITS_MAX} digits, not `{text[:40]}`")
     return max(least, int(text) if most is None else min(most, int(text)))
 
 

@@ -35,7 +35,7 @@ def container_files(
         carried["constraints.txt"] = _read(constraints)
         words += ["--constraint", f"{THERE}/constraints.txt"]
     copy = f"COPY {' '.join(carried)} {THERE}/\n" if carried else ""
-    install = " ".join(f"'{word.replace(chr(39), '')}'" for word in words)
+    install = " ".join(_quoted(word) for word in words)
     return {
         "Containerfile": CONTAINERFILE.replace("@COPY@\n", copy).replace("@PACKAGE@", install),
         "compose.yaml": COMPOSE,
@@ -48,6 +48,11 @@ def wheel_of(package: str) -> Path | None:
     """Give the file when the package is one here, with or without extras; an address or a name is none."""
     found = WHEEL.fullmatch(package)
     return None if found is None or "://" in package else Path(found["file"])
+
+
+def _quoted(word: str) -> str:
+    """Write a word as a shell reads it, in single quotes."""
+    return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 def _read(file: Path) -> bytes:
@@ -99,7 +104,7 @@ services:
     read_only: true
     cap_drop: [ALL]
     security_opt: ["no-new-privileges:true"]
-    pids_limit: 256
+    pids_limit: 4096
     mem_limit: 4g
     restart: unless-stopped
     stop_grace_period: 90s

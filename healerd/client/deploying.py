@@ -83,6 +83,8 @@ def write_all(out: Path, rendered: Mapping[str, str | bytes]) -> tuple[Path, ...
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).write_bytes(content.encode() if isinstance(content, str) else content)
             (partial / name).chmod(0o755 if name.endswith(".sh") else 0o644)
+        for folder in (path for path in partial.rglob("*") if path.is_dir()):
+            folder.chmod(0o755)  # whatever the umask: in a container another user reads what lies there
         partial.rename(out)
     except OSError as problem:
         raise ConfigError(f"`{out}` cannot be written: {problem.strerror}; name another folder") from problem

@@ -12,7 +12,7 @@ import msgspec
 from healerd.audit import Entry
 from healerd.client.asked import Asked, number
 from healerd.client.briefs import DecisionBrief
-from healerd.errors import NotFound
+from healerd.errors import ConfigError, NotFound
 from healerd.model import (
     ANSWERABLE,
     AWAITED,
@@ -33,6 +33,7 @@ from healerd.silence import missing, silence_at
 from healerd.store import Reader
 
 __all__ = [
+    "PRESETS",
     "Json",
     "Reader",
     "answers_to",
@@ -48,6 +49,7 @@ __all__ = [
     "pipeline_revision",
     "plain",
     "require_pipeline",
+    "require_reason",
     "revision_of",
     "stage_of",
     "standing_pause",
@@ -56,6 +58,11 @@ __all__ = [
 
 Json = dict[str, Any]
 R = TypeVar("R")
+
+
+REASON_MIN = 8
+PRESETS = ("known campaign", "data bug upstream", "bad timing", "prefer rollback", "unsure")
+"""Reasons that need no more words."""
 
 
 def plain(value: Any) -> Any:
@@ -238,6 +245,12 @@ def require_pipeline(name: str, known: Sequence[str]) -> None:
     """Raise NotFound, with the nearest name, for a pipeline that is not known."""
     if name not in known:
         raise NotFound(f"no pipeline `{name}`; {did_you_mean(name, known)}")
+
+
+def require_reason(reason: str) -> None:
+    """Raise ConfigError for a reason that tells whoever reads the record nothing."""
+    if len(reason.strip()) < REASON_MIN and reason not in PRESETS:
+        raise ConfigError(f"a reason of at least {REASON_MIN} characters is needed, or one of: {', '.join(PRESETS)}")
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

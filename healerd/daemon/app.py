@@ -168,6 +168,7 @@ class Daemon:
             else:
                 # What the clocks did before is no jump of this leader: its core has looked at that by the record (S16).
                 self._guard, self._started_at = ClockGuard(self._clock.read()), self._clock.now()
+                self._progress.tick_ended(self._clock.read().boot_s)  # its first tick has the whole time of one
                 return core
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), STANDBY_S)

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from healerd.audit import Entry
 from healerd.client import views
+from healerd.client.asked import DIGITS_MAX
 from healerd.client.fleet import Fleet, status_view
 from healerd.client.health import jobs_of
 from healerd.client.looks import LOOKS, Look, find_look, view_of
@@ -314,7 +315,8 @@ async def _body(request: Request, *, known: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"a request's body is at most {BODY_MAX} bytes")
     try:
         body = json.loads(read or b"{}")
-    except ValueError as error:
+        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is no text, and cannot be kept
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"the body is not JSON: {error}") from None
     if not isinstance(body, Mapping):
         raise ConfigError("the body must be a JSON object")
@@ -327,8 +329,8 @@ async def _body(request: Request, *, known: Sequence[str]) -> dict[str, str]:
 
 
 def _number(text: str, name: str) -> int:
-    if not text.isdecimal():
-        raise ConfigError(f"`{name}` must be a whole number, not `{text}`")
+    if not text.isdecimal() or len(text) > DIGITS_MAX:
+        raise ConfigError(f"`{name}` must be a whole number of at most {DIGITS_MAX} digits, not `{text[:40]}`")
     return int(text)
 
 

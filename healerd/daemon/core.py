@@ -28,6 +28,7 @@ from healerd.daemon.lookout import Lookout
 from healerd.daemon.pipeline import Pipeline, closed_windows, make_pipelines
 from healerd.daemon.reach import Reach
 from healerd.daemon.references import References
+from healerd.daemon.rule_messages import said_by_rules
 from healerd.daemon.rulebook import Rulebook
 from healerd.daemon.situations import CLOCK_SET, REBOOTED, Moment
 from healerd.daemon.tick import Ticker
@@ -60,6 +61,8 @@ CHANNEL_OPEN_S = 15 * 60.0
 """How long after a person's look people count as able to answer anything (SAFETY S9): the time of a coffee."""
 REACTION_S = 60.0
 """The longest pause between two runs that is no downtime: people need a minute to answer at all."""
+BACKLOG_S = 60.0
+"""How long one run works off what has closed while no daemon ran; then intents move, and the next run goes on."""
 ON_HOLD = "on hold"
 """The name under which it is saved until when nothing starts because the clock was set."""
 
@@ -140,7 +143,8 @@ class Core:
         told: list[object] = []
         for pipeline in self.pipelines.values():
             told += self._lookout.seek(pipeline)
-            told += self._judge_closed(pipeline)
+            judged = self._judge_closed(pipeline)
+            told += [*judged, *said_by_rules(judged, self._rules)]
         told += self._executor.step(channel_open=self._channel_open())
         self._anchoring.step(self._clock.read().boot_s)
         return tuple(told)
@@ -154,10 +158,14 @@ class Core:
         mark = self.store.watermark(pipeline.name)
         if mark is None:
             return []
-        settled = now - timedelta(seconds=pipeline.settings.source.settle_s(self.config.serving.flush))
-        windows = closed_windows(pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=settled)
+        windows = closed_windows(
+            pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now - pipeline.settle
+        )
         told: list[object] = []
+        until_s = self._clock.read().boot_s + BACKLOG_S / len(self.pipelines)
         for window in windows:
+            if told and self._clock.read().boot_s >= until_s:
+                break
             try:
                 told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name)))
             except HealerdError as error:

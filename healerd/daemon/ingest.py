@@ -4,12 +4,14 @@ Must never count a row twice, drop one silently, or let a file count before the 
 """
 
 from collections.abc import Container, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
-from healerd.columns import Column, Kind, Labels, Mask, Predictions, is_missing, kind_of, take
+from healerd.columns import Column, Kind, Labels, Mask, Predictions, Strings, is_missing, kind_of, take
 from healerd.daemon.kinds import aligned, number_in
 from healerd.daemon.missed import apart, look_again
 from healerd.daemon.pipeline import Pipeline
@@ -18,7 +20,6 @@ from healerd.segments import Segment
 from healerd.segments.spool import SUBSTITUTE
 from healerd.segments.times import aware, naive
 from healerd.sources import Lossy
-from healerd.store import Reader
 
 __all__ = ["Arrived", "ingest"]
 
@@ -29,7 +30,8 @@ class Arrived:
 
     `late` rows belong to windows that are judged already, some of which had none before: they are kept and counted,
     and may be labelled and trained on, but no window is judged twice. `repeated` rows of the window have an id that is
-    known already, and are left out; those of earlier windows are only looked at again. `early` are the ids of the
+    known already, and are left out; those of earlier windows are only looked at again. `doubled` ones have the id of
+    another row that was read with them, whichever was known before. `early` are the ids of the
     window's rows whose label was known before they were predicted: that is no truth about a prediction, and left out.
     `unreadable` are the ids of rows whose label cannot be read as the kind of the outputs: it is left out too.
     `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered. `alone`
@@ -40,6 +42,7 @@ class Arrived:
     segments: tuple[Segment, ...]
     late: int
     repeated: int
+    doubled: int
     labels: int
     early: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
@@ -63,20 +66,25 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     fetched = source.fetch(window.start_at - timedelta(seconds=settings.source.late_s), window.end_at)
     fetched = aligned(pipeline, fetched)
     before = store.segments(window.pipeline, start_at=window.start_at, end_at=window.end_at)
-    fresh = _unknown(store, window, fetched)
+    fresh = _unknown(pipeline, window, fetched)
     own = fresh.at >= naive(window.start_at)
-    segments = [store.keep_rows(window.pipeline, take(fresh, which)) for which in (own, ~own) if which.any()]
-    missed = [_unknown(store, window, each) for each in look_again(pipeline, window)]
-    missed = [each for each in missed if len(each)]
-    segments += [store.keep_rows(window.pipeline, part) for each in missed for part in apart(each, settings.window)]
+    read = fetched.ids[fetched.at >= naive(window.start_at)]
+    missed = [_unknown(pipeline, window, each, set(fresh.ids)) for each in look_again(pipeline, window)]
+    came_late = [each for each in (take(fresh, ~own), *missed) if len(each)]
+    parts = [take(fresh, own), *(part for each in came_late for part in apart(each, settings.window))]
+    parts = [part for part in parts if len(part)]
+    for part in parts:
+        pipeline.recent.add(part.ids, window.start_at)
+    segments = [store.keep_rows(window.pipeline, part) for part in parts]
     labels, early, unreadable = _new_labels(pipeline, window, now=now, fresh=(fresh, *missed))
     if len(labels):
         segments.append(store.keep_labels(window.pipeline, labels))
     return Arrived(
         rows=take(fresh, own),
         segments=tuple(segments),
-        late=int((~own).sum()) + sum(map(len, missed)),
-        repeated=int((fetched.at >= naive(window.start_at)).sum() - own.sum()),
+        late=sum(map(len, came_late)),
+        repeated=len(read) - int(own.sum()),
+        doubled=len(read) - len(set(read)),
         labels=len(labels) + sum(int((~is_missing(each.label)).sum()) for each in (fresh, *missed)),
         early=early,
         unreadable=unreadable,
@@ -86,15 +94,24 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     )
 
 
-def _unknown(reader: Reader, window: Window, fetched: Predictions) -> Predictions:
-    """Keep the first row of each id that is not stored yet."""
+def _unknown(
+    pipeline: Pipeline, window: Window, fetched: Predictions, beside: AbstractSet[str] = frozenset()
+) -> Predictions:
+    """Keep the first row of each id that is neither stored yet, as far back as rows and labels are waited for, nor
+    among those that are taken in `beside` them."""
     if not len(fetched):
         return fetched
-    _, first = np.unique(fetched.ids.astype(str), return_index=True)
-    once = take(fetched, np.sort(first))
-    start = once.at.min().astype("datetime64[us]").astype(datetime)
-    known = reader.known_ids(window.pipeline, tuple(once.ids), start.replace(tzinfo=window.start_at.tzinfo))
+    once = take(fetched, _firsts(fetched.ids))
+    known = pipeline.recent.known(pipeline.store, once, window.start_at) | beside
     return take(once, np.fromiter((each not in known for each in once.ids), np.bool_, len(once)))
+
+
+def _firsts(ids: Strings) -> npt.NDArray[np.intp]:
+    """The places at which ids stand first: an array of fixed width would pay the length of the longest for each."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(ids):
+        first.setdefault(name, place)
+    return np.fromiter(first.values(), np.intp, len(first))
 
 
 def _new_labels(
@@ -117,12 +134,27 @@ def _new_labels(
     early = np.fromiter(before, np.bool_, len(found))
     too_soon = set(found.ids[early])
     told = tuple(id_ for rows in fresh for id_ in rows.ids if id_ in too_soon)
-    found = _which(found, ~early)
-    _, first = np.unique(found.ids.astype(str), return_index=True)
-    kept = np.sort(first)
+    found = _first_seen(_which(found, ~early), _closed_at(pipeline, window, now), now)
+    by_time = np.argsort(found.at, kind="stable")
+    kept = np.sort(by_time[_firsts(found.ids[by_time])])
     kept = kept[np.fromiter((each in waiting for each in found.ids[kept]), np.bool_, len(kept))]
     misread = _new(unreadable, waiting, {id_ for rows in fresh for id_ in rows.ids}, window, now)
     return _which(found, kept), told, misread
+
+
+def _closed_at(pipeline: Pipeline, window: Window, now: datetime) -> datetime:
+    """Tell when the newest window that is closed by now ended: mostly this one, a later one while catching up."""
+    length = window.end_at - window.start_at
+    return window.end_at + length * max(0, (now - pipeline.settle - window.end_at) // length)
+
+
+def _first_seen(labels: Labels, closed_at: datetime, now: datetime) -> Labels:
+    """Let the labels that say no time of their own count from the newest closed window on, and in no earlier one.
+
+    A window is looked at after its end. With the time of the reading they would count in no look but the next one,
+    which is too late for the cohort that matures here.
+    """
+    return replace(labels, at=np.where(labels.at >= naive(now), naive(closed_at), labels.at))
 
 
 def _kind(*parts: Predictions) -> Kind | None:

@@ -3,9 +3,8 @@
 Must never lose a value without saying so: text among numbers is an error that names column and rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,24 +12,32 @@ from healerd.columns import Column, Kind, Predictions, is_missing, kind_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.errors import SourceError
 from healerd.segments import Content, Segment
+from healerd.segments.manifest import SCORE
 
-__all__ = ["aligned", "number_in"]
+__all__ = ["aligned", "number_in", "remember"]
 
 OUTPUT = "(output)"
 """The name under which the kind of the output is kept, beside those of the features."""
 
 
 def aligned(pipeline: Pipeline, rows: Predictions) -> Predictions:
-    """Give rows whose columns have the kinds of the newest stored ones: numbers read out of text, or written as names.
+    """Give rows whose columns have the kinds in which they were stored last, however long ago: numbers read out of
+    text, or written as names.
 
-    Raises SourceError where a column of numbers holds text: with the column, the first and the last row, and the mend.
+    Raises SourceError where a column of numbers holds text: with the column, the first and the last row, and the mend;
+    and where a feature has a name under which something else is kept.
     """
     if not len(rows):
         return rows
+    if taken := rows.features.keys() & {OUTPUT, SCORE}:
+        raise SourceError(
+            f"the feature `{min(taken)}` has a name that healerd keeps for its own; give the column another name, "
+            "or leave it out of `source.features`"
+        )
     found = {OUTPUT: kind_of(rows.output), **{name: kind_of(column) for name, column in rows.features.items()}}
-    if pipeline.kinds.items() >= found.items():
-        return rows
-    kinds = {**found, **_stored(pipeline)}
+    if not pipeline.kinds:
+        remember(pipeline, pipeline.store.shapes(pipeline.name))
+    kinds = {**found, **pipeline.kinds}
     changed = {
         name: _as_kind(name, column, kinds[name], rows)
         for name, column in rows.features.items()
@@ -39,18 +46,15 @@ def aligned(pipeline: Pipeline, rows: Predictions) -> Predictions:
     if found[OUTPUT] != kinds[OUTPUT]:
         output, label = (_as_kind(name, of, kinds[OUTPUT], rows) for name, of in _answers(rows))
         rows = replace(rows, output=output, label=label)
-    pipeline.kinds.update(kinds)
     return replace(rows, features={**rows.features, **changed}) if changed else rows
 
 
-def _stored(pipeline: Pipeline) -> Mapping[str, Kind]:
-    """The kinds of the columns of the newest stored rows; none before the first."""
-    of_rows: dict[str, Any] = {"pipeline": pipeline.name, "content": Content.PREDICTIONS}
-    newest = pipeline.store.find(Segment, order="-seq", limit=1, **of_rows)
-    if not newest:
-        return {}
-    output, *features = newest[0].columns
-    return {OUTPUT: output.kind, **{spec.name: spec.kind for spec in features}}
+def remember(pipeline: Pipeline, segments: Iterable[Segment]) -> None:
+    """Keep the kinds in which columns of predictions are stored, also while a column is away."""
+    for segment in segments:
+        if segment.content is Content.PREDICTIONS:
+            output, *features = segment.columns
+            pipeline.kinds.update({OUTPUT: output.kind, **{spec.name: spec.kind for spec in features}})
 
 
 def _answers(rows: Predictions) -> tuple[tuple[str, Column], ...]:

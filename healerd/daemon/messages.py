@@ -27,7 +27,8 @@ AT_ONCE_MAX = 20
 class Message:
     """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it.
 
-    `asks` are the questions that it puts: intents, each with its revision.
+    `asks` are the questions that it puts: intents, each with its revision. It is not told again within `repeat_s`; None
+    leaves that to the settings.
     """
 
     key: str
@@ -37,12 +38,15 @@ class Message:
     text: str
     silence_at: datetime | None = None
     asks: tuple[tuple[str, int], ...] = ()
+    repeat_s: float | None = None
 
 
 def about(told: Iterable[object]) -> Iterator[Message]:
     """Say what a run of the core came to; what stands open and asks is a `question`."""
     for each in told:
         match each:
+            case Message():
+                yield each
             case Decision(chosen=chosen, incident_id=incident) if chosen != HOLD and incident is not None:
                 yield Message(
                     key=f"incident:{incident}",
@@ -130,7 +134,8 @@ class Outbox:
         ready = [each for each in self._waiting.values() if self._may_go(each, now)]
         for each in ready:
             del self._waiting[each.key]
-            self._told[each.key] = now
+            later_s = 0.0 if each.repeat_s is None else each.repeat_s - self._settings.repeat
+            self._told[each.key] = now + timedelta(seconds=later_s)  # as if told when that makes it due in time
         self._forget(now)
         shown, more = ready[:AT_ONCE_MAX], len(ready) - AT_ONCE_MAX
         if more > 0:

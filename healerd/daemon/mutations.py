@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from healerd.client.views import did_you_mean, one_of, pipeline_revision, plain, require_pipeline, stage_of
+from healerd.client.views import (
+    did_you_mean,
+    one_of,
+    pipeline_revision,
+    plain,
+    require_pipeline,
+    require_reason,
+    stage_of,
+)
 from healerd.daemon.people import Person
 from healerd.daemon.ports import Core
 from healerd.decision.stages import LADDER, MAY_PROMOTE
@@ -20,9 +28,6 @@ from healerd.model import EVERYTHING, AnswerKind, Intent, Stage
 
 __all__ = ["MUTATIONS", "Ask", "Mutation", "carry_out"]
 
-REASON_MIN = 8
-PRESETS = ("known campaign", "data bug upstream", "bad timing", "prefer rollback", "unsure")
-"""Reasons that need no more words."""
 STOPS = (AnswerKind.VETO, AnswerKind.DENY)
 
 
@@ -58,17 +63,12 @@ def carry_out(mutation: Mutation, core: Core, ask: Ask) -> Any:
 
     Raises ConfigError, NotAllowed, NotFound or Conflict, and then nothing has happened.
     """
-    _require_reason(ask.reason)
+    require_reason(ask.reason)
     needed = mutation.needs(core, ask)
     if not ask.person.may(needed):
         raise NotAllowed(f"`{ask.person.name}` is not {_a(needed)}; the `roles` of the configuration say who is")
     _require_seen(mutation.revision(core, ask), ask.seen)
     return plain(mutation.act(core, ask))
-
-
-def _require_reason(reason: str) -> None:
-    if len(reason.strip()) < REASON_MIN and reason not in PRESETS:
-        raise ConfigError(f"a reason of at least {REASON_MIN} characters is needed, or one of: {', '.join(PRESETS)}")
 
 
 def _require_seen(current: str | None, seen: str | None) -> None:

@@ -11,6 +11,7 @@ from healerd.actions.away import AwayRegistry
 from healerd.actions.shadows import Shadows
 from healerd.columns import Kind, Predictions
 from healerd.config import Config, PipelineSettings
+from healerd.daemon.recent import RecentIds
 from healerd.daemon.rowcache import RowCache
 from healerd.decision.deeds import Told
 from healerd.detectors import DetectionSettings
@@ -49,7 +50,8 @@ class Pipeline:
     """One pipeline: `rows_of` reads its predictions as known at a moment, `qualities` remembers windows by start.
 
     `listed` is its registry, `sight` what is known of that. `kinds` remembers the kinds in which its columns are
-    stored, `told` what the decision behind each heal tells, which never changes.
+    stored, `told` what the decision behind each heal tells, which never changes. A window closes `settle` after its
+    end.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Pipeline:
     worker: Worker
     store: Store
     cache: RowCache
+    recent: RecentIds
+    settle: timedelta = timedelta()
     metrics: PrometheusSource | None = None
     alerts_expire: timedelta | None = None
     shadows: Shadows = field(default_factory=Shadows)
@@ -105,7 +109,7 @@ class Pipeline:
             return None
 
     def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime) -> Predictions:
-        """Read the predictions of [start_at, end_at), with the labels known at `as_of`, which never goes back."""
+        """Read the predictions of [start_at, end_at), with the labels known at `as_of`."""
 
         def read(start: datetime, end: datetime) -> Predictions:
             return self.store.rows(self.name, start, end, as_of=as_of)
@@ -187,9 +191,17 @@ def _make(
         worker=worker,
         store=store,
         cache=RowCache(settings.window, rows_max=ROWS_MAX // len(config.pipeline)),
+        recent=RecentIds(pipeline=name, patience=_patience(settings)),
+        settle=timedelta(seconds=settings.source.settle_s(config.serving.flush)),
         metrics=None if settings.operations is None else PrometheusSource(settings.operations, config.path(".")),
         alerts_expire=None if config.listen.alerts is None else timedelta(seconds=config.listen.alerts.expire),
     )
+
+
+def _patience(settings: PipelineSettings) -> timedelta:
+    """How long rows and labels are waited for: a row that comes again within it is known."""
+    source = settings.source
+    return timedelta(seconds=max(source.late_s, source.catch_up, settings.label_horizon, settings.window))
 
 
 def _serving(registry: Registry, sight: Sight) -> str:

@@ -45,6 +45,8 @@ KEPT_BYTES, PARTED_BYTES = 8 * 1024 * 1024, 64 * 1024 * 1024
 """Arrays that are kept of all pipelines, and of their segments: 11 features take 4 MB, and 4 ms to be made again."""
 JUDGE_WINDOWS = 7
 """Newest windows a version never saw, on which its reference error is measured: one weekly cycle."""
+WINDOWS_MAX = 10_000
+"""Windows that one acceptance reads at most: seven months of half hours; each takes memory, also without rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,6 +132,13 @@ class References:
             raise Conflict(f"`{pipeline.name}` has no reference and no judged window yet: there is nothing to accept")
         start = since or _began(self.store.measurements(pipeline.name, mark))
         start = start or mark - timedelta(seconds=JUDGE_WINDOWS * pipeline.settings.window)
+        earliest = mark - timedelta(seconds=WINDOWS_MAX * pipeline.settings.window)
+        if since is not None and since < earliest:
+            raise Conflict(
+                f"since {since:%Y-%m-%d %H:%M} there were more than the {WINDOWS_MAX:,} windows that a reference is "
+                f"made of: name a time after {earliest:%Y-%m-%d %H:%M}"
+            )
+        start = max(start, earliest)
         rows = pipeline.rows(min(start, mark), mark, as_of=now)
         rows, least = _rows_where(pipeline, rows, lambda q: q is Quality.GOOD), pipeline.settings.healing.rows_min
         if len(rows) < least:

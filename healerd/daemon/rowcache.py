@@ -1,7 +1,8 @@
 """Rows by window, kept in memory, so that each is read from disk once. Must never give rows that have changed since.
 
-A window that is wholly labelled cannot change any more and is kept; any other is kept for one moment (`as_of`) only,
-until something is taken in.
+A window that is wholly labelled cannot change any more and is kept for every moment from then on; any other is kept
+for one moment (`as_of`) only, until something is taken in. Labels that are known now must never be given to who asks
+what was known earlier: while windows are caught up on, both are asked for.
 """
 
 from collections import OrderedDict
@@ -24,7 +25,7 @@ class RowCache:
     def __init__(self, window_s: float, *, rows_max: int) -> None:
         self._rows_max = rows_max
         self._window_s, self._length = window_s, timedelta(seconds=window_s)
-        self._settled: OrderedDict[datetime, Predictions] = OrderedDict()
+        self._settled: OrderedDict[datetime, tuple[datetime, Predictions]] = OrderedDict()
         self._passing: dict[datetime, Predictions] = {}
         self._as_of: datetime | None = None
         self._rows = 0
@@ -40,7 +41,7 @@ class RowCache:
         """Keep what was just written as all that the window from `start` holds, rather than read it back."""
         if self._starts(start, start + self._length) == [start]:
             self._begin(as_of)
-            self._keep(start, rows)
+            self._keep(start, rows, as_of)
 
     def rows(self, start_at: datetime, end_at: datetime, *, as_of: datetime, read: Read) -> Predictions:
         """Give the rows of [start_at, end_at) in the order of time, with the labels known at `as_of`."""
@@ -48,9 +49,9 @@ class RowCache:
         starts = self._starts(start_at, end_at)
         if not starts:
             return read(start_at, end_at)
-        found = {start: rows for start in starts if (rows := self._kept(start)) is not None}
-        for first, last in list(self._gaps(starts)):
-            found |= self._read(first, last, read)
+        found = {start: rows for start in starts if (rows := self._kept(start, as_of)) is not None}
+        for first, last in list(self._gaps(starts, as_of)):
+            found |= self._read(first, last, as_of, read)
         whole = concatenate([found[start] for start in starts])
         if starts[0] == start_at and starts[-1] + self._length == end_at:
             return whole
@@ -60,9 +61,9 @@ class RowCache:
         if as_of != self._as_of:
             self._passing, self._as_of = {}, as_of
 
-    def _kept(self, start: datetime) -> Predictions | None:
-        settled = self._settled.get(start)
-        return self._passing.get(start) if settled is None else settled
+    def _kept(self, start: datetime, as_of: datetime) -> Predictions | None:
+        since, rows = self._settled.get(start, (as_of, None))
+        return self._passing.get(start) if rows is None or as_of < since else rows
 
     def _starts(self, start_at: datetime, end_at: datetime) -> list[datetime]:
         """List the starts of the windows that reach into [start_at, end_at)."""
@@ -73,11 +74,11 @@ class RowCache:
             at += self._length
         return starts
 
-    def _gaps(self, starts: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    def _gaps(self, starts: list[datetime], as_of: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Join the windows that are not kept into stretches, each by its first and last window's start."""
         first = last = None
         for start in starts:
-            if self._kept(start) is None:
+            if self._kept(start, as_of) is None:
                 first, last = first or start, start
             elif first is not None and last is not None:
                 yield first, last
@@ -85,22 +86,23 @@ class RowCache:
         if first is not None and last is not None:
             yield first, last
 
-    def _read(self, first: datetime, last: datetime, read: Read) -> dict[datetime, Predictions]:
+    def _read(self, first: datetime, last: datetime, as_of: datetime, read: Read) -> dict[datetime, Predictions]:
         rows = read(first, last + self._length)
         found = {}
         start = first
         while start <= last:
             found[start] = take(rows, (rows.at >= naive(start)) & (rows.at < naive(start + self._length)))
-            self._keep(start, found[start])
+            self._keep(start, found[start], as_of)
             start += self._length
         return found
 
-    def _keep(self, start: datetime, rows: Predictions) -> None:
+    def _keep(self, start: datetime, rows: Predictions, as_of: datetime) -> None:
         if not len(rows) or is_missing(rows.label).any():
             self._passing[start] = rows
             return
-        self._settled[start] = rows
-        self._rows += len(rows) + WINDOW_ROWS
+        if start not in self._settled:
+            self._rows += len(rows) + WINDOW_ROWS
+        self._settled[start] = (as_of, rows)
         while self._rows > self._rows_max:
-            _, gone = self._settled.popitem(last=False)
+            _, (_, gone) = self._settled.popitem(last=False)
             self._rows -= len(gone) + WINDOW_ROWS

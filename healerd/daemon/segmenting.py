@@ -31,6 +31,7 @@ from healerd.profiles import (
     reference_from_bytes,
     reference_to_bytes,
     sd_max,
+    slim,
     summarise,
 )
 from healerd.profiles.losses import Losses
@@ -92,7 +93,8 @@ def profiled(
     maps = maps or fit(inputs_of(rows), scores=(OUTPUT, *(() if rows.score is None else (SCORE,))))
     numbers = window_starts(rows.at, window_s)
     windows = np.unique(numbers) if windows is None else windows
-    each = [profile(inputs_of(take(rows, numbers == number)), maps) for number in windows]
+    # Four weeks of half hours are over a thousand windows, and laid out in full each takes 70 kB a column.
+    each = [slim(profile(inputs_of(take(rows, numbers == number)), maps)) for number in windows]
     starts = [datetime.fromtimestamp(int(number) * window_s, tz=UTC) for number in windows]
     return make_reference(maps, each, starts=starts, window_s=window_s)
 

@@ -4,7 +4,7 @@ A situation is made at each tick, and again at each recheck: then with the measu
 and with the log, the stage, the pauses, the open intents and the alerts of other monitoring of that very moment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,11 +22,22 @@ from healerd.daemon.lessons import learned_of
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.stakes import stake_of
 from healerd.decision import Diagnosis, Logged, Situation, Target, Wish, from_json, logged, rejected_at
-from healerd.decision.elsewhere import counts, looks_elsewhere
+from healerd.decision.elsewhere import counted_money, counts, looks_back, looks_elsewhere
 from healerd.errors import ActionError
-from healerd.model import EVERYTHING, OPEN_STATES, Bar, Decision, Incident, Intent, Measurement, Pause, Version
+from healerd.model import (
+    EVERYTHING,
+    OPEN_STATES,
+    TERMINAL_STATES,
+    Bar,
+    Decision,
+    Incident,
+    Intent,
+    Measurement,
+    Pause,
+    Version,
+)
 from healerd.policy import CostModel
-from healerd.store import Range, Reader
+from healerd.store import Checked, Range, Reader
 from healerd_rules import RuleSet, SignalState
 
 __all__ = [
@@ -51,7 +62,9 @@ REBOOTED = "rebooted"
 REMEMBERED = timedelta(days=1)
 """How long an intent that has ended still matters to the guards: bars and the circuit breaker look back a day."""
 LOG_DAYS, LOG_WINDOWS = 31, 64
-"""How far back the action log is handed to the rules, whichever is longer; the longest limit in use is a month."""
+"""How far back the action log is handed to the rules at least, whichever is longer; further where a rule looks so."""
+NEWEST_MAX = 100
+"""How many of a pipeline's newest intents are looked at for what ended lately, however long ago it was made."""
 CLOCK_SETS_MAX = 1000
 TOLD = frozenset({ALERTS, ALERT})
 
@@ -143,6 +156,8 @@ def now_in(
     """Bring everything in a situation that is not measured up to this moment, for a decision by these rules."""
     incident = reader.find(Incident, pipeline=pipeline.name, closed_at=None, order="-seq", limit=1)
     history = log_of(reader, pipeline)
+    of_incident = reader.find(Intent, incident_id=incident[0].id) if incident else ()
+    newest = reader.find(Intent, pipeline=pipeline.name, order="-created_at", limit=NEWEST_MAX)
     model = with_severity(reader, pipeline.settings, pipeline.name, model, history)
     daily_to = moment.now if pipeline.settings.policy.forget == "day" else None
     learned, unlearned = learned_of(history, model, daily_to=daily_to)
@@ -156,11 +171,11 @@ def now_in(
         incident=incident[0] if incident else None,
         active=_active(pipeline),
         registry_away=pipeline.sight.away,
-        intents=_intents(reader, pipeline.name, moment.now),
-        log=_log(reader, moment, situation, ruleset),
+        intents=_intents(reader, pipeline.name, newest, moment.now),
+        log=_log(reader, moment, situation, ruleset, newest=newest, of_incident=of_incident),
         bars=reader.find(Bar, pipeline=pipeline.name, lifted_at=None),
         pauses=_pauses(reader, pipeline.name, moment),
-        rejected_at=rejected_at(reader.find(Intent, incident_id=incident[0].id), incident[0].id) if incident else (),
+        rejected_at=rejected_at(of_incident, incident[0].id) if incident else (),
         stake=stake_of(
             reader,
             pipeline.name,
@@ -176,6 +191,7 @@ def now_in(
         forget=pipeline.settings.policy.forget,
         account=account_of(reader, pipeline, model, history, moment.now),
         costs=model,
+        prices=_prices(pipeline.settings, ruleset),
     )
 
 
@@ -245,9 +261,9 @@ _carried = msgspec.json.Decoder(Carried).decode
 
 
 def situation_of(decision: Decision) -> Situation | None:
-    """Read what a decision stood on; None when this version of healerd cannot read it."""
+    """Read what a decision stood on; None when it was erased, or this version of healerd cannot read it."""
     try:
-        return from_json(decision.trace["situation"])
+        return from_json(decision.trace.get("situation", {}))
     except ValueError:
         return None
 
@@ -264,29 +280,42 @@ def _active(pipeline: Pipeline) -> Version | None:
     return None if name is None else pipeline.version(name)
 
 
-def _intents(reader: Reader, pipeline: str, now: datetime) -> tuple[Intent, ...]:
+def _intents(reader: Reader, pipeline: str, newest: Sequence[Intent], now: datetime) -> tuple[Intent, ...]:
     is_open = reader.find(Intent, pipeline=pipeline, state=OPEN_STATES)
-    newest = reader.find(Intent, pipeline=pipeline, order="-created_at", limit=100)
     ended = [each for each in newest if each.ended_at is not None and each.ended_at > now - REMEMBERED]
     return (*is_open, *reversed(ended))
 
 
-def _log(reader: Reader, moment: Moment, situation: Situation, ruleset: RuleSet) -> tuple[Logged, ...]:
+def _log(
+    reader: Reader,
+    moment: Moment,
+    situation: Situation,
+    ruleset: RuleSet,
+    *,
+    newest: Sequence[Intent],
+    of_incident: Sequence[Intent],
+) -> tuple[Logged, ...]:
     """List what began or stands open, oldest first; with times as if no clock had been set.
 
     Of other pipelines, only what these rules count: every decision keeps its log, and most rules look at their own.
     """
     where: dict[str, Any] = {} if looks_elsewhere(ruleset) else {"pipeline": situation.pipeline}
-    longest_s = max([0.0, *(settings.window for settings in moment.pipelines.values())])
-    since = moment.now - max(timedelta(days=LOG_DAYS), timedelta(seconds=LOG_WINDOWS * longest_s))
+    since = moment.now - _reach(moment, situation, ruleset)
     found = (
         *reader.find(Intent, created_at=Range(since), order="created_at", **where),
         *reader.find(Intent, state=OPEN_STATES, **where),
+        *(intent for intent in newest if intent.ended_at is not None and intent.ended_at > since),
     )
+    ran = {each.action for each in found if each.pipeline == situation.pipeline and each.executed_at is not None}
+    found = (*found, *of_incident, *_last_run(reader, situation.pipeline, ruleset.aged - ran))
     told = {intent.id: intent for intent in found}
     parents = {intent.id: intent.parent_id or intent.id for intent in found}
-    sets = _clock_sets(reader, since)
-    lines = (_line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents)) for each in told.values())
+    sets = _clock_sets(reader, min([since, *(intent.created_at for intent in found)]))
+    said = {action.name: action.cost for action in ruleset.actions}
+    lines = (
+        _line(each, moment.pipelines.get(each.pipeline), heal_id=_root(each, parents), price=said.get(each.action))
+        for each in told.values()
+    )
     moved = (_as_if_unset(line, sets) for line in lines if line is not None)
     counted = (
         line
@@ -295,6 +324,20 @@ def _log(reader: Reader, moment: Moment, situation: Situation, ruleset: RuleSet)
         or counts(ruleset, line, tags=situation.tags, now=moment.now, window_s=situation.window_s)
     )
     return tuple(sorted(counted, key=lambda line: (line.started_at, line.intent_id)))
+
+
+def _reach(moment: Moment, situation: Situation, ruleset: RuleSet) -> timedelta:
+    longest_s = max([0.0, *(settings.window for settings in moment.pipelines.values())])
+    counted = looks_back(ruleset, situation.window_s)
+    return max(timedelta(days=LOG_DAYS), timedelta(seconds=LOG_WINDOWS * longest_s), counted)
+
+
+def _last_run(reader: Reader, pipeline: str, actions: Collection[str]) -> Iterator[Intent]:
+    """Find when each of these actions last ran on a pipeline, however long ago: rules ask for its age."""
+    of_pipeline = {"pipeline": pipeline, "state": TERMINAL_STATES}
+    for action in sorted(actions):
+        ended = reader.find(Intent, action=Checked(action), order="-ended_at", limit=NEWEST_MAX, **of_pipeline)
+        yield from [intent for intent in ended if intent.executed_at is not None][:1]
 
 
 def _clock_sets(reader: Reader, since: datetime) -> tuple[tuple[datetime, timedelta], ...]:
@@ -317,11 +360,18 @@ def _as_if_unset(line: Logged, sets: tuple[tuple[datetime, timedelta], ...]) -> 
     return replace(line, started_at=started_at, ended_at=ended_at)
 
 
-def _line(intent: Intent, settings: PipelineSettings | None, *, heal_id: str) -> Logged | None:
+def _line(intent: Intent, settings: PipelineSettings | None, *, heal_id: str, price: float | None) -> Logged | None:
+    """Write an intent as a line of the log; it cost what the rules say, else what its pipeline's settings say."""
     action = settings.actions.get(intent.action) if settings else None
-    return logged(
-        intent, heal_id=heal_id, tags=tuple(settings.tags) if settings else (), cost=action.cost if action else None
-    )
+    cost = action.cost if action and price is None else price
+    return logged(intent, heal_id=heal_id, tags=tuple(settings.tags) if settings else (), cost=cost)
+
+
+def _prices(settings: PipelineSettings, ruleset: RuleSet) -> dict[str, float]:
+    """Give the configured price of what a limit on money counts, where the rules do not say it."""
+    unsaid = counted_money(ruleset) & {action.name for action in ruleset.actions if action.cost is None}
+    priced = {name: action.cost for name, action in settings.actions.items() if name in unsaid}
+    return {name: cost for name, cost in priced.items() if cost is not None}
 
 
 def _root(intent: Intent, parents: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from healerd.daemon.accounts import keep_hold
 from healerd.daemon.beginning import UNKNOWN_VERSION
 from healerd.daemon.diagnosing import diagnosed
 from healerd.daemon.ingest import Arrived, ingest
+from healerd.daemon.kinds import remember
 from healerd.daemon.operating import MEMORY, POINTS, read_operations
 from healerd.daemon.pipeline import Pipeline
 from healerd.daemon.reach import end
@@ -95,8 +96,8 @@ class Ticker:
         """
         try:
             self._look(pipeline)
-            self._take_in(pipeline, window, moment)
-            decision = self._judge(pipeline, window, moment)
+            arrived = self._take_in(pipeline, window, moment)
+            decision = self._judge(pipeline, window, moment, arrived)
         except HealerdError:
             raise
         except Exception as error:  # around a tick: a bug holds, and says so in the trace
@@ -172,7 +173,7 @@ class Ticker:
         situation = replace(situation, incident=open_for_wish(situation))
         return situation, prospects, decide(situation, ruleset)
 
-    def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> None:
+    def _take_in(self, pipeline: Pipeline, window: Window, moment: Moment) -> Arrived:
         arrived = ingest(pipeline, window, now=moment.now)
         points = read_operations(pipeline, window)
         # Rows that were taken in before their window failed come again with each try: once is enough to say so.
@@ -184,13 +185,15 @@ class Ticker:
                 tx.add_segment(segment)
             if arrived.irregular and not told:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
+        remember(pipeline, arrived.segments)
         pipeline.cache.forget(settled=arrived.late > 0)
         if arrived.alone:
             pipeline.cache.put(window.start_at, as_read(arrived.rows), as_of=window.end_at)
+        return arrived
 
-    def _judge(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision:
+    def _judge(self, pipeline: Pipeline, window: Window, moment: Moment, arrived: Arrived) -> Decision:
         held = self.references.of(pipeline, pipeline.active or UNKNOWN_VERSION, window.end_at)
-        watched = watch(pipeline, window, held)
+        watched = watch(pipeline, window, held, doubled=arrived.doubled)
         pipeline.remember(window.start_at, watched.quality)
         seen = self._situation(pipeline, watched, moment, carried_on(self.store, pipeline.name))
         demotion = withdraw_trust(seen)

@@ -53,12 +53,12 @@ class Watched:
     operations: Mapping[str, Any] | None = None
 
 
-def watch(pipeline: Pipeline, window: Window, held: Held | None) -> Watched:
+def watch(pipeline: Pipeline, window: Window, held: Held | None, *, doubled: int) -> Watched:
     """Measure a window whose segments are on the manifest, and the metrics of operation that were read for it.
 
     A metric that nobody could read leaves the quality of the data unknown: nothing is then trained or promoted.
     """
-    watched = _watch(pipeline, window, held)
+    watched = _watch(pipeline, window, held, doubled=doubled)
     seen = look_at_operations(pipeline, window)
     if seen is None:
         return watched
@@ -75,7 +75,7 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None) -> Watched:
     )
 
 
-def _watch(pipeline: Pipeline, window: Window, held: Held | None) -> Watched:
+def _watch(pipeline: Pipeline, window: Window, held: Held | None, *, doubled: int) -> Watched:
     rows = pipeline.rows(window.start_at, window.end_at, as_of=window.end_at)
     earlier = matured_window(window, label_horizon_s=pipeline.settings.label_horizon)
     matured = rows if earlier == window else pipeline.rows(earlier.start_at, earlier.end_at, as_of=window.end_at)
@@ -96,6 +96,7 @@ def _watch(pipeline: Pipeline, window: Window, held: Held | None) -> Watched:
         stored=pipeline.stored(),
         settings=pipeline.detection,
         state=state,
+        duplicates=doubled,
     )
     parts = look_at_segments(
         pipeline,

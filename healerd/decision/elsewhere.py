@@ -1,4 +1,5 @@
-"""Which lines of other pipelines the cooldowns and limits of a rule set count. Must never leave out one that they do.
+"""How far back, and on which other pipelines, a rule set looks into the action log. Must never leave out a line that
+it counts.
 
 A decision is recorded with the action log that it stood on: with every line of a whole fleet, each would grow with it.
 """
@@ -10,12 +11,34 @@ from healerd.decision.situation import Logged
 from healerd_rules import RuleSet
 from healerd_rules.program import BoundTerms, CompiledRule, RestTerms
 
-__all__ = ["counts", "looks_elsewhere"]
+__all__ = ["counted_money", "counts", "looks_back", "looks_elsewhere"]
+
+CENTURY_S = 100 * 365 * 86400.0
+"""No log is longer; ten thousand windows of months would lie before there were years."""
 
 
 def looks_elsewhere(ruleset: RuleSet) -> bool:
     """Tell whether any rule counts what was done on other pipelines."""
     return any(_across(rule) is not None for rule in ruleset.compiled)
+
+
+def looks_back(ruleset: RuleSet, window_s: float) -> timedelta:
+    """Tell how long ago the oldest line may lie that a cooldown or a limit counts; `age` looks back without a bound."""
+    terms = (rule.terms for rule in ruleset.compiled)
+    periods = (_period_s(each, window_s) for each in terms if isinstance(each, RestTerms | BoundTerms))
+    return timedelta(seconds=min(CENTURY_S, max(periods, default=0.0)))
+
+
+def _period_s(terms: RestTerms | BoundTerms, window_s: float) -> float:
+    seconds = terms.length_s if isinstance(terms, RestTerms) else terms.period_s
+    return seconds or terms.windows * window_s
+
+
+def counted_money(ruleset: RuleSet) -> frozenset[str]:
+    """Name the actions under a limit on money."""
+    terms = ((rule, rule.terms) for rule in ruleset.compiled)
+    limits = [rule for rule, each in terms if isinstance(each, BoundTerms) and each.kind == "money"]
+    return frozenset(action.name for action in ruleset.actions if any(rule.covers(action.name) for rule in limits))
 
 
 def counts(ruleset: RuleSet, line: Logged, *, tags: Collection[str], now: datetime, window_s: float) -> bool:
@@ -47,8 +70,7 @@ def _is_about(rule: CompiledRule, terms: RestTerms | BoundTerms, line: Logged, t
 def _is_recent(terms: RestTerms | BoundTerms, line: Logged, now: datetime, window_s: float) -> bool:
     """Tell whether the line is open, or lies within the time that counts."""
     if isinstance(terms, RestTerms):
-        rest = timedelta(seconds=terms.length_s or terms.windows * window_s)
-        return line.ended_at is None or line.ended_at + rest > now
+        return line.ended_at is None or line.ended_at + timedelta(seconds=_period_s(terms, window_s)) > now
     if terms.kind == "concurrent":
         return line.ended_at is None
-    return line.started_at + timedelta(seconds=terms.period_s or terms.windows * window_s) > now
+    return line.started_at + timedelta(seconds=_period_s(terms, window_s)) > now

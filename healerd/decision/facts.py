@@ -49,6 +49,7 @@ def schema() -> Schema:
         actions=ACTION_WORDS,
         alarms=tuple(layer.value for layer in ALARMS),
         dimensions=("feature", "segment", "operation", "alert"),
+        marks_stale=False,
     )
 
 

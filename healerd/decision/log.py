@@ -33,6 +33,7 @@ def logged(
         ended_at=None if effect_open else intent.effect_at or intent.ended_at or intent.executed_at,
         cost=cost,
         incident_id=intent.incident_id,
+        began=intent.executed_at is not None,
     )
 
 
@@ -47,6 +48,7 @@ def records(situation: Situation, *, without: Collection[str] = ()) -> tuple[Act
             ended_at=line.ended_at,
             cost=line.cost,
             incident_id=line.incident_id,
+            began=line.began,
         )
         for line in situation.log
         if line.intent_id not in without

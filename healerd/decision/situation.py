@@ -32,7 +32,7 @@ from healerd.model import (
     Window,
 )
 from healerd.policy import Account, CostModel, PolicyState
-from healerd_rules import SignalState
+from healerd_rules import Memory, SignalState
 
 __all__ = ["Logged", "Situation", "Target", "Wish", "from_json", "to_json", "wish_of"]
 
@@ -58,7 +58,7 @@ class Target:
 class Logged:
     """One line of the action log, of any pipeline: what began or stands open. `ended_at` None means open.
 
-    `heal_id` is the intent of the heal it belongs to, its own for a heal.
+    `heal_id` is the intent of the heal it belongs to, its own for a heal. What has not `began` only waits.
     """
 
     intent_id: str
@@ -70,6 +70,7 @@ class Logged:
     ended_at: datetime | None = None
     cost: float | None = None
     incident_id: str | None = None
+    began: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ class Situation:
     `unlearned` says why nothing could be learned from the log: the policy has no answer then. `forget` tells whether
     what was learned fades with each `lesson`, or with each `day`.
     `stake` is what is known of a retraining's price and of what it would spare.
+    `prices` are what the configuration says that actions cost whose money a rule counts, and whose price no file says.
     `on_hold` says why the host lets nothing start at all, such as a clock that was set; empty when nothing does.
     `registry_away` says why the registry does not tell which version serves; then `active` is the last that it named.
     """
@@ -140,6 +142,7 @@ class Situation:
     wish: Wish | None = None
     policy: str = "bayesian"
     costs: CostModel
+    prices: Mapping[str, float] = field(default_factory=dict)
     learned: PolicyState
     unlearned: str = ""
     forget: str = "lesson"
@@ -163,7 +166,10 @@ class Situation:
 
 
 def to_json(record: object) -> Any:
-    """Write a record as plain JSON values, leaving out what has its default; a number that is not finite is None."""
+    """Write a record as plain JSON values, leaving out what has its default.
+
+    A number that is not finite is None, but for what rules remember: there it is a word.
+    """
     # The commonest kinds come first: a situation holds thousands of values, and each decision writes them all.
     kind: Any = type(record)
     if kind in PLAIN:
@@ -176,6 +182,8 @@ def to_json(record: object) -> Any:
         return [value if type(value) in PLAIN else to_json(value) for value in record]  # type: ignore[attr-defined]
     if kind is dict:
         return {str(key): to_json(value) for key, value in record.items()}  # type: ignore[attr-defined]
+    if kind is Memory:
+        return {name: value for name, value in record.to_json().items() if value not in (None, [])}  # type: ignore[attr-defined]
     fields = _fields_of(kind)
     if fields is not None:
         held = [(name, getattr(record, name), default) for name, default in fields]

@@ -122,6 +122,7 @@ def inputs_of(
         alarms=alarms(situation),
         log=records(situation, without=without),
         pipelines=situation.pipelines,
+        prices=situation.prices,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from healerd.columns import Labels, Mask, Predictions, Times, concatenate, is_missing, kind_of, take
+from healerd.columns import Labels, Mask, Predictions, Strings, Times, concatenate, is_missing, kind_of, take
 from healerd.segments import ColumnSpec, Content, Segment
 from healerd.segments.read import Selection, no_rows
 from healerd.segments.times import aware, naive
@@ -62,6 +62,10 @@ class PlayedStore(Store):
                 part.rows.label[place], part.known_at[place] = label, at
         specs = (ColumnSpec(name="label", stored="label", kind=kind_of(labels.label)),)
         return self._segment(pipeline, Content.LABELS, labels.at, specs)
+
+    def ids(self, pipeline: str, start_at: datetime) -> Strings:
+        """Give the ids of all predictions."""
+        return np.array(list(self._places[pipeline]), np.object_)
 
     def known_ids(
         self,

@@ -3,7 +3,7 @@
 Pure. Must never keep a row, read a clock or touch a disk.
 """
 
-from healerd.profiles.counts import Counts, Profile, from_bytes, merge, profile, to_bytes
+from healerd.profiles.counts import Counts, Profile, from_bytes, merge, profile, slim, to_bytes
 from healerd.profiles.losses import ErrorSummary, Loss, losses, parse_loss, pool_sd, sd_max, summarise
 from healerd.profiles.maps import (
     CELLS,
@@ -54,6 +54,7 @@ __all__ = [
     "reference_from_bytes",
     "reference_to_bytes",
     "sd_max",
+    "slim",
     "spreads",
     "summarise",
     "to_bytes",

@@ -7,7 +7,7 @@ clock, an hour of the day or a weekend does all the time is not a fault.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import reduce
@@ -114,26 +114,24 @@ def make_reference(
 
 def _habit(cell_map: CellMap, whole: Counts, windows: Sequence[Counts]) -> Habit:
     full = [one for one in windows if one.n >= ROWS_MIN] or [whole]
-    judged = _in_turn(full)
     least = _singles(whole.cells) if isinstance(cell_map, NameMap) or not whole.n else 0.0
     return Habit(
         missing=max(_missing_share(one) for one in (whole, *windows)),
-        unseen=max([least, *(_share(one.cells, _new(cell_map, before)) for before, one in judged)]),
-        out_of_range=max((_share(one.cells, _outside(before)) for before, one in judged), default=0.0),
+        unseen=max([least, *(_share(one.cells, _new(cell_map, before)) for before, one in _in_turn(full))]),
+        out_of_range=max((_share(one.cells, _outside(before)) for before, one in _in_turn(full)), default=0.0),
         stuck=max(float(one.cells.max()) / max(one.n, 1) for one in (whole, *full)),
         scaled=_scaled(cell_map, whole.cells, full),
         place_vars=_variances(places(cell_map, whole.cells), full),
     )
 
 
-def _in_turn(windows: Sequence[Counts]) -> list[tuple[Tally, Counts]]:
+def _in_turn(windows: Sequence[Counts]) -> Iterator[tuple[Tally, Counts]]:
     """Each window of the second half, with what was counted before it."""
-    pairs, before = [], np.zeros_like(windows[0].cells)
+    before = np.zeros_like(windows[0].cells)
     for k, one in enumerate(windows):
         if k >= max(1, len(windows) // 2):
-            pairs.append((before, one))
+            yield before, one
         before = before + one.cells
-    return pairs
 
 
 def _missing_share(one: Counts) -> float:

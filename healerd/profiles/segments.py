@@ -17,7 +17,7 @@ from healerd.profiles.maps import is_absent
 __all__ = ["OTHER", "ROWS_MIN", "VALUES_MAX", "Segmentation", "segment_codes", "segmentation"]
 
 OTHER = "(other)"
-"""The segment of all values that have none of their own."""
+"""The segment of all values that have none of their own; a value that is called so is among them."""
 VALUES_MAX = 20
 """Values of a column that are looked at alone, the commonest first: each takes its share of the budget."""
 ROWS_MIN = 200
@@ -45,7 +45,8 @@ def segmentation(name: str, column: Column) -> Segmentation:
     ('left', 'right')
     """
     counted = Counter(key for key in _keys(column) if key is not None)
-    common = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:VALUES_MAX]
+    named = ((value, rows) for value, rows in counted.items() if value != OTHER)
+    common = sorted(named, key=lambda pair: (-pair[1], pair[0]))[:VALUES_MAX]
     values = tuple(value for value, rows in common if rows >= ROWS_MIN)
     return Segmentation(column=name, values=values, others=len(counted) - len(values))
 

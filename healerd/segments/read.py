@@ -5,6 +5,7 @@ Must never read a file that it was not handed: the manifest decides which exist,
 
 # ruff: noqa: S608 - the names in SQL are made here or quoted; every value is bound
 
+import glob
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,13 +17,13 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from healerd.columns import Column, Predictions, Times, take
+from healerd.columns import Column, Predictions, Strings, Times, take
 from healerd.errors import SegmentError
 from healerd.segments.duck import SQL_TYPES, fetch, filled, quoted
 from healerd.segments.manifest import SCORE, ColumnSpec, Segment
 from healerd.segments.times import naive
 
-__all__ = ["Selection", "as_read", "no_rows", "read", "read_known"]
+__all__ = ["Selection", "as_read", "no_rows", "read", "read_ids", "read_known"]
 
 
 FILES_REMEMBERED = 10_000
@@ -114,6 +115,14 @@ def no_rows() -> Predictions:
     numbers: Column = np.empty(0, np.float64)
     at: Times = np.empty(0, "datetime64[us]")
     return Predictions(ids=none, at=at, version=none, output=numbers, label=numbers, features={})
+
+
+def read_ids(folder: Path, segments: Sequence[Segment]) -> Strings:
+    """Read the ids of all rows of the segments, as often as they stand there."""
+    if not segments:
+        return np.empty(0, np.object_)
+    (found,) = _fetch("SELECT id FROM read_parquet($paths)", {"paths": _paths(folder, segments)})
+    return filled(found, "categorical")
 
 
 def read_known(folder: Path, segments: Sequence[Segment], ids: Collection[str]) -> frozenset[str]:
@@ -221,7 +230,7 @@ def _times(selection: Selection) -> dict[str, Any]:
 
 
 def _paths(folder: Path, segments: Sequence[Segment]) -> list[str]:
-    return [_whole(folder / segment.path, segment.sha256) for segment in segments]
+    return [glob.escape(_whole(folder / segment.path, segment.sha256)) for segment in segments]  # DuckDB takes patterns
 
 
 def _whole(path: Path, sha256: str) -> str:

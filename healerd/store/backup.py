@@ -6,7 +6,6 @@ Must never say that a copy is good that was not read again, nor leave half a cop
 import hashlib
 import os
 import shutil
-import stat
 import tarfile
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -206,7 +205,7 @@ def _check_log(copy: sqlite.Connection, source: Path) -> str:
 
 def _segments(folder: Path, without: Collection[str]) -> tuple[Segment, ...]:
     with guarded(folder / DATABASE):
-        if not (folder / DATABASE).exists():
+        if not (folder / DATABASE).exists() or not _size(folder / DATABASE):
             raise StoreError(f"there is no healerd state in `{folder}`: name the state folder with --state DIR")
     return () if "rows" in without else _manifested(folder / DATABASE)
 
@@ -225,11 +224,11 @@ def _files(
 ) -> Iterator[_Source]:
     for segment in segments:
         yield _Source(file=folder / FOLDER / segment.path, path=f"{FOLDER}/{segment.path}", sha256=segment.sha256)
-    keys = [folder / KEY]
+    keys = {folder / KEY}
     if key is not None and key.absolute().is_relative_to(folder.absolute()):
-        keys.append(folder / key.absolute().relative_to(folder.absolute()))
+        keys.add(folder / key.absolute().relative_to(folder.absolute()))
     if "key" not in without:
-        yield from (_Source(file=each, path=str(each.relative_to(folder))) for each in keys if each.is_file())
+        yield from (_Source(file=each, path=str(each.relative_to(folder))) for each in sorted(keys) if each.is_file())
     if "models" not in without:
         yield from _others(folder, keys)
 
@@ -244,7 +243,8 @@ def _others(folder: Path, keys: Collection[Path]) -> Iterator[_Source]:
             file = Path(root, name)
             if at_top and (name in _NOT_COPIED or name.startswith(DATABASE)):
                 continue
-            if stat.S_ISREG(file.lstat().st_mode) and not any(_is_of(each, file) for each in keys):
+            # What is none any more, a registry may have just dropped.
+            if not file.is_symlink() and file.is_file() and not any(_is_of(each, file) for each in keys):
                 yield _Source(file=file, path=str(file.relative_to(folder)))
 
 

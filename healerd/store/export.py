@@ -61,9 +61,12 @@ def export_log(
     part = out.with_name(f".{out.name}.part")
     with guarded(part):
         part.unlink(missing_ok=True)
-        with closing(sqlite.connect(part, isolation_level=None)) as made:
-            done = _fill(source, made, _Choice.of(since, pipelines), progress)
-        part.replace(out)
+        try:
+            with closing(sqlite.connect(part, isolation_level=None)) as made:
+                done = _fill(source, made, _Choice.of(since, pipelines), progress)
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)  # of what did not come to its end
     return Exported(size_bytes=out.stat().st_size, **done)
 
 

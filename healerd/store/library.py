@@ -3,6 +3,7 @@
 Must never let a second SQLite library touch the file: two in one process break each other's file locks.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,7 @@ def connect_to_read(path: Path, *, frozen: bool = False) -> sqlite.Connection:
 def _connect(path: Path, mode: str) -> sqlite.Connection:
     # Threads are kept apart by the callers: one lock around the writer, one connection for each reading thread.
     return sqlite.connect(
-        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=_BUSY_S,
         isolation_level=None,

@@ -26,7 +26,7 @@ from healerd.store.tables import Key, Saved, SavedProfile, Table, Watermark, dec
 
 if TYPE_CHECKING:
     # Rows are columns of numpy, read by DuckDB: half the start-up time of a verb that shows no rows.
-    from healerd.columns import Predictions
+    from healerd.columns import Predictions, Strings
     from healerd.segments.read import Selection
     from healerd.store.export import Exported
 
@@ -34,6 +34,8 @@ __all__ = ["Checked", "Range", "ReadStore", "Reader"]
 
 R = TypeVar("R")
 LEAVES_MAX = 10_000
+SHAPED = 2_000
+"""Newest segments among which shapes are looked for: six weeks of half hours."""
 _COLUMNS: dict[str, frozenset[str]] = {}
 """The columns of tables that were searched: every database that is open has those of the newest schema."""
 
@@ -140,6 +142,15 @@ class Reader(Bodies, Survey):
             Segment, pipeline=pipeline, content=content, end_at=Range(start_at), start_at=Range(None, end_at)
         )
 
+    def shapes(self, pipeline: str) -> tuple[Segment, ...]:
+        """Read the newest segment of each shape that the newest SHAPED predictions have, the oldest first."""
+        sql = """SELECT CAST(body AS BLOB), max(seq) AS newest FROM (
+                SELECT seq, schema_hash, body FROM segment WHERE pipeline = ? AND content = ?
+                ORDER BY end_at DESC LIMIT ?
+            ) GROUP BY schema_hash ORDER BY newest"""
+        rows = self._query(sql, [pipeline, Content.PREDICTIONS.value, SHAPED])
+        return tuple(decode(Segment, body) for body, _ in rows)
+
     def rows(
         self,
         pipeline: str,
@@ -174,6 +185,12 @@ class Reader(Bodies, Survey):
             start_at=start_at, end_at=end_at, as_of=as_of, version=version, labelled=True, newest=newest
         )
         return self._rows(pipeline, selection)
+
+    def ids(self, pipeline: str, start_at: datetime) -> "Strings":
+        """Read the ids of the segments that hold predictions from `start_at` on."""
+        from healerd.segments.read import read_ids
+
+        return read_ids(self.folder / FOLDER, self.segments(pipeline, start_at=start_at))
 
     def known_ids(
         self,

@@ -32,7 +32,7 @@ def did(action: str, inputs: Inputs) -> Truth:
     """Whether the action was started here in the open incident; unknown while the incident's id is."""
     if inputs.incident is False:
         return False
-    mine = [r for r in inputs.log if r.action == action and r.pipeline == inputs.pipeline]
+    mine = [r for r in inputs.log if r.action == action and r.pipeline == inputs.pipeline and r.began]
     if not mine:
         return False
     return None if inputs.incident_id is None else any(r.incident_id == inputs.incident_id for r in mine)
@@ -62,7 +62,10 @@ def limited(terms: BoundTerms, rule: CompiledRule, action: ActionDecl, inputs: I
     recent = sorted((r for r in counted if r.started_at + period > inputs.now), key=lambda r: r.started_at)
     if terms.kind == "fleet":
         return _fleet(terms, recent, period, inputs)
-    return _money(terms, recent, period, action) if terms.kind == "money" else _count(terms, recent, period)
+    if terms.kind == "money":
+        price = inputs.prices.get(action.name) if action.cost is None else action.cost
+        return _money(terms, recent, period, price)
+    return _count(terms, recent, period)
 
 
 def _count(terms: BoundTerms, recent: list[ActionRecord], period: timedelta) -> Deferral | None:
@@ -73,19 +76,19 @@ def _count(terms: BoundTerms, recent: list[ActionRecord], period: timedelta) -> 
     return Deferral(until, _leaf("actions in the period", len(recent), terms.amount, Type.COUNT))
 
 
-def _money(terms: BoundTerms, recent: list[ActionRecord], period: timedelta, action: ActionDecl) -> Deferral | None:
+def _money(terms: BoundTerms, recent: list[ActionRecord], period: timedelta, price: float | None) -> Deferral | None:
     """Unknown spend acts: until all of it has left the period, or for good when the price itself is unknown."""
     costs = [record.cost for record in recent]
-    if action.cost is None or any(cost is None for cost in costs):
-        until = recent[-1].started_at + period if action.cost is not None else None
+    if price is None or any(cost is None for cost in costs):
+        until = recent[-1].started_at + period if price is not None else None
         return Deferral(until, _leaf("money spent in the period", None, terms.amount, Type.MONEY))
     spent = sum(cost for cost in costs if cost is not None)
-    leaf = _leaf("money spent in the period, with this action", spent + action.cost, terms.amount, Type.MONEY)
-    if spent + action.cost <= terms.amount:
+    leaf = _leaf("money spent in the period, with this action", spent + price, terms.amount, Type.MONEY)
+    if spent + price <= terms.amount:
         return None
     for record in recent:
         spent -= record.cost or 0.0
-        if spent + action.cost <= terms.amount:
+        if spent + price <= terms.amount:
             return Deferral(record.started_at + period, leaf)
     return Deferral(None, leaf)
 

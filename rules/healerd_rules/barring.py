@@ -11,11 +11,11 @@ from healerd_rules.terms import Bit, Key, Rails, Thing, implies
 
 
 def always(terms: RestTerms | BoundTerms, action: ActionDecl) -> bool:
-    """Limits that bar whatever the log says: of nothing at all, or of money for an action without a price."""
+    """Limits that bar whatever the log says: of nothing at all, or of less money than the action costs."""
     if isinstance(terms, RestTerms):
         return False
     if terms.kind == "money":
-        return action.cost is None or action.cost > terms.amount
+        return action.cost is not None and action.cost > terms.amount
     return not terms.share and terms.amount < 1
 
 

@@ -17,8 +17,17 @@ from healerd_rules.tree import Ident, Quantity, Span
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
+_POWERS = {"%": "e-2", "pp": "e-2", "ms": "e-3"}
+"""Units that part a number by a power of ten: read with it, since a division would round a second time."""
 
 Children = list[Any]
+
+
+def amount(digits: str, unit: str) -> float:
+    """The number nearest to what is written, in the unit that values are compared in; no unit leaves it as it is."""
+    if unit in _POWERS:
+        return float(digits + _POWERS[unit])
+    return float(digits) * {**SECONDS, **BYTES}.get(unit, 1.0)
 
 
 def _span(meta: Meta) -> Span:
@@ -156,8 +165,8 @@ class _Builder:
     """One method a grammar rule: its place and its parts in, a node of the syntax tree out."""
 
     # quantities
-    percent = _quantity(Type.RATIO, lambda text: float(text[:-1]) / 100)
-    points = _quantity(Type.POINTS, lambda text: float(text[:-2]) / 100)
+    percent = _quantity(Type.RATIO, lambda text: amount(text[:-1], "%"))
+    points = _quantity(Type.POINTS, lambda text: amount(text[:-2], "pp"))
     number = _quantity(Type.NUMBER, float)
     windows = _quantity(Type.WINDOWS, float)
 
@@ -170,7 +179,7 @@ class _Builder:
         digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
         unit = text[len(digits) :]
         kind = Type.BYTES if unit in BYTES else Type.DURATION
-        return Quantity(_span(meta), float(digits) * (BYTES.get(unit) or SECONDS[unit]), kind)
+        return Quantity(_span(meta), amount(digits, unit), kind)
 
     # expressions
     or_ = _logic("or")

@@ -18,6 +18,9 @@ from healerd_rules.script import Script
 from healerd_rules.sources import shipped_packs
 from healerd_rules.testcheck import check_test
 
+HOST = "healerd"
+"""What the names of the host's own guards begin with."""
+
 
 class Checker:
     """One pass over all modules of a rule set, imported ones first."""
@@ -35,6 +38,7 @@ class Checker:
 
     def check(self, modules: list[Module], identity: str) -> RuleSet:
         """The rule set; only meaningful when no module has an error."""
+        _check_unique(modules)
         for module in modules:
             self._module(module)
         lint(modules, self.rules)
@@ -57,7 +61,6 @@ class Checker:
             if isinstance(statement, tree.Pack):
                 self._pack(statement, module, first=not position)
             self._statement(statement, module, rules)
-        _check_unique(module)
         for statement in module.statements:
             if isinstance(statement, tree.TestBlock):
                 script = check_test(statement, module, self.elaborator, tuple(self.rules))
@@ -70,6 +73,9 @@ class Checker:
         elif pack.name.text in shipped_packs() and not module.shipped:
             message = f"`{pack.name.text}` is the name of a shipped pack"
             module.findings.error("duplicate", pack.name.span, message, "verdicts name rules by it: choose another")
+        elif pack.name.text.partition(".")[0] == HOST:
+            message = f"`{HOST}` names the guards of the host"
+            module.findings.error("reserved", pack.name.span, message, "verdicts name rules by it: choose another")
 
     def _statement(self, statement: tree.Statement, module: Module, rules: RuleChecker) -> None:
         match statement:
@@ -129,12 +135,15 @@ class Checker:
             self.elaborator.extent(metric.stale, Context(module, Place.PLAIN))
 
 
-def _check_unique(module: Module) -> None:
-    seen: dict[str, tree.Ident] = {}
-    for statement in module.statements:
+def _check_unique(modules: list[Module]) -> None:
+    """No two rules have one name in verdicts, in whatever files they stand."""
+    seen: dict[str, tuple[tree.Ident, Module]] = {}
+    named = [(statement, module) for module in modules for statement in module.statements]
+    for statement, module in named:
         if isinstance(statement, tree.Rule | tree.Invariant):
-            before = seen.setdefault(statement.name.text, statement.name)
-            if before is not statement.name:
-                line, _ = module.source.place(before.span.start)
-                message = f"a rule `{before.text}` already stands in line {line}"
+            before, home = seen.setdefault(module.rule_id(statement.name.text), (statement.name, module))
+            if before is not statement.name and home.shipped is module.shipped:  # a pack's name is reported by itself
+                line, _ = home.source.place(before.span.start)
+                where = f"in line {line}" if home is module else f"in {home.source.path}:{line}"
+                message = f"a rule `{before.text}` already stands {where}"
                 module.findings.error("duplicate", statement.name.span, message)

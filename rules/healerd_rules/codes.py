@@ -43,7 +43,7 @@ MENDS: dict[str, Mend] = {
     ),
     "currency": Mend(
         how="write all money of one rule set in one currency",
-        example=("limit a: retrain at most $200 per 24h\nlimit b: retrain at most €200 per 24h"),
+        example=("action retrain cost $40\nlimit b: retrain at most €200 per 24h"),
     ),
     "cycle": Mend(
         how="take one step out of the circle; what two files need goes into a third",
@@ -71,6 +71,10 @@ MENDS: dict[str, Mend] = {
     "permit": Mend(
         how="packs only tighten: ask whoever owns the pack to permit it, or delete the permit",
         example=('import "own_pack"\npermit more: reboot'),
+    ),
+    "price": Mend(
+        how="say what the action costs, as in `action retrain cost $40`, where the configuration does not",
+        example="limit m: fallback at most $200 per 24h",
     ),
     "raw-statistic": Mend(
         how="propose from an alarm, such as `alarm(drift)`, which keeps false alarms within their budget",

@@ -30,6 +30,7 @@ CODES: dict[str, str] = {
     "import": "an imported file or pack that cannot be found",
     "no-effect": "warning: a rule that cannot change any verdict",
     "permit": "a permit that would loosen what an imported pack guards",
+    "price": "warning: a limit on money over an action whose price no file says",
     "raw-statistic": "warning: a proposal that stands on a statistic without a false-alarm budget",
     "reserved": "a keyword or a built-in name used as a name",
     "scale": "warning: a ratio compared with a number above one",

@@ -116,6 +116,8 @@ WAYS = (
     _Way("stricter", _stricter, lambda before, after: after.level > before.level),
     _Way("asks differently", _terms, _asks_differently),
 )
+UNCOMPARED = (*PROPOSING, "notify", "cooldown", "limit")
+"""Kinds of rules of which a moment does not show all: ranks, messages, and when a deferral ends."""
 WEAKER = {"looser": "newly automatic", "stricter": "newly forbidden"}
 
 
@@ -140,7 +142,13 @@ def diff(
             changes.extend(both.changes(action))
     order = [way.name for way in WAYS]
     ranked = sorted(changes, key=lambda c: order.index(c.way) if c.way in order else len(order))
-    return Difference(added=added, removed=removed, changed=changed, changes=tuple(ranked))
+    return Difference(
+        added=added,
+        removed=removed,
+        changed=changed,
+        changes=tuple(ranked),
+        uncompared=_uncompared(before, after, (*added, *removed, *changed)),
+    )
 
 
 @dataclass(slots=True)
@@ -232,7 +240,23 @@ def _by_name(before: RuleSet, after: RuleSet) -> tuple[tuple[str, ...], tuple[st
     return tuple(sorted(new.keys() - old.keys())), tuple(sorted(old.keys() - new.keys())), tuple(changed)
 
 
+def _uncompared(before: RuleSet, after: RuleSet, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the rules that differ in more than their texts, and of which more is said than moments show."""
+    old, new = ({rule.id: rule for rule in side.compiled} for side in (before, after))
+    pairs = ((name, old.get(name), new.get(name)) for name in sorted(names))
+    return tuple(
+        name
+        for name, one, other in pairs
+        if any(rule.kind in UNCOMPARED for rule in (one, other) if rule is not None)
+        and (one is None or other is None or _effect(one) != _effect(other))
+    )
+
+
 def _meaning(rule: CompiledRule) -> tuple[object, ...]:
+    return (*_effect(rule), rule.because, rule.owner, rule.ticket)
+
+
+def _effect(rule: CompiledRule) -> tuple[object, ...]:
     return (
         rule.kind,
         rule.actions,
@@ -242,9 +266,6 @@ def _meaning(rule: CompiledRule) -> tuple[object, ...]:
         rule.terms,
         rule.priority,
         rule.severity,
-        rule.because,
-        rule.owner,
-        rule.ticket,
         rule.enforcement,
     )
 

@@ -131,8 +131,12 @@ class Elaborator:
         return core.Confidence()
 
     def unknown(self, kind: str, name: Ident, context: Context, known: "tuple[str, ...]") -> None:
-        """Report a name that nothing defines, unless a broken statement seems to define it."""
-        if not context.module.may_define(name.text):
+        """Report a name that nothing defines, or that two imports do, unless a broken statement seems to define it."""
+        if name.text in context.module.ambiguous:
+            first, second = context.module.ambiguous[name.text]
+            mend = "define it here, or say which: `import ... as NAME`, then `NAME." + name.text + "`"
+            context.error("duplicate", name.span, f"`{name.text}` is defined in `{first}` and in `{second}`", mend)
+        elif not context.module.may_define(name.text):
             context.error("unknown-name", name.span, f"unknown {kind} `{name.text}`", did_you_mean(name.text, known))
 
     def _definition(self, name: Ident, home: Home, context: Context) -> Core | None:
@@ -242,6 +246,10 @@ class Elaborator:
             return None
         if value.type not in NUMERIC:
             context.error("type", call.args[0].span, f"`{call.name.text}` of {with_article(value.type)} has no meaning")
+            return None
+        if not self._sizes.small(
+            value, call.span, context
+        ):  # its key is made of the whole tree, each part as often as said
             return None
         kind = function.result or (Type.POINTS if call.name.text == "drop" and value.type is Type.RATIO else value.type)
         return core.Remembered(call.name.text, (value,), *extent, 0, kind, context.text(call.span))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from healerd_rules import tree
+from healerd_rules import core, tree
 from healerd_rules.actionlog import cooling, limited
 from healerd_rules.inputs import Inputs, Memory, SignalState, Truth
+from healerd_rules.memory import anew
 from healerd_rules.program import (
     GUARDS,
     ApprovalTerms,
@@ -120,20 +121,33 @@ def evaluate(
 def advance(ruleset: RuleSet, inputs: Inputs, state: SignalState) -> SignalState:
     """The state after one more closed window; called once a window, empty windows included.
 
-    What the rule set no longer remembers is dropped, what is new begins.
+    What the rule set no longer remembers is dropped, what is new begins; so does what counted a time in windows of
+    another length.
     """
-    return SignalState(
-        patient=_renew(ruleset, inputs, state.patient, patient=True),
-        strict=_renew(ruleset, inputs, state.strict, patient=False),
-    )
+    patient = _renew(ruleset, inputs, state, patient=True)
+    strict = _renew(ruleset, inputs, state, patient=False)
+    return SignalState(patient=patient, strict=strict, window_s=inputs.window_s if strict else None)
 
 
-def _renew(ruleset: RuleSet, inputs: Inputs, memories: Mapping[str, Memory], *, patient: bool) -> dict[str, Memory]:
+def _renew(ruleset: RuleSet, inputs: Inputs, state: SignalState, *, patient: bool) -> dict[str, Memory]:
     renewed: dict[str, Memory] = {}
+    memories = state.patient if patient else state.strict
+    if state.window_s not in (None, inputs.window_s):
+        memories = _of_length(ruleset, inputs.window_s, memories, patient=patient)
     walk = Walk(inputs, memories, patient, renew=renewed)
     for node in ruleset.remembering:
         walk.value(node)
     return renewed
+
+
+def _of_length(
+    ruleset: RuleSet, window_s: float, memories: Mapping[str, Memory], *, patient: bool
+) -> dict[str, Memory]:
+    """The memories for windows of another length; what is counted in windows stays."""
+    parts = (part for node in ruleset.remembering for part in core.distinct(node))
+    timed = {part.key: part for part in parts if isinstance(part, core.Remembered) and part.seconds}
+    nodes = ((key, memory, timed.get(key.partition("[")[0])) for key, memory in memories.items())
+    return {key: anew(node, window_s, patient=patient) if node else memory for key, memory, node in nodes}
 
 
 def sureness(confidence: Mapping[str, float | None] | None, action: str) -> Sureness:

@@ -15,7 +15,7 @@ from healerd_rules.evaluation import (
     sureness,
     weigh_at,
 )
-from healerd_rules.inputs import Inputs, SignalState, Truth
+from healerd_rules.inputs import Inputs, SignalState, Truth, spoken
 from healerd_rules.nearest import Nearest, nearest
 from healerd_rules.program import RuleSet
 from healerd_rules.quantities import show
@@ -183,8 +183,8 @@ def _acting_to_json(acting: Acting) -> dict[str, object]:
 def _leaf_to_json(leaf: Leaf) -> dict[str, object]:
     return {
         "text": leaf.text,
-        "value": "endless" if leaf.value == float("inf") else leaf.value,
-        "threshold": leaf.threshold,
+        "value": spoken(leaf.value),
+        "threshold": spoken(leaf.threshold),
         "truth": leaf.truth,
         "unit": str(leaf.unit),
         "members": list(leaf.members),

@@ -11,9 +11,11 @@ from healerd_rules.tree import Span
 __all__ = ["hidden_characters", "visible"]
 
 # Control characters, among them those that drive terminals; separators that some editors show as line ends; signs
-# without width; what changes the direction of text. Joiners and direction marks stay: some scripts need them.
+# without width, and letters and tags that are blank; what changes the direction of text. Joiners and direction marks
+# stay: some scripts need them.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u2028\u2029\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u2028\u2029\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+    "\xad\u115f\u1160\u2800\u3164\uffa0\U000e0000-\U000e007f]"
 )
 
 

@@ -82,15 +82,21 @@ class _Desk:
     def put(self, uri: str, source: Source) -> list[str]:
         """Take a text in; gives the open texts whose findings it may change, itself included."""
         self.open[uri] = source
-        path = absolute(Path(source.path))
-        users = [other for other, found in self.known.items() if other != uri and _uses(found, path)]
+        users = self._users(uri, source)
         self.stale.update((uri, *users))
         return [uri, *users]
 
-    def drop(self, uri: str) -> None:
-        """Forget a text that was closed."""
-        self.open.pop(uri, None)
+    def drop(self, uri: str) -> list[str]:
+        """Forget a text that was closed; gives the open texts that now read the file in its place."""
+        source = self.open.pop(uri, None)
         self.known.pop(uri, None)
+        users = [] if source is None else self._users(uri, source)
+        self.stale.update(users)
+        return users
+
+    def _users(self, uri: str, source: Source) -> list[str]:
+        path = absolute(Path(source.path))
+        return [other for other, found in self.known.items() if other != uri and _uses(found, path)]
 
     def look(self, uri: str) -> Inspected:
         """What is known of an open text."""
@@ -103,7 +109,9 @@ class _Desk:
 
 
 def _uses(found: Inspected, path: Path) -> bool:
-    return any(absolute(file_of(module)) == path for module in found.loaded.modules)
+    """Whether a text stands on the file, or on one that could not be found and may be this one."""
+    missing = any(not place for _, _, place in found.loaded.trail.imports)
+    return missing or any(absolute(file_of(module)) == path for module in found.loaded.modules)
 
 
 def make_server(schema: Schema, later: Later | None = None) -> LanguageServer:
@@ -159,8 +167,10 @@ def _add_sync(server: LanguageServer, desk: _Desk, later: Later) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(params: types.DidCloseTextDocumentParams) -> None:
-        desk.drop(params.text_document.uri)
+        users = desk.drop(params.text_document.uri)
         _send(server, params.text_document.uri, [])
+        for uri in users:
+            _publish(server, desk, uri)
 
 
 def _publish(server: LanguageServer, desk: _Desk, uri: str) -> None:

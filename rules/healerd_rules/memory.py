@@ -31,6 +31,11 @@ def step(node: core.Remembered, before: Memory, inputs: Sequence[Value], window_
     return Memory(past, _count(node, past, span))
 
 
+def anew(node: core.Remembered, window_s: float, *, patient: bool) -> Memory:
+    """What is left of a memory of windows of another length: strictly, each of them could have been anything."""
+    return Memory() if patient else Memory((None,) * (node.span(window_s) + 1))
+
+
 def _count(node: core.Remembered, past: tuple[Value, ...], span: int) -> Truth:
     """`for`, `within last`, `for k of last n`: windows before the first one count as false."""
     truths: list[Truth] = [value if isinstance(value, bool) else None for value in past]

@@ -22,7 +22,10 @@ class Home:
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """A parsed file; `names` is what can be said in it, `unusable` the prefixes of imports that failed."""
+    """A parsed file; `names` is what can be said in it, `unusable` the prefixes of imports that failed.
+
+    `ambiguous` are the names that two imports define, with the paths of both.
+    """
 
     source: Source
     findings: Findings
@@ -33,6 +36,7 @@ class Module:
     imports: "list[tuple[str, Module]]" = field(default_factory=list)
     names: dict[str, Home] = field(default_factory=dict)
     unusable: set[str] = field(default_factory=set)
+    ambiguous: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def rule_id(self, name: str) -> str:
         """The name of a rule in verdicts: with the pack's name before it, if the file is a pack."""

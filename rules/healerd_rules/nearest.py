@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from healerd_rules import core
 from healerd_rules.edits import Edit, Search
 from healerd_rules.evaluation import Free, Moment, Sureness, advance, applies, judge, restriction
-from healerd_rules.inputs import Inputs, SignalState, Value, known
+from healerd_rules.inputs import Inputs, SignalState, Value, known, spoken
 from healerd_rules.program import BoundTerms, CompiledRule, RestTerms, RuleSet
 from healerd_rules.quantities import show
 from healerd_rules.schema import ActionDecl, Type
@@ -58,9 +58,9 @@ class Change:
         return {
             "name": self.name,
             "op": self.op,
-            "bound": self.bound,
-            "before": list(self.before),
-            "tried": self.tried,
+            "bound": spoken(self.bound),
+            "before": [spoken(value) for value in self.before],
+            "tried": spoken(self.tried),
             "unit": self.unit,
         }
 

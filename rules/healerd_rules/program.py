@@ -6,7 +6,7 @@ It never parses and never evaluates.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from healerd_rules.core import TRUE, Confidence, Core, Remembered, mentions
+from healerd_rules.core import TRUE, Ask, Confidence, Core, Remembered, distinct, mentions
 from healerd_rules.schema import ActionDecl, FactDecl
 from healerd_rules.script import Script
 from healerd_rules.tree import Invariant, ScopeExpr
@@ -119,7 +119,8 @@ class RuleSet:
 
     `actions` and `facts` are the host's declarations joined with those of the files. `lets` are the named formulas
     as they stand in conditions; the places are path and line of each signal, and of each invariant in its order.
-    `remembering` are the signals and conditions that look at windows before the newest.
+    `remembering` are the signals and conditions that look at windows before the newest; `aged` the actions whose age
+    some formula asks for, however long ago they ran.
     """
 
     id: str
@@ -133,10 +134,13 @@ class RuleSet:
     signal_places: Mapping[str, tuple[str, int]] = field(default_factory=dict, repr=False)
     invariant_places: tuple[tuple[str, int], ...] = field(default=(), repr=False)
     remembering: tuple[Core, ...] = field(init=False, repr=False, compare=False)
+    aged: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         formulas = (*self.signals.values(), *(rule.condition for rule in self.compiled))
         object.__setattr__(self, "remembering", tuple(each for each in formulas if mentions(each, Remembered)))
+        asked = (part for each in formulas for part in distinct(each) if isinstance(part, Ask))
+        object.__setattr__(self, "aged", frozenset(ask.argument for ask in asked if ask.function == "age"))
 
     @property
     def rules(self) -> tuple[RuleInfo, ...]:

@@ -152,17 +152,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What changes from one rule set to another: rules by name, and what that means for actions."""
+    """What changes from one rule set to another: rules by name, and what that means for actions.
+
+    `uncompared` are the rules that differ in what no moment shows: ranks, notifications, ends of deferrals.
+    """
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
     changes: tuple[Change, ...]
+    uncompared: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
         """Whether both give the same answer for all inputs."""
-        return not self.changes
+        return not self.changes and not self.uncompared
 
     def to_json(self) -> dict[str, object]:
         """The same as a JSON object."""

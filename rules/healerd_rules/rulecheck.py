@@ -37,6 +37,7 @@ ANNOTATIONS = ("enforce", "owner", "ticket")
 ENFORCEMENTS = ("hard", "soft", "advisory")
 SOFT_KINDS = ("forbid", "cooldown", "limit")
 MAX_SCOPE_DEPTH = 50
+PIPELINE = "pipeline"
 
 
 class RuleChecker:
@@ -57,6 +58,7 @@ class RuleChecker:
         scope = None if rule.on is None else self.scope(rule.on, ())
         condition = self._condition(rule, context)
         terms = self._terms(rule, context)
+        self._unpriced(rule, terms)
         notes = self._annotations(rule)
         ranks = self._ranks(rule)
         unknown = self._policy(rule)
@@ -179,7 +181,7 @@ class RuleChecker:
         for name in rest.after or ():
             self._action(name)
         after = None if rest.after is None else frozenset(name.text for name in rest.after)
-        return RestTerms(length_s=seconds, windows=windows, per=rest.per.text if rest.per else None, after=after)
+        return RestTerms(length_s=seconds, windows=windows, per=self._per(rest.per), after=after)
 
     def _bound(self, bound: tree.Bound, context: Context) -> BoundTerms:
         kinds = {"per_window": (Type.NUMBER, Type.MONEY), "concurrent": (Type.NUMBER,)}
@@ -187,7 +189,7 @@ class RuleChecker:
         windows, seconds = (
             (0, 0.0) if bound.period is None else self.elaborator.extent(bound.period, context) or (0, 0.0)
         )
-        per = bound.per.text if bound.per else None
+        per = None if bound.per is None else bound.per.text if bound.kind == "blast" else self._per(bound.per)
         if bound.kind == "blast" and per != "pipelines":
             span = bound.per.span if bound.per else bound.span
             self.findings.error(
@@ -207,6 +209,27 @@ class RuleChecker:
         if kind == "fleet":
             per = None
         return BoundTerms(kind=kind, amount=amount, share=share, period_s=seconds, windows=windows, per=per)
+
+    def _per(self, per: tree.Ident | None) -> str | None:
+        """What records are grouped by: the pipeline, or tags of that prefix, unless `pipeline` seems to be meant."""
+        if per is not None and per.text != PIPELINE and (mend := did_you_mean(per.text, (PIPELINE,))):
+            self.findings.error(
+                "unknown-name", per.span, f"`per {per.text}` would group by tags `{per.text}:...`", mend
+            )
+        return per.text if per else None
+
+    def _unpriced(self, rule: tree.Rule, terms: Terms) -> None:
+        """Report a limit on money over a heal whose price no file says: unknown spend bars it for good."""
+        if not isinstance(terms, BoundTerms) or terms.kind != "money":
+            return
+        named = None if rule.targets is None else {name.text for name in rule.targets}
+        for action in self.elaborator.vocabulary.actions.values():
+            if action.cost is None and not action.step and (named is None or action.name in named):
+                message = f"`{rule.name.text}` counts money, and no file says what `{action.name}` costs"
+                mend = (
+                    f"write `action {action.name} cost $40`, or give `actions.{action.name}.cost` in the configuration"
+                )
+                self.findings.warning("price", rule.name.span, message, mend)
 
     # ranks and annotations -----------------------------------------------
 

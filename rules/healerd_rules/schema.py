@@ -56,9 +56,10 @@ class ActionDecl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """The closed vocabulary of a host."""
+    """The closed vocabulary of a host; `marks_stale` tells whether it makes a value unknown by its age."""
 
     facts: tuple[FactDecl, ...] = ()
     actions: tuple[ActionDecl, ...] = ()
     alarms: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
+    marks_stale: bool = True

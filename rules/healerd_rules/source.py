@@ -4,6 +4,7 @@ It never reads a file.
 """
 
 import bisect
+from collections import Counter
 from dataclasses import dataclass, field
 
 from healerd_rules.codes import MENDS
@@ -12,6 +13,7 @@ from healerd_rules.tree import Span
 
 MAX_CHARACTERS = 1_000_000
 MAX_FINDINGS = 200
+"""So many errors of one source are listed, and so many warnings: no number of warnings hides an error."""
 PLACED = ("syntax",)
 """Codes of which nothing helpful can be said but at the place itself."""
 
@@ -52,6 +54,7 @@ class Findings:
     source: Source
     found: list[Diagnostic] = field(default_factory=list)
     _seen: set[tuple[str, int]] = field(default_factory=set)
+    _listed: Counter[Severity] = field(default_factory=Counter)
 
     def error(self, code: str, span: Span, message: str, mend: str = "") -> None:
         """Something that keeps the rule set from loading."""
@@ -63,13 +66,14 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """No more findings are listed."""
-        return len(self.found) >= MAX_FINDINGS
+        """No more errors are listed."""
+        return self._listed[Severity.ERROR] >= MAX_FINDINGS
 
     def _add(self, code: str, severity: Severity, span: Span, message: str, mend: str) -> None:
-        if (code, span.start) in self._seen or self.full:
+        if (code, span.start) in self._seen or self._listed[severity] >= MAX_FINDINGS:
             return
         self._seen.add((code, span.start))
+        self._listed[severity] += 1
         line, column = self.source.place(min(span.start, len(self.source.text)))
         stop = self.source.text.find("\n", span.start, span.end)
         end = column + max(1, (span.end if stop < 0 else stop) - span.start)

@@ -232,8 +232,14 @@ def find_import(target: str, folder: Path, drafts: Collection[str] = ()) -> Path
         return None
     beside = folder / (target if target.endswith(".heal") else f"{target}.heal")
     numbered = [Path(draft) for draft in sorted(drafts) if _is_numbered(Path(draft), beside)]
-    candidates = [beside, *_numbered(beside), *numbered, PACKS / f"{Path(target).name}.heal"]
+    packs = [PACKS / f"{target.removeprefix('packs/')}.heal"] if _names_pack(target) else []
+    candidates = [beside, *_numbered(beside), *numbered, *packs]
     return next((path for path in candidates if str(absolute(path)) in drafts or _is_file(path)), None)
+
+
+def _names_pack(target: str) -> bool:
+    """Whether a shipped pack may be meant: a bare name, or one behind `packs/`; a path to another place is a file."""
+    return len(Path(target.removeprefix("packs/")).parts) == 1
 
 
 def _found(target: str, folder: Path) -> str:

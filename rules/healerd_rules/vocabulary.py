@@ -26,6 +26,9 @@ def gather(modules: list[Module], schema: Schema) -> Vocabulary:
     for module, statement in declared:
         if isinstance(statement, tree.Metric) and usable(statement.name, module):
             _add_metric(statement, module, found)
+            if statement.stale is not None and not schema.marks_stale:
+                message = f"nothing here makes `{statement.name.text}` unknown by its age"
+                module.findings.warning("no-effect", statement.stale.span, message, "leave `stale after` out")
         elif isinstance(statement, tree.Action) and usable(statement.name, module):
             _add_action(statement, module, found)
     for module, statement in declared:

@@ -268,7 +268,7 @@ def composes(world: World) -> str:
     world.daemon = f"{name}_healerd_1"
     wait_for(lambda: world.engine.call("healthcheck", "run", world.daemon).code == 0)
     host = json.loads(world.engine.must("inspect", world.daemon))[0]["HostConfig"]
-    assert (host["ReadonlyRootfs"], host["PidsLimit"], host["Memory"]) == (True, 256, 4 << 30), host
+    assert (host["ReadonlyRootfs"], host["PidsLimit"], host["Memory"]) == (True, 4096, 4 << 30), host
     rights(world)
     volume(world)
     assert world.engine.run(*words, "down", cwd=world.rendered).code == 0

@@ -19,7 +19,7 @@ WAYS: Mapping[str, str] = {
 """Settings of podman, from the ones of this machine to those that a machine which may do less needs."""
 RIGHTS = (
     "--network=none", "--user=10001:10001", "--init", "--read-only", "--cap-drop=ALL",
-    "--security-opt=no-new-privileges", "--pids-limit=256", "--memory=4g",
+    "--security-opt=no-new-privileges", "--pids-limit=4096", "--memory=4g",
     "--tmpfs=/tmp:size=512m,mode=1777", "--tmpfs=/run:size=16m,mode=1777",
 )  # fmt: skip
 """What the compose file gives the daemon, as podman says it."""

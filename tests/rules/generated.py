@@ -5,7 +5,7 @@ A rule set is plain tuples (`wide.py` judges them) that `render` writes out; not
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -368,7 +368,7 @@ class Dice:
                     incident_id=self.pick(("i1", "i2")),
                 )
             )
-        return tuple(records)
+        return tuple(replace(each, began=each.ended_at is not None or each.cost is not None) for each in records)
 
 
 # writing ---------------------------------------------------------------------

@@ -129,11 +129,12 @@ def test_strings_and_comments_hold_any_script(text: str) -> None:
     assert codes(f'# {text}\nforbid f: retrain\n  because "{text}"') == []
 
 
+BLANK = ["\u00ad", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", "\U000e0061"]
 HIDDEN = ["\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069", "\u2028", "\u200b"]
 
 
-@pytest.mark.parametrize("char", [*HIDDEN, "\x1b", "\x00", "\x85", "\x7f"], ids=ascii)
-@pytest.mark.parametrize("form", ["# a {} b", 'forbid f: retrain because "a {} b"'])
+@pytest.mark.parametrize("char", [*HIDDEN, *BLANK, "\x1b", "\x00", "\x85", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("form", ["# a {} b", 'forbid f: retrain because "a {} b"', 'forbid f: retrain on tag "a{}b"'])
 def test_hidden_characters_are_findings(char: str, form: str) -> None:
     """What reorders, hides or drives a terminal is an error at its place, and never printed."""
     loaded = load_text(f"\n{form.format(char)}", name="x.heal", schema=SCHEMA)
@@ -179,3 +180,36 @@ def test_an_unclosed_string_does_not_swallow_the_next_rule() -> None:
     """A string that is not closed is a fault of its own line; the rules after it are read."""
     loaded = load_text('forbid f: retrain because "open\nforbid g: nosuch', name="x.heal", schema=SCHEMA)
     assert [(found.code, found.line) for found in loaded.errors] == [("syntax", 1), ("unknown-name", 2)]
+
+
+LATE = {
+    "type": "forbid f: retrain when p99 > 5%",
+    "unknown-name": "forbid f: retrain when error_rat > 5%",
+    "target": "propose p: any action",
+    "unknown-policy": "permit p: retrain when rows > 5 if unknown fires",
+    "duplicate": "forbid w0: retrain",
+    "annotation": "@enforce(maybe)\nforbid f: retrain",
+    "currency": "limit a: retrain at most €200 per 24h",
+    "import": 'import "nosuch"',
+    "syntax": "forbid f: retrain when rows = 5",
+}
+
+
+@pytest.mark.parametrize("code", LATE)
+def test_no_number_of_warnings_hides_an_error(code: str) -> None:
+    """An error is found behind any number of warnings, and a rule set that has one does not load."""
+    warnings = "".join(f"forbid w{n}: retrain when error_rate > 20\n" for n in range(250))
+    dollars = "limit d: retrain at most $200 per 24h\n" if code == "currency" else ""
+    loaded = load_text(dollars + warnings + LATE[code], name="my.heal", schema=SCHEMA)
+    assert loaded.ruleset is None
+    assert [found.code for found in loaded.errors] == [code]
+    assert len(loaded.diagnostics) == 201
+
+
+def test_what_costs_too_much_is_refused_before_it_is_remembered() -> None:
+    """A short text whose formula unfolds to millions of steps is a finding, inside a function over time too."""
+    a, b = " + ".join(["rows"] * 80), " + ".join(["a"] * 60)
+    text = f"let a = {a}\nlet b = {b}\nsignal s = avg({' + '.join(['b'] * 3000)}, 6h) > 5\n"
+    began = time.process_time()
+    assert set(codes(text)) == {"cost"}
+    assert time.process_time() - began < 10

@@ -77,6 +77,24 @@ def test_what_means_the_same_is_the_same(before: str, after: str) -> None:
     assert diff(rules(before), rules(after)).same
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("propose p: undo when alarm(harm) priority 5", "propose p: undo when alarm(harm) priority 6"),
+        ("propose p: undo when alarm(harm)", "last resort p: undo when alarm(harm)"),
+        ("", 'notify n: "pager" when alarm(harm)'),
+        ('notify n: "pager" when alarm(harm)', 'notify n: "mail" when alarm(harm)'),
+        ("cooldown c: retrain 2h", "cooldown c: retrain 2h\ncooldown d: retrain 1h per pipeline"),
+    ],
+)
+def test_what_no_moment_shows_is_not_called_the_same(before: str, after: str) -> None:
+    """A rule that differs in rank, message or the end of its deferral is named; one whose texts alone differ is not."""
+    found = diff(rules(before), rules(after))
+    assert not found.same
+    assert set(found.uncompared) == {*found.added, *found.changed}
+    assert diff(rules(before), rules(f'{before}\n  because "so"' if before else "")).same
+
+
 def test_rules_are_compared_by_meaning_and_name() -> None:
     """Rules are added, removed or changed by name; where they stand and how they are laid out does not count."""
     before = "forbid a: retrain when rows < 5\nforbid b: retrain\nforbid c: undo"

@@ -1,11 +1,14 @@
 """Single points of the semantics, each small enough to be read off the page."""
 
 import datetime as dt
+import json
 import math
+from dataclasses import replace
 
 import pytest
 
-from healerd_rules import Inputs, Level, Memory, SignalState, Truth, advance, evaluate
+from healerd_rules import Evaluation, Inputs, Level, Memory, SignalState, Truth, advance, evaluate
+from healerd_rules.build import amount
 from tests.rules.worlds import NOW, ago, codes, inputs, record, rules, verdict
 
 PERMIT = "action probe\npermit p: probe "
@@ -455,3 +458,68 @@ def test_memory_is_bounded() -> None:
     for _ in range(20):
         state = advance(ruleset, inputs(facts={"rows": 9}), state)
     assert list(state.patient.values()) == [Memory(past=(True, True, True), reading=True)]
+
+
+HELD = """
+action reboot risk 1
+permit quiet: reboot when error_rate < 5% for 24h
+forbid lately: reboot when error_rate > 30% within last 6h
+signal short = error_rate < 5% for 3 windows
+"""
+
+
+def test_another_length_of_windows_shortens_no_hold() -> None:
+    """A time that a rule remembers begins anew with windows of another length; what it counts in windows goes on."""
+    ruleset = rules(HELD)
+
+    def after(state: SignalState, window_s: float, windows: int, rate: float) -> tuple[SignalState, Evaluation]:
+        given = inputs(window_s=window_s, facts={"error_rate": rate})
+        for _ in range(windows):
+            state = advance(ruleset, given, SignalState.from_json(state.to_json()))
+        return state, evaluate(ruleset, given, state, confidence={"reboot": 0.95})
+
+    def acting(found: Evaluation) -> set[str]:
+        return {each.rule for each in found.verdicts["reboot"].acting}
+
+    bad, _ = after(SignalState(), 300, 20 * 12, 0.4)
+    good, found = after(bad, 300, 7 * 12, 0.01)
+    assert found.verdicts["reboot"].level is Level.FORBIDDEN
+    assert acting(found) == {"default"}
+    state, found = after(good, 3600, 5, 0.01)
+    assert found.verdicts["reboot"].level is Level.FORBIDDEN
+    assert acting(found) == {"default", "lately"}
+    state, found = after(state, 3600, 18, 0.01)
+    assert acting(found) == {"default"}
+    assert after(state, 3600, 1, 0.01)[1].verdicts["reboot"].level is Level.ALLOWED
+    assert after(good, 3600, 1, 0.01)[1].signals["short"] is True
+
+
+def test_a_state_without_a_length_is_read_as_before() -> None:
+    """A memory of before lengths were kept goes on whatever the length."""
+    ruleset = rules(HELD)
+    given = inputs(facts={"error_rate": 0.01})
+    old = replace(advance(ruleset, given, SignalState()), window_s=None)
+    assert "window_s" not in old.to_json()
+    assert advance(ruleset, given, SignalState.from_json(old.to_json())) == advance(ruleset, given, old)
+    with pytest.raises(ValueError, match="length"):
+        SignalState.from_json({**old.to_json(), "window_s": "1h"})
+
+
+def test_a_remembered_endless_age_is_written_as_json() -> None:
+    """A memory of what never ended is JSON, and is read back; an old one without it reads unknown."""
+    ruleset = rules("forbid young: retrain when min(age(rollback), 3h) < 1h or -1 * min(age(rollback), 1h) > 0s")
+    state = advance(ruleset, inputs(), SignalState())
+    told = json.dumps(state.to_json(), allow_nan=False)
+    assert "endless" in told
+    assert SignalState.from_json(json.loads(told)) == state
+    assert Memory(past=(None, "-endless"), reading="endless") == Memory(past=(None, -math.inf), reading=math.inf)
+
+
+def test_a_per_cent_is_the_number_nearest_to_it() -> None:
+    """A ratio that is measured at a bound of one decimal, in per cent or points, is at that bound."""
+    for tenths in range(1001):
+        text, number = f"{tenths // 10}.{tenths % 10}", float(f"{tenths}e-3")
+        assert (amount(text, "%"), amount(text, "pp")) == (number, number)
+        assert amount(f"{tenths}", "ms") == number
+    assert truth("error_rate >= 1.1%", error_rate=11 / 1000) is True
+    assert truth("error_rate <= 0.7%", error_rate=7 / 1000) is True

@@ -255,3 +255,10 @@ def test_what_is_claimed_is_so(rules_: list[Rule], world: World, action: str) ->
 def test_values_are_shown_as_they_are(value: float, unit: str, shown: str) -> None:
     """What a claim was tried with can be read off it: no digit that decides is rounded away, and nothing raises."""
     assert show(value, unit) == shown
+
+
+def test_an_explanation_with_an_endless_bound_is_json() -> None:
+    """An age that a value is held against is a word where it is endless: JSON has no such number."""
+    ruleset = rules("forbid f: retrain when 5m < age(rollback)")
+    told = explain(ruleset, inputs(), SignalState(), "retrain", {"retrain": 0.95}).to_json()
+    assert '"threshold": "endless"' in json.dumps(told, allow_nan=False)

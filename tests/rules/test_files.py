@@ -1,5 +1,6 @@
 """Files: examples, imports, findings about any text, and what loading costs."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -270,6 +271,21 @@ def test_the_identity_follows_the_texts(tmp_path: Path) -> None:
     assert changed.id not in ids
 
 
+def test_the_identity_tells_which_file_bears_which_name(tmp_path: Path) -> None:
+    """Two imported files with each other's text are another rule set."""
+    few, many = "let bound = rows < 10\n", "let bound = rows < 5000\n"
+    ids = set()
+    for a, b in ((few, many), (many, few)):
+        main = 'import "a" as a\nimport "b" as b\nforbid f: retrain when a.bound\nforbid g: rollback when b.bound\n'
+        write(tmp_path, main=main, a=a, b=b)
+        ids.add(load(tmp_path / "main.heal", schema=SCHEMA).ruleset.id)  # type: ignore[union-attr]
+    assert len(ids) == 2
+
+
+def _hashed(*texts: str) -> str:
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(text.encode()).digest() for text in texts))).hexdigest()
+
+
 def test_several_files_are_one_rule_set(tmp_path: Path) -> None:
     """Files loaded together share the vocabulary and add up their guards."""
     write(tmp_path, a="forbid a: retrain", b="forbid b: retrain")
@@ -302,3 +318,57 @@ def test_the_grammar_has_no_hidden_conflicts() -> None:
     from healerd_rules.syntax import GRAMMAR
 
     assert Lark(GRAMMAR.read_text(), parser="lalr", lexer="contextual", strict=True)
+
+
+def test_no_two_rules_have_one_name_in_verdicts(tmp_path: Path) -> None:
+    """A rule's name in another file is a finding there, unless a pack's name tells the two apart."""
+    (tmp_path / "ops.heal").write_text("cooldown caution: any action 2h per pipeline\n")
+    (tmp_path / "team.heal").write_text('import "ops"\nrequire caution: rollback approval from "ml-oncall"\n')
+    (found,) = load(tmp_path / "team.heal", schema=SCHEMA).errors
+    assert (found.code, found.line, "ops.heal:1" in found.message) == ("duplicate", 2, True)
+    both = load([tmp_path / "ops.heal", tmp_path / "team.heal"], schema=SCHEMA)
+    assert [each.code for each in both.errors] == ["duplicate"]
+    (tmp_path / "ops.heal").write_text("pack ops version 1.0\ncooldown caution: any action 2h per pipeline\n")
+    assert load(tmp_path / "team.heal", schema=SCHEMA).errors == ()
+
+
+@pytest.mark.parametrize("name", ["healerd", "healerd.more"])
+def test_no_file_names_its_rules_like_the_guards_of_the_host(name: str) -> None:
+    """What begins with `healerd` in a verdict is the host's."""
+    assert codes(f"pack {name} version 1.0\nforbid open_intent: retrain when rows < 5\n") == ["reserved"]
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_a_name_that_two_imports_define_is_a_finding_where_it_is_used(tmp_path: Path, order: tuple[str, str]) -> None:
+    """No order of imports chooses between two definitions of a name: it is said which, or not used."""
+    (tmp_path / "a.heal").write_text('let few = rows < 100\nscope s = pipeline "a"\nconst COOLDOWN = 5m\n')
+    (tmp_path / "b.heal").write_text('let few = rows < 5000\nscope s = pipeline "b"\n')
+    imports = "".join(f'import "{name}"\n' for name in order)
+
+    def findings(rule: str, above: str = "") -> list[str]:
+        (tmp_path / "my.heal").write_text(imports + above + rule)
+        return [found.code for found in load(tmp_path / "my.heal", schema=SCHEMA).diagnostics]
+
+    assert findings("forbid f: retrain when few") == ["duplicate"]
+    assert findings("forbid f: retrain on s") == ["duplicate"]
+    assert findings("forbid f: retrain when rows < 5") == []
+    assert findings("forbid f: retrain when few", above="let few = rows < 7\n") == []
+    assert findings("forbid f: retrain when x.few", above='import "a" as x\n') == []
+    assert findings("cooldown c: retrain COOLDOWN") == []
+    (tmp_path / "over.heal").write_text('import "my"\nforbid g: rollback when few\n')
+    assert findings("forbid f: retrain when rows < 5") == []
+    assert [found.code for found in load(tmp_path / "over.heal", schema=SCHEMA).diagnostics] == ["duplicate"]
+
+
+def test_a_path_to_another_place_never_means_a_shipped_pack(tmp_path: Path) -> None:
+    """A pack is imported by its bare name, or as `packs/NAME`; a file that is not there is a finding."""
+    name = str(tmp_path / "my.heal")
+    for target, expected in (("cautious", []), ("packs/cautious", []), ("shared/cautious", ["import"])):
+        assert [found.code for found in load_text(f'import "{target}"', name=name, schema=SCHEMA).errors] == expected
+
+
+@pytest.mark.parametrize("rule", ["cooldown c: retrain 6h per {}", "limit c: retrain at most 2 per 24h per {}"])
+def test_a_group_that_is_nearly_the_pipeline_is_a_finding(rule: str) -> None:
+    """`per pipline` would count the whole fleet."""
+    assert codes(rule.format("pipline")) == ["unknown-name"]
+    assert codes(rule.format("pipeline")) == codes(rule.format("team")) == []

@@ -130,11 +130,12 @@ class View:
         return [r for r in self.world.log if r.action == action and r.pipeline == self.world.pipeline]
 
     def _did(self, action: str) -> frozenset[bool]:
-        if self.world.incident is False or not self._mine(action):
+        began = [r for r in self._mine(action) if r.began]
+        if self.world.incident is False or not began:
             return NO
         if self.world.incident_id is None:
             return BOTH
-        return frozenset({any(r.incident_id == self.world.incident_id for r in self._mine(action))})
+        return frozenset({any(r.incident_id == self.world.incident_id for r in began)})
 
     def _age(self, action: str) -> float:
         ages = [

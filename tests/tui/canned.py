@@ -189,6 +189,8 @@ def a_question(**changed: Any) -> Json:
     ]
     review = {
         "evidence_revision": intent["revision"],
+        "deadline_at": intent["deadline_at"],
+        "veto_within_s": intent["veto_within_s"],
         "evidence_hash": "5c1e77a9" * 8,
         "counting": True,
         "on_silence": "it does not run",

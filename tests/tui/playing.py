@@ -22,6 +22,7 @@ PATIENCE_S = 10.0
 CHARACTERS = {
     "space": " ",
     "comma": ",",
+    "percent_sign": "%",
     "colon": ":",
     "slash": "/",
     "question_mark": "?",

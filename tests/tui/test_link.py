@@ -1,7 +1,7 @@
 """The follower on a real control socket: a snapshot, then leaves; away and back, for ever."""
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healerd.client import Client
+from healerd.clock import ManualClock
 from healerd_tui.link import RETRY_MAX_S, RETRY_MIN_S, Follower, pauses
 from healerd_tui.state import Conn, Leaf, Lost, Snapshot, State, reduce
-from tests.served import a_decision, an_intent, served
+from tests.served import NOW, a_decision, an_intent, served
+from tests.tui.playing import Clock
 
 PATIENCE_S = 15.0
 
@@ -34,11 +36,14 @@ class Heard:
 
 
 @contextmanager
-def following(folder: Path) -> Iterator[tuple[Follower, Heard]]:
+def following(folder: Path, monotonic: Callable[[], float] | None = None) -> Iterator[tuple[Follower, Heard]]:
     heard = Heard()
     ticks = iter(range(1_000_000))
     follower = Follower(
-        Client(folder, timeout_s=5), heard.messages.put, jitter=lambda: 0.99, monotonic=lambda: float(next(ticks))
+        Client(folder, timeout_s=5),
+        heard.messages.put,
+        jitter=lambda: 0.99,
+        monotonic=monotonic or (lambda: float(next(ticks))),
     )
     follower.start()
     try:
@@ -85,4 +90,21 @@ def test_a_daemon_that_ends_is_said_to_be_away_and_found_again(tmp_path: Path) -
             daemon.store.put(an_intent())
             follower.hurry()
             heard.until(lambda message: isinstance(message, Snapshot) and bool(message.intents))
+            assert heard.state.live
+
+
+def test_what_only_time_or_a_file_changes_is_seen(tmp_path: Path) -> None:
+    """With no leaf at all, a pipeline whose windows stay away turns stale, and a stop file written by hand is shown."""
+    clock, seconds = ManualClock(NOW), Clock()
+    with served(tmp_path, clock=clock) as daemon:
+        daemon.store.put(a_decision(chosen="hold", incident_id=None, severity=0))
+        with following(tmp_path, seconds) as (_, heard):
+            heard.until(lambda message: isinstance(message, Snapshot))
+            assert heard.state.pipelines["churn"]["state"] == "ok"
+            assert heard.state.stopped is None
+            clock.advance(6 * 3600)
+            (tmp_path / "STOP").write_text("x: by hand\n", encoding="utf-8")
+            seconds.pass_(60.0)
+            heard.until(lambda message: isinstance(message, Snapshot) and heard.state.stopped)
+            assert heard.state.pipelines["churn"]["state"] == "stale"
             assert heard.state.live

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from healerd.client import Client
 from healerd.model import AnswerKind, Intent, IntentState
+from healerd_tui.question import Question, is_grave
 from healerd_tui.screens.confirm import ConfirmScreen
 from healerd_tui.screens.fleet import FleetScreen
 from healerd_tui.screens.prompt import PromptScreen
@@ -119,14 +120,16 @@ def test_esc_takes_the_step_back(daemon: Served) -> None:
 
 
 def test_the_name_is_typed_where_the_risk_is_high(daemon: Served) -> None:
-    """With a high blast radius an approval is sent only after the pipeline's name was typed."""
+    """With a high blast radius, or no way back, an approval is sent only after the pipeline's name was typed."""
+    high = {"level": "high", "reversible": "rollback to `v14`"}
+    assert is_grave(Question({"intent": {}, "review": {"blast": high}}))
+    assert not is_grave(Question({"intent": {}, "review": {"blast": {**high, "level": "low"}}}))
+    move(daemon, current=None)
 
     async def story() -> None:
         async with playing(daemon.state) as played:
             await played.live()
             screen = await played.open_prompt()
-            assert screen.question is not None
-            screen.question.review = {**screen.question.review, "blast": {"level": "high", "pipelines": ["churn"]}}
             await played.press("a")
             played.clock.pass_(1.0)
             await played.press("enter")

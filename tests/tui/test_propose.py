@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from healerd.client import Client
+from healerd.errors import TimedOut
 from healerd_tui.rehearsal import actions_of, plan_lines, rows_of
 from healerd_tui.screens.confirm import ConfirmScreen
 from tests.served import Served, served
@@ -100,3 +103,27 @@ def test_nothing_is_proposed_before_its_plan_is_shown(daemon: Served) -> None:
             assert "rollback" in call
 
     asyncio.run(story())
+
+
+def test_a_plan_that_could_not_be_made_is_no_plan(daemon: Served) -> None:
+    """Where the rehearsal failed its error stands there, and nothing is proposed."""
+
+    async def story() -> None:
+        async with playing(daemon.state) as played:
+            await played.live()
+            played.app.hand = Broken(daemon.state)
+            await played.press("b")
+            await played.until(lambda: "no answer within" in played.text())
+            played.clock.pass_(1.0)
+            await played.press(*"labelsarewrong", "enter")
+            assert "wait for its plan" in played.text()
+            assert [call for call in daemon.core.calls if call[0] == "propose"] == []
+
+    asyncio.run(story())
+
+
+class Broken(Client):
+    """A hand whose rehearsals are never answered in time."""
+
+    def rehearse(self, name: str, action: str, *, to: str | None = None) -> Any:
+        raise TimedOut("no answer within 10 s")

@@ -161,12 +161,22 @@ def test_what_waits_is_known_at_once_and_the_pressing_first() -> None:
 
 
 def test_a_deadline_is_that_of_the_approvals_until_somebody_approves() -> None:
-    """While nobody has approved, a veto window decides nothing; after that the first deadline counts."""
+    """Silence decides when the daemon says; of a record, which does not say it, approvals that lack come first."""
     needs = [{"deadline_at": "2026-05-07T14:30:00Z"}, {"deadline_at": None}]
-    assert deadline_of(an_intent(approvals=needs)) == "2026-05-07T14:30:00Z"
-    assert deadline_of(an_intent(approvals=needs, approved_by=["bo"])) == "2026-05-07T14:27:00Z"
-    assert deadline_of(an_intent(approvals=[{"deadline_at": None}])) is None
+
+    def told(**changed: Any) -> str | None:
+        return deadline_of(after(a_snapshot(), a_leaf(11, "intent", an_intent(**changed))).intents["act-1"])
+
+    assert told(approvals=needs) == "2026-05-07T14:30:00Z"
+    assert told(approvals=needs, approved_by=["bo"]) == "2026-05-07T14:27:00Z"
+    assert told(approvals=[{"deadline_at": None}]) is None
+    assert deadline_of(an_intent(approvals=needs)) == an_intent()["deadline_at"]
     assert deadline_of(an_intent(deadline_at=None)) is None
+
+
+def test_no_silence_decides_about_what_needs_a_person() -> None:
+    """An intent whose effect nobody knows has no deadline, whatever its record holds."""
+    assert deadline_of(an_intent(state="needs person")) is None
 
 
 def test_the_daemon_owns_the_clock() -> None:

@@ -1,17 +1,24 @@
 """The what-if of the rules: numbers are found and replaced to the letter, tried on the record, and never in force."""
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healerd.client import TuiOptions
 from healerd.errors import ControlError
 from healerd.model import ACTIONS_THAT_HEAL as HEALS
+from healerd_tui.app import HealerdApp
+from healerd_tui.glyphs import GlyphSet
 from healerd_tui.question import expected_lines
 from healerd_tui.screens.confirm import ConfirmScreen
+from healerd_tui.screens.lines import Painted
 from healerd_tui.screens.rules import RulesScreen
+from healerd_tui.screens.whatif import WhatIfScreen
 from healerd_tui.whatif import edited, found_lines, numbers_of, write_draft
 from tests.tui.canned import RULES, Canned, a_what_if
 from tests.tui.scenes import an_app, painted, scene, settle, try_number
@@ -127,5 +134,39 @@ def test_a_proposal_shows_what_each_heal_is_expected_to_cost() -> None:
             app.push_screen(ConfirmScreen("propose", {"pipeline": "churn-eu"}))
             await settle(pilot)
             assert "no estimate yet" in painted(app)
+
+    asyncio.run(played())
+
+
+class Slow(Canned):
+    """A client that answers a what-if only when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def what_if(self, name: str, *, rules_id: str, path: str, text: str, days: int = 7) -> Any:
+        assert self.go.wait(10)
+        return super().what_if(name, rules_id=rules_id, path=path, text=text, days=days)
+
+
+def test_an_answer_to_another_number_is_dropped() -> None:
+    """What comes for the number that was chosen before is not shown under the number that is chosen now."""
+
+    async def played() -> None:
+        access = Slow()
+        app = HealerdApp(TuiOptions(access=access), glyphs=GlyphSet.BRAILLE, guard_s=0.0, burst_s=0.0, follow=False)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await scene("rules")(pilot)
+            await try_number(app, "25%")
+            await pilot.pause()
+            screen = app.screen
+            assert isinstance(screen, WhatIfScreen)
+            screen.action_choose(+1)
+            assert len(screen.spots) > 1
+            access.go.set()
+            await app.workers.wait_for_complete()
+            await settle(pilot)
+            assert screen.query_one("#found", Painted).plain == ""
 
     asyncio.run(played())

@@ -80,6 +80,7 @@ class Host(App[None]):
 
     def on_row_table_sort_asked(self, event: RowTable.SortAsked) -> None:
         self.heard.append(("sort", (event.column_key, event.reverse)))
+        event.view.show_order(event.column_key, reverse=event.reverse)
 
     def lines(self) -> list[str]:
         return ["".join(segment.text for segment in line) for line in self.screen._compositor.render_strips()]

@@ -19,7 +19,7 @@ from healerd_tui.screens.audit import AuditScreen
 from healerd_tui.screens.confirm import ConfirmScreen
 from healerd_tui.screens.diff import DiffScreen
 from healerd_tui.screens.fleet import FleetScreen
-from healerd_tui.screens.frame import Frame, Screened, bindings
+from healerd_tui.screens.frame import SMALLEST, Frame, Screened, bindings
 from healerd_tui.screens.health import HealthScreen
 from healerd_tui.screens.help import HelpScreen
 from healerd_tui.screens.inbox import InboxScreen
@@ -50,11 +50,11 @@ class HealerdApp(Base):
     DEFAULT_MODE = "fleet"
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared so by textual
         (0, "-tiny"),
-        (60, "-narrow"),
+        (SMALLEST[0], "-narrow"),
         (100, "-normal"),
         (140, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-short"), (30, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[Any]] = bindings("global", "replay", skip=("quit",))
 
     def __init__(self, options: TuiOptions, **settings: Any) -> None:
@@ -198,7 +198,10 @@ class HealerdApp(Base):
         if len(self.visited) < 2:
             self.say("there was no view before this one")
             return
-        self.visit(self.visited[-2])
+        place = self.visited[-2]
+        if len(self.screen_stack) > 1 and place.kind not in MODES:
+            self.pop_screen()  # it takes the place of this view: going to and fro leaves no heap of views
+        self.visit(place)
 
     def do_refresh(self) -> None:
         """Ask again."""

@@ -4,7 +4,6 @@ It must never change the world by itself, never end because the daemon went away
 could act with: there, `hand` is None.
 """
 
-import asyncio
 import os
 import sys
 import time
@@ -154,7 +153,9 @@ class Base(App[int]):
         left = ((intent["id"], seconds_left(intent, at)) for intent in waiting)
         last = {(id_, "last") for id_, seconds in left if seconds is not None and seconds <= LAST_S}
         due = frozenset({(intent["id"], "new") for intent in waiting} | last)
-        if due - self._belled and self.state.live:
+        if not self.state.live:
+            return
+        if due - self._belled:
             self.bell()
         self._belled = due
 
@@ -200,6 +201,7 @@ class Base(App[int]):
         has = {name for name, value in names.items() if value} | set(can)
         has |= {"pending"} if pending(self.state) else set()
         has |= {"stopped"} if self.state.stopped else set()
+        has |= {"paused"} if self.state.pipelines.get(names.get("pipeline", ""), {}).get("paused") else set()
         has |= {"replay"} if self.replay else set()
         return Situation(
             live=self.state.live,
@@ -231,14 +233,6 @@ class Base(App[int]):
 
         self.run_worker(work, thread=True, group=group, exclusive=exclusive)
 
-    async def ask(self, call: Callable[[], T]) -> T | None:
-        """Run `call` on a thread; what goes wrong is said, and gives None."""
-        try:
-            return await asyncio.to_thread(call)
-        except HealerdError as error:
-            self._failed(error)
-            return None
-
     def _post_fetched(self, then: Callable[[], None]) -> None:
         if not get_current_worker().is_cancelled:
             self.post_message(Fetched(then))
@@ -260,7 +254,9 @@ class Base(App[int]):
         self.notify(show(words), severity=severity, timeout=6, markup=False)
 
     async def on_event(self, event: events.Event) -> None:
-        """Note how long after the one before a key came: those of a paste come at once."""
+        """Note how long after the one before a key came, those of a paste at once; what is pasted is made inert."""
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event.text = "\n".join(map(show, event.text.splitlines()))
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.key_gap_s, self._key_time = event.time - self._key_time, event.time
         await super().on_event(event)

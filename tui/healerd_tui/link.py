@@ -7,7 +7,6 @@ from the store meanwhile is never said to be live. Randomness and the clock come
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from healerd.client import Client
 from healerd.errors import HealerdError
@@ -20,6 +19,8 @@ FRESH_S = 0.4
 """At most this often a snapshot follows the leaves: they come in bursts."""
 REST = 60
 """So many times as long as a snapshot took of the processor is waited for the next one: large fleets are read less."""
+OLD_S = 10.0
+"""A snapshot this old is taken anew though no leaf came: time alone, or a file, changes how things stand."""
 INTENTS_LIMIT = 500
 
 
@@ -41,7 +42,7 @@ class Follower:
         self._client, self._say, self._jitter, self._monotonic = client, say, jitter, monotonic
         self._spent = spent
         self._closed, self._hurry, self._stale = threading.Event(), threading.Event(), threading.Event()
-        self._seq = 0
+        self._taken_s = 0.0
         self._threads = [
             threading.Thread(target=self._follow, name="link", daemon=True),
             threading.Thread(target=self._refresh, name="snapshots", daemon=True),
@@ -70,22 +71,17 @@ class Follower:
         while not self._closed.is_set():
             why = "the daemon ended"
             try:
-                for event in self._events():
+                for kind, said in self._client.link.stream(after=self._snapshot(live=True)):
                     waits = pauses(self._jitter)
-                    if event is not None:
-                        self._tell(Leaf(event=event, heard_s=self._monotonic()))
+                    if kind == "leaf":
+                        self._tell(Leaf(event=said, heard_s=self._monotonic()))
+                    if kind == "leaf" or self._monotonic() - self._taken_s >= OLD_S:
                         self._stale.set()
                     if self._closed.is_set():
                         return
             except HealerdError as error:
                 why = str(error)
             self._wait(next(waits), why)
-
-    def _events(self) -> Iterator[dict[str, Any] | None]:
-        """Take a snapshot, then every leaf after it; a first None says that the way is open."""
-        self._seq = self._snapshot(live=True)
-        yield None
-        yield from self._client.events(after=self._seq)
 
     def _wait(self, seconds: float, why: str) -> None:
         """Say that the daemon is away, show what the store holds, and wait."""
@@ -97,7 +93,7 @@ class Follower:
     # snapshots
 
     def _refresh(self) -> None:
-        """Take a snapshot after leaves came, at most every `FRESH_S`, and less often where one is dear."""
+        """Take a snapshot where one is due, at most every `FRESH_S`, and less often where one is dear."""
         rest_s = FRESH_S
         while not self._closed.is_set():
             self._stale.wait()
@@ -115,7 +111,8 @@ class Follower:
         """Say how everything stands. Raises HealerdError; if `live`, also when only the store answers."""
         status = self._client.status()
         intents = self._client.intents(limit=INTENTS_LIMIT)  # after the head was read, so that no leaf is missed
-        self._tell(Snapshot(status=status, intents=tuple(intents["intents"]), heard_s=self._monotonic()))
+        self._taken_s = self._monotonic()
+        self._tell(Snapshot(status=status, intents=tuple(intents["intents"]), heard_s=self._taken_s))
         if live and status["daemon"]["state"] != "live":
             self._client.link.get("/v1/status")
         return int(status["head"])

@@ -13,6 +13,7 @@ from healerd_tui.formats import ago, say_count, say_number, say_p, say_share
 from healerd_tui.glyphs import GlyphSet, sign
 from healerd_tui.inert import pad, show, width, wrap
 from healerd_tui.plots import countdown_bar, gate_bar, interval_bar
+from healerd_tui.state import NEEDS_PERSON
 from healerd_tui.view import Line, Part, line_width
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "preset_lines",
     "question_lines",
     "reason_problem",
+    "resolving",
     "summary",
 ]
 
@@ -64,9 +66,14 @@ class Question:
         return self.intent["state"] in AWAITED
 
     @property
+    def needs_person(self) -> bool:
+        """Tell whether nobody knows if it took effect, so that somebody has to look."""
+        return bool(self.intent["state"] == NEEDS_PERSON)
+
+    @property
     def answers(self) -> tuple[str, ...]:
-        """What can still be said."""
-        return tuple(self.view.get("answers") or ())
+        """What the prompt can still say: a veto, an approval."""
+        return tuple(each for each in self.view.get("answers") or () if each in {"veto", "approve"})
 
     @property
     def title(self) -> str:
@@ -118,12 +125,20 @@ def answered_by(question: Question) -> str:
     return f"{word} by {last['author']} {ago(last.get('seconds_ago'))} ago: {last['reason']}"
 
 
+def resolving(question: Question) -> str:
+    """Say how to answer what needs a person."""
+    command = f"healerd resolve {question.intent['id']}"
+    return f"look whether it took effect, then say so: `{command} --took-effect`, or `--no-effect`"
+
+
 def summary(
     question: Question, *, left_s: float | None, of_s: float | None, cells: int, glyphs: GlyphSet
 ) -> tuple[Line, ...]:
     """Write what is asked, how long there is and what silence does: on one line, or on two where that is too long."""
     silence = str(question.review.get("on_silence") or question.intent["default"])
     title = show(question.title if glyphs is not GlyphSet.ASCII else question.title.replace("→", "->"))
+    if question.needs_person:
+        return (((f"{title}  ", "title"), ("it needs a person", "drift")),)
     if not question.waits:
         return (((f"{title}  ", "title"), (f"it is {show(question.intent['state'])}", "drift")),)
     default: Line = (("if nobody answers: ", "quiet"), (show(silence), "strong"))
@@ -163,7 +178,11 @@ def _lines(question: Question, cells: int, glyphs: GlyphSet, *, open_evidence: b
     prompt = question.view.get("prompt") or {}
     yield from _said("WHAT", prompt.get("what") or question.title, cells)
     yield from _said("WHY", prompt.get("why") or question.decision.get("reason") or "-", cells)
-    yield from _said("SILENCE", _silence(question), cells)
+    if question.needs_person:
+        yield from _said("NOW", question.intent["reason"] or "nobody knows whether it took effect", cells, "drift")
+        yield from _said("ANSWER", resolving(question), cells)
+    else:
+        yield from _said("SILENCE", _silence(question), cells)
     if question.review.get("stage"):
         yield from _said("STAGE", say_stage(str(question.review["stage"])), cells)
     yield from _blast(question, cells)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from healerd.model import AWAITED, EVERYTHING, TERMINAL_STATES
+from healerd.model import AWAITED, EVERYTHING, TERMINAL_STATES, IntentState
 
 __all__ = [
     "BUFFER_MAX",
+    "NEEDS_PERSON",
     "NEWS_MAX",
     "Conn",
     "Leaf",
@@ -31,6 +32,8 @@ __all__ = [
 
 Json = Mapping[str, Any]
 
+NEEDS_PERSON = IntentState.NEEDS_PERSON
+"""State of an intent whose effect nobody knows: no silence decides about it, only a person who has looked."""
 NEWS_MAX = 500
 """Leaves kept for the log on screen; the audit screen reads the rest from the store."""
 BUFFER_MAX = 2000
@@ -158,14 +161,9 @@ def pending(state: State) -> tuple[Json, ...]:
 
 
 def deadline_of(intent: Json) -> str | None:
-    """Give the earliest moment at which silence decides about an intent, as ISO text; None when there is none.
-
-    While nobody has approved what needs approval, its veto window decides nothing.
-    """
-    needs = [need.get("deadline_at") for need in intent.get("approvals") or ()]
-    veto = None if needs and not intent.get("approved_by") else intent.get("deadline_at")
-    known = [str(at) for at in (veto, *needs) if at]
-    return min(known, default=None)
+    """Give the moment at which silence decides, as the daemon says it of an intent or its review, or None."""
+    found = intent.get("deadline_at")
+    return None if found is None or intent.get("state") == NEEDS_PERSON else str(found)
 
 
 def seconds_left(intent: Json, at: datetime | None) -> float | None:
@@ -269,7 +267,7 @@ def _apply(state: State, event: Json) -> State:
 
 def _intent_moved(state: State, record: Json) -> State:
     known = state.intents.get(record["id"], {})
-    intents = {**state.intents, record["id"]: {**known, **record}}
+    intents = {**state.intents, record["id"]: {**known, **record, "deadline_at": _first_deadline(record)}}
     while len(intents) > INTENTS_MAX:
         del intents[next(iter(intents))]
     moved = replace(state, intents=intents)
@@ -282,6 +280,13 @@ def _intent_moved(state: State, record: Json) -> State:
     if any(each["state"] in AWAITED for each in still):
         changes["state"] = "pending"
     return _patch(moved, record["pipeline"], changes)
+
+
+def _first_deadline(record: Json) -> str | None:
+    """Find the first deadline in a record: of its approvals as long as nobody has given one, else of its window too."""
+    needs = [need.get("deadline_at") for need in record.get("approvals") or ()]
+    veto = None if needs and not record.get("approved_by") else record.get("deadline_at")
+    return min((str(at) for at in (veto, *needs) if at), default=None)
 
 
 def _patch(state: State, name: Any, changes: Json) -> State:

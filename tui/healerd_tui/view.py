@@ -44,13 +44,13 @@ BANNER_MAX = 3
 
 
 def paint(lines: Iterable[Line], styles: Mapping[str, Style]) -> Text:
-    """Make one rich text of lines; a role without a style is painted plainly."""
+    """Make one rich text of lines, each of them inert; a role without a style is painted plainly."""
     text = Text(no_wrap=True, end="")
     for number, line in enumerate(lines):
         if number:
             text.append("\n")
         for words, role in line:
-            text.append(words, styles.get(role))
+            text.append(show(words), styles.get(role))
     return text
 
 
@@ -96,14 +96,14 @@ def say_when(text: str | None, at: datetime | None) -> str:
 
 
 def parse_query(text: str, fields: Collection[str]) -> dict[str, Any]:
-    """Split a query into `field=value` for known fields, and the words that are left as `text`."""
+    """Split a query into `field=value` for known fields, and all else as `text`; a field without a value waits."""
     found: dict[str, Any] = {}
     words = []
     for word in text.split():
         name, equals, value = word.partition("=")
         if equals and value and name in fields:
             found[name] = value
-        elif not equals:
+        elif not equals or name not in fields:
             words.append(word)
     return {**found, "text": " ".join(words) or None}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from healerd.cli.audit.given import held_store, who
+from healerd.cli.audit.given import held_store, reason_for_log, who
 from healerd.cli.options import (
     Moment,
     dry_run_option,
@@ -14,7 +14,6 @@ from healerd.cli.options import (
     locate,
     place_options,
     reason_option,
-    reason_or_ask,
 )
 from healerd.cli.show import Show
 from healerd.client import Client
@@ -55,7 +54,7 @@ def erase(
             erased, waiting = reader.would_erase(leaves, person)
         _rehearse(show, {"would_erase": erased, "in_use": waiting})
         return
-    why = reason_or_ask(reason)
+    why = reason_for_log(reason)
     with held_store(state, config) as store:
         with store.transaction() as tx:
             wanted = {*leaves, *(mentions(tx.writer(), person) if person else ())}
@@ -97,7 +96,7 @@ def prune(
         with Client(locate(state, config)[0]).open_store() as reader:
             _rehearse(show, {"would_drop_at_most": reader.would_prune(before)})
         return
-    why = reason_or_ask(reason)
+    why = reason_for_log(reason)
     _ask(f"drop the bodies of entries before {before:%Y-%m-%d %H:%M} for good", yes=yes)
     with held_store(state, config) as store:
         with store.transaction() as tx:

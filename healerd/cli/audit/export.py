@@ -27,11 +27,16 @@ def export(
     client: Client, show: Show, *, out: Path, since: datetime | None, pipeline: str | None, with_verifier: bool
 ) -> None:
     """Print what was written, and how anybody verifies it."""
+    from healerd.client.stored import known_pipelines
+    from healerd.client.views import require_pipeline
     from healerd.store import standalone
 
     names = tuple(name.strip() for name in (pipeline or "").split(",") if name.strip())
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"there is no folder `{out.absolute().parent}`: make it, or name another file")
+    with client.open_store() as store:
+        for name in names:
+            require_pipeline(name, known_pipelines(store))
     with client.open_store() as store, advancing("exporting", store.head()[0]) as progress:
         done = store.export(out, since=since, pipelines=names, progress=progress)
     verifier = Path(standalone.__file__)

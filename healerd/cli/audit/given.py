@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from healerd.audit.notes import Note, VerifierKey, read_checkpoint, read_key, read_notes
-from healerd.cli.options import default_config, locate
+from healerd.cli.options import default_config, locate, reason_or_ask
 from healerd.client.access import account
 from healerd.errors import ConfigError, ControlError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from healerd.config import Config
     from healerd.store import Store
 
-__all__ = ["advancing", "configured", "held_store", "read_checkpoints", "read_pinned", "who"]
+__all__ = ["advancing", "configured", "held_store", "read_checkpoints", "read_pinned", "reason_for_log", "who"]
 
 FILE_BYTES_MAX = 256 * 2**20
 
@@ -97,6 +97,15 @@ def held_store(state: Path | None, config: Path | None, **options: Any) -> "Iter
     key = found.audit_key if found else None
     with Store.open(folder, clock=SystemClock(), create=False, key=key, **options) as store:
         yield store
+
+
+def reason_for_log(reason: str | None) -> str:
+    """Take the reason of a change made without a daemon, or ask for it. Raises ConfigError as the daemon does."""
+    from healerd.client.views import require_reason
+
+    why = reason_or_ask(reason)
+    require_reason(why)
+    return why
 
 
 def who() -> str:

@@ -80,6 +80,9 @@ def _lines(difference: "Difference") -> Iterator[str]:
             yield f"{what}: {', '.join(names)}"
     for change in difference.changes:
         yield from _change_lines(change)
+    if difference.uncompared:
+        told = ", ".join(difference.uncompared)
+        yield f"not compared by facts: ranks, notifications and ends of deferrals of {told}"
     if difference.same:
         yield "the same answer for all facts"
 

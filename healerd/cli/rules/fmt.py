@@ -131,7 +131,10 @@ def _lines(text: str) -> list[str]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file anew with the mode it had: whoever reads it sees the old text or the new. Raises RulesError."""
+    """Write a file anew with the mode, and for root the owner, it had: readers see the old text or the new one.
+
+    Raises RulesError.
+    """
     target = path.resolve()
     try:
         handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -140,7 +143,10 @@ def _replace(path: Path, text: str) -> None:
                 file.write(text.encode("utf-8"))
                 file.flush()
                 os.fsync(file.fileno())
-            Path(draft).chmod(target.stat().st_mode & 0o7777)
+            was = target.stat()
+            if os.geteuid() == 0:
+                os.chown(draft, was.st_uid, was.st_gid)
+            Path(draft).chmod(was.st_mode & 0o7777)
             Path(draft).replace(target)
         finally:
             Path(draft).unlink(missing_ok=True)

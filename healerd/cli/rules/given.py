@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from healerd_rules import ActionRecord, FactDecl, RuleSet
-from healerd_rules.build import BYTES, SECONDS
+from healerd_rules.build import BYTES, SECONDS, amount
 from healerd_rules.testcheck import MAX_AGO_S, YEARS
 from healerd_rules.words import did_you_mean
 
@@ -76,7 +76,7 @@ def _record(text: str, ruleset: RuleSet, pipeline: str, now: dt.datetime) -> Act
 
 def _seconds(text: str) -> float:
     found = _AMOUNT.fullmatch(text)
-    seconds = float(found[2]) * SECONDS[found[3]] if found and found[3] in SECONDS else -1.0
+    seconds = amount(found[2], found[3]) if found and found[3] in SECONDS else -1.0
     if not 0 <= seconds <= MAX_AGO_S:
         raise _wrong("--log", f"expected a time such as 20m, up to 100 years, got `{text}`")
     return seconds
@@ -95,8 +95,7 @@ def _value(text: str, fact: FactDecl) -> float | bool | str | None:
         raise _wrong(
             "--given", f"`{fact.name}` is {fact.type}, not `{text}`" + (f"; its units: {mend}" if mend else "")
         )
-    number = float(found[2])
-    return number / 100 if unit == "%" else number * {**SECONDS, **BYTES}.get(unit, 1.0)
+    return amount(found[2], unit)
 
 
 def read_moment(at: dt.datetime) -> dt.datetime:

@@ -179,7 +179,9 @@ class Lanes:
             # What both rule sets remember was recorded, and is known from before the period's first window on.
             recorded = seen.signals
             lane.memory = SignalState(
-                patient={**after.patient, **recorded.patient}, strict={**after.strict, **recorded.strict}
+                patient={**after.patient, **recorded.patient},
+                strict={**after.strict, **recorded.strict},
+                window_s=after.window_s,
             )
         return lane.memory or seen.signals
 

@@ -30,6 +30,7 @@ from healerd.profiles import (
     profile,
     reference_from_bytes,
     reference_to_bytes,
+    slim,
     summarise,
 )
 from healerd.segments.times import aware
@@ -85,7 +86,7 @@ def fit_table(table: Table, cut: Cut, *, loss: str | None, label: str | None, so
     windows = stretches(table, cut)
     compared = make_reference(
         maps,
-        [profile(taken(table.inputs, one.rows), maps) for one in windows],
+        [slim(profile(taken(table.inputs, one.rows), maps)) for one in windows],
         starts=[one.start_at for one in windows] if cut.window_s is not None else (),
         window_s=cut.window_s,
     )

@@ -112,7 +112,10 @@ def test_what_is_checked_is_said(call: Call, state: Path, tmp_path: Path) -> Non
         (["anchor"], "no place is configured"),
         (["key", "--rotate", "--lost"], "exclude each other"),
         (["erase", "--yes", "--reason", "r"], "say what to erase"),
-        (["erase", "--person", "ada", "--reason", "r"], "say --yes: it cannot be taken back"),
+        (["erase", "--person", "ada", "--reason", "she asked for it"], "say --yes: it cannot be taken back"),
+        (["erase", "--person", "ada", "--yes", "--reason", "r"], "a reason of at least 8 characters"),
+        (["prune", "--before", "2026-01-04", "--yes", "--reason", "r"], "a reason of at least 8 characters"),
+        (["export", "out.db", "--pipeline", "p,q"], "no pipeline `q`"),
     ],
 )
 def test_bad_input_is_an_error_that_helps(
@@ -156,10 +159,14 @@ def test_a_key_is_rotated_and_lost(call: Call, state: Path) -> None:
 
 def test_a_person_is_erased_and_old_entries_pruned(call: Call, state: Path) -> None:
     """Both verbs say how much it was, and the log verifies after each."""
-    done = call("audit", "erase", "--person", "ada", "--reason", "asked", "--yes", "--json", "--state", state)
+    done = call(
+        "audit", "erase", "--person", "ada", "--reason", "she asked for it", "--yes", "--json", "--state", state
+    )
     assert done.json["erased"] > 0
     assert call("audit", "list", "--actor", "ada", "--state", state).rows[1:] == []
-    pruned = call("audit", "prune", "--before", "2026-01-04", "--reason", "old", "--yes", "--json", "--state", state)
+    pruned = call(
+        "audit", "prune", "--before", "2026-01-04", "--reason", "older than needed", "--yes", "--json", "--state", state
+    )
     assert pruned.json["dropped"] > 0
     told = call("audit", "verify", "--json", "--state", state).json
     assert (told["verified"], told["dropped"]) == (True, pruned.json["dropped"])
@@ -193,10 +200,14 @@ def test_changes_of_the_log_are_rehearsed(
 def test_rehearsals_count_as_the_deed_does(call: Call, state: Path) -> None:
     """An erasure takes out what its rehearsal counted; a pruning drops no more than that; a rotation needs its key."""
     would = call("audit", "erase", "--person", "ada", "--dry-run", "--json", "--state", state).json["would_erase"]
-    done = call("audit", "erase", "--person", "ada", "--reason", "asked", "--yes", "--json", "--state", state)
+    done = call(
+        "audit", "erase", "--person", "ada", "--reason", "she asked for it", "--yes", "--json", "--state", state
+    )
     assert done.json["erased"] == would
     most = call("audit", "prune", "--before", "2026-01-04", "--dry-run", "--json", "--state", state).json
-    done = call("audit", "prune", "--before", "2026-01-04", "--reason", "old", "--yes", "--json", "--state", state)
+    done = call(
+        "audit", "prune", "--before", "2026-01-04", "--reason", "older than needed", "--yes", "--json", "--state", state
+    )
     assert 0 < done.json["dropped"] <= most["would_drop_at_most"]
     (state / "audit.key").unlink()
     missing = call("audit", "key", "--rotate", "--dry-run", "--state", state)

@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -211,6 +213,32 @@ def test_a_container_runs_as_nobody_special_and_writes_only_to_its_volume() -> N
     assert instructions.count("FROM") == 2, "what builds is not what runs"
     assert instructions.index("USER") < instructions.index("ENTRYPOINT")
     assert "USER 10001:10001" in text
+
+
+def test_a_container_has_room_for_the_threads_that_a_unit_has() -> None:
+    """Compose's limit of processes is that of the unit, in which threads count as well."""
+    _, service = container()
+    placed = Placed(program=Path("/opt/healerd/bin/healerd"), config_file=Path("/etc/healerd/healerd.toml"))
+    assert f"TasksMax={service['pids_limit']}\n" in system_unit(deployment().config, placed)
+
+
+def test_a_package_with_a_marker_is_installed_as_it_was_named() -> None:
+    """A quote in a requirement reaches pip through the shell of the image's build."""
+    package = "healerd==9.9; python_version > '3.10'"
+    text, _ = container(package=package)
+    line = next(each for each in text.splitlines() if "pip --python" in each)
+    assert shlex.split(line.removeprefix(" && "))[-1] == package
+
+
+def test_what_is_rendered_can_be_read_by_the_containers_user(tmp_path: Path) -> None:
+    """Under a umask that closes files to others, the folder that the container sees is open all the same."""
+    before = os.umask(0o077)
+    try:
+        write_all(tmp_path / "out", {"config/healerd.toml": TEXT, "config/rules/own/p.heal": "", "compose.yaml": ""})
+    finally:
+        os.umask(before)
+    inside = [tmp_path / "out" / name for name in ("config", "config/rules", "config/rules/own")]
+    assert [path.stat().st_mode & 0o777 for path in inside] == [0o755] * 3
 
 
 def test_the_folder_of_the_socket_is_one_that_every_engine_can_mount() -> None:

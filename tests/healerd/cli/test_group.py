@@ -175,6 +175,16 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert (told.returncode, told.stderr) == (0, "")
 
 
+def test_a_pipe_that_closes_within_a_verb_is_no_error() -> None:
+    """Whoever reads only the head of a long output ends the verb with 0, as after a short one."""
+    long = "import sys; from healerd.cli import about, group; about.__version__ = '9' * 2**20; "
+    told = subprocess.run(
+        f"{sys.executable} -c \"{long}sys.exit(group.invoke(['version']))\" | head -c 1; exit ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (told.returncode, told.stderr) == (0, "")
+
+
 def test_a_full_disk_is_a_message() -> None:
     """Output that finds no room ends a verb with the reason, and without a traceback."""
     with Path("/dev/full").open("w") as full:

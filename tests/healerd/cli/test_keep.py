@@ -84,7 +84,7 @@ def test_what_is_needed_stands_in_the_configuration(call: Call, state: Path) -> 
     assert call("prune", "--keep", "30d", "--state", state, "--dry-run").code == 2
 
 
-@pytest.mark.parametrize("place", ["own.key", "keys/own.key"])
+@pytest.mark.parametrize("place", ["own.key", "keys/own.key", "audit.key"])
 def test_without_its_key_a_backup_has_none_wherever_it_lies(call: Call, tmp_path: Path, place: str) -> None:
     """The key that the configuration names inside the state stays out when asked, with what waits or was lost beside
     it, and goes in otherwise; either is said.
@@ -135,3 +135,35 @@ def test_who_changed_the_log_is_whom_the_system_knows(
         actors = {leaf.actor for leaf in reader.leaves(limit=3, newest_first=True)}
     assert pwd.getpwuid(os.getuid()).pw_name in actors
     assert "alice" not in actors
+
+
+@pytest.mark.parametrize(
+    "verb", [("restore", "copy", "--replace"), ("prune", "--keep", "30d", "--yes", "--config", "healerd.toml")]
+)
+def test_a_reason_says_something_without_a_daemon_too(
+    call: Call, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
+    """A verb that works on the files asks for the eight characters that the daemon would."""
+    monkeypatch.chdir(tmp_path)
+    assert call("backup", "copy").code == 0
+    called = call(*verb, "--reason", "x")
+    assert (called.code, "at least 8 characters" in called.err) == (2, True)
+
+
+def test_an_empty_database_is_no_state(call: Call, tmp_path: Path) -> None:
+    """A file of no bytes under the database's name is refused as no state."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "healerd.db").touch()
+    for more in ((), ("--dry-run",)):
+        called = call("backup", tmp_path / "copy", "--state", tmp_path / "state", *more)
+        assert (called.code, "there is no healerd state" in called.err) == (1, True)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_name_that_is_no_text_is_shown(call: Call, state: Path, tmp_path: Path, form: tuple[str, ...]) -> None:
+    """A backup under a name of another encoding is told as well as can be, and JSON gives the name back."""
+    out = tmp_path / os.fsdecode(b"s\xe4k.tar")
+    called = call("backup", out, "--state", state, *form)
+    assert called.code == 0
+    assert "s\\udce4k.tar" in called.out
+    assert not form or called.json["backup"] == str(out)

@@ -183,6 +183,21 @@ def test_a_change_reaches_the_files_that_import_it(tmp_path: Path) -> None:
     assert session(tmp_path, talk) == 0
 
 
+def test_what_was_never_saved_is_forgotten_when_it_is_closed(tmp_path: Path) -> None:
+    """A text that is opened in the place of a missing import is seen by its importer, until it is closed."""
+
+    async def talk(editor: Editor) -> None:
+        editor.open("a.heal", 'import "lib"\nforbid f: retrain when few\n')
+        assert [found[0] for found in await editor.findings("a.heal")] == ["import"]
+        editor.open("lib.heal", "let few = rows < 5\n")
+        assert await editor.findings("a.heal") == []
+        client = editor.client
+        client.text_document_did_close(types.DidCloseTextDocumentParams(text_document=editor.document("lib.heal")))
+        assert [found[0] for found in await editor.findings("a.heal")] == ["import"]
+
+    assert session(tmp_path, talk) == 0
+
+
 def test_without_pygls_it_says_what_to_install(tmp_path: Path) -> None:
     """Where pygls is missing the verb ends with 1 and names the extra; no other verb needs it."""
     (tmp_path / "pygls").mkdir()

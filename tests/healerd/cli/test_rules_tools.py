@@ -1,6 +1,7 @@
 """`healerd rules fmt` and `check --explain`: what they print, write and end with."""
 
 import io
+import os
 import stat
 import sys
 from collections.abc import Callable
@@ -30,6 +31,16 @@ def test_fmt_rewrites_a_file_and_keeps_its_mode(call: Call, ugly: Path) -> None:
     assert stat.S_IMODE(ugly.stat().st_mode) == 0o640
     assert list(ugly.parent.iterdir()) == [ugly]
     assert call("rules", "fmt", ugly).err == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
+def test_fmt_by_root_leaves_a_file_to_its_owner(call: Call, ugly: Path) -> None:
+    """A file that root formats stays with its owner and group, or its daemon could no longer read it."""
+    os.chown(ugly, 1234, 1235)
+    ugly.chmod(0o640)
+    assert call("rules", "fmt", ugly).code == 0
+    found = ugly.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 1235, 0o640)
 
 
 def test_fmt_follows_a_link(call: Call, ugly: Path) -> None:

@@ -127,3 +127,11 @@ def test_a_broken_configuration_installs_nothing(call: Callable[..., object], tm
     assert told.code == 2
     assert "did you mean `daemon`" in told.err
     assert not image.exists()
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall", "status"])
+def test_a_session_has_no_image(call: Callable[..., object], tmp_path: Path, verb: str) -> None:
+    """`--user` with `--root` is refused, in either order: what it names lies in a home, not in the image."""
+    for options in (("--user", "--root", tmp_path), ("--root", tmp_path, "--user")):
+        told = call("service", verb, *options)
+        assert (told.code, "--root goes without --user" in told.err) == (2, True)

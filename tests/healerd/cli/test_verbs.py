@@ -192,6 +192,33 @@ def test_who_declines_has_approved_nothing(ask: Call, daemon: Served, monkeypatc
     assert not daemon.core.calls
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
+def test_who_declines_the_second_is_told_that_the_first_runs(
+    ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch, form: tuple[str, ...]
+) -> None:
+    """What was approved before a no is printed, for the no takes nothing of it back."""
+    daemon.store.put(an_intent(id="act-2", key="k2", pipeline="fraud"))
+    at_a_terminal(monkeypatch)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\nn\n"))
+    called = ask("approve", "act-1", "act-2", *form, *WHY)
+    assert called.code == Exit.INTERRUPTED
+    assert "act-1" in called.out
+    assert "act-2" not in called.out
+
+
+def test_no_ids_on_stdin_are_said(ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A veto of nothing is no veto that was done."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    called = ask("veto", "-", *WHY)
+    assert (called.code, "no id came on stdin" in called.err) == (Exit.USAGE, True)
+
+
+def test_the_inbox_of_no_pipeline_is_an_error(ask: Call) -> None:
+    """A misspelt name is not told that nothing waits."""
+    called = ask("inbox", "--pipeline", "chrn")
+    assert (called.code, "did you mean `churn`" in called.err) == (Exit.NOT_FOUND, True)
+
+
 @pytest.mark.parametrize(
     ("choice", "calls"), [("\n", 0), ("veto\neaster campaign\n", 1), ("approve\neaster campaign\n", 1)]
 )

@@ -76,12 +76,13 @@ def test_rules_that_are_gone_from_the_disk_are_read_from_the_record(tmp_path: Pa
 
 
 def test_since_and_pipeline_choose(past: Past, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only the decisions that were asked for are decided again; none is said to be none."""
-    assert invoke(["replay", "--state", str(past.state), "--pipeline", "nosuch"]) == Exit.OK
+    """Only the decisions that were asked for are decided again; none is said to be none, a wrong name is refused."""
+    assert invoke(["replay", "--state", str(past.state), "--pipeline", "nosuch"]) == Exit.NOT_FOUND
+    capsys.readouterr()
+    assert invoke(["replay", "--state", str(past.state), "--since", "2999-01-01"]) == Exit.OK
     said = capsys.readouterr()
     assert said.out == "0/0 reproduced\n"
     assert "no such decision" in said.err
-    assert invoke(["replay", "--state", str(past.state), "--since", "2999-01-01"]) == Exit.OK
 
 
 def test_decisions_are_read_a_page_at_a_time(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,3 +116,17 @@ def test_the_interpreter_behind_the_links_has_to_be_readable(here: Path) -> None
     )
     with pytest.raises(ConfigError, match="home/python` cannot be read by"):
         check_places(config, placed, own=False)
+
+
+@can_ask
+def test_the_folder_of_a_key_is_written_to_until_the_key_is_made(here: Path) -> None:
+    """A key that is to be made needs a folder that the account may write to; one that is there needs none."""
+    text = PLACED + f'[audit]\nkey = "{here}/keys/audit.key"\n'
+    (here / "keys").mkdir(mode=0o555)
+    (here / "keys").chmod(0o555)
+    with pytest.raises(ConfigError, match="may not write to"):
+        check(here, text)
+    (here / "keys").chmod(0o755)
+    (here / "keys" / "audit.key").touch()
+    (here / "keys").chmod(0o555)
+    check(here, text)

@@ -69,6 +69,13 @@ def test_s16_what_was_accepted_last_is_in_force_whatever_the_clock_said(loop: Lo
     assert not drifts(loop)
 
 
+def test_nobody_accepts_what_lies_too_far_back(loop: Loop) -> None:
+    """A year that was mistyped is refused, and names from when on a reference can be made; no window of it is read."""
+    loop.play(3)
+    with pytest.raises(Conflict, match="name a time after 2024-11"):
+        loop.core.accept(NAME, since=START.replace(year=2006), author="ada", reason=WHY)
+
+
 def test_a_rehearsal_makes_the_reference_and_takes_it_not(loop: Loop) -> None:
     """With `dry_run` the answer is what an acceptance would give; nothing is stored, and the alarm stands."""
     loop.play(3)

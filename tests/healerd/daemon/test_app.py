@@ -22,6 +22,7 @@ from healerd.daemon.logs import set_up_logging
 from healerd.daemon.notices import notices
 from healerd.daemon.recording import MemoryStore, RecordingCore
 from healerd.daemon.scheduler import Ticker
+from healerd.daemon.supervised import Progress
 from healerd.errors import (
     ActionError,
     ConfigError,
@@ -179,18 +180,25 @@ def test_a_daemon_on_standby_leads_once_the_folder_is_free(
 ) -> None:
     """On standby it says once whom it waits for, and runs as soon as the folder can be taken."""
     monkeypatch.setattr("healerd.daemon.app.STANDBY_S", 0.01)
-    clock, tries = ManualClock(NOON), []
+    clock, tries, alive = ManualClock(NOON), list[Config](), list[bool]()
     core = ScriptedCore(clock, [lambda core: None])
+
+    async def ping(progress: Progress, *, now_s: Callable[[], float], every_s: float) -> None:
+        alive.append(progress.goes_on(now_s(), watchdog_s=300.0, every_s=every_s))
+
+    monkeypatch.setattr("healerd.daemon.app.ping_while_it_goes_on", ping)
 
     def open_core(config: Config, clock: Clock) -> RecordingCore:
         tries.append(config)
         if len(tries) < 4:
+            clock.advance(3600)
             raise LockHeld("held by process 7")
         return core
 
     with caplog.at_level(logging.INFO, logger="healerd"):
         assert run(config_in(tmp_path), open_core=open_core, clock=clock, standby=True) is RunExit.OK
     assert caplog.text.count("on standby: held by process 7") == 1
+    assert alive == [True], "who waited for longer than a tick may take has not stopped"
     assert ("run_due",) in core.calls
 
 

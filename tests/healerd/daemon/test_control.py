@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from healerd.client import Link
-from healerd.daemon.mutations import MUTATIONS, PRESETS
+from healerd.client.views import PRESETS
+from healerd.daemon.mutations import MUTATIONS
 from healerd.errors import ConfigError, Conflict, ControlError, NotAllowed, NotFound
 from healerd.model import AnswerKind, IntentState, Stage
 from tests.served import Served, a_decision, an_intent, served
@@ -202,6 +203,8 @@ def test_s17_a_claimed_name_counts_for_nothing(daemon: Served) -> None:
     [
         (b"[]", "a JSON object"),
         (b"{", "not JSON"),
+        pytest.param(b"[" * 60_000, "not JSON", id="too deep"),
+        (b'{"reason": "\\ud800 is half a sign"}', "not JSON"),
         (b'{"reason": 7}', "`reason` must be text"),
         (b'{"reason": "' + b"x" * 70_000 + b'"}', "at most 65536 bytes"),
     ],
@@ -213,6 +216,19 @@ def test_bad_bodies_are_refused(daemon: Served, body: bytes, said: str) -> None:
     response = connection.getresponse()
     assert (response.status, said in json.load(response)["error"]["message"]) == (400, True)
     assert not daemon.core.calls
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/traces?before={}", "/v1/audit?after={}", "/v1/audit/{}", "/v1/events?after={}"],
+)
+def test_a_number_that_no_database_holds_is_refused(daemon: Served, path: str) -> None:
+    """A whole number of more digits than are counted by is a bad request, not a bug."""
+    connection = _raw(daemon)
+    connection.request("GET", path.format("9" * 25))
+    response = connection.getresponse()
+    assert (response.status, "at most 18 digits" in json.load(response)["error"]["message"]) == (400, True)
     connection.close()
 
 

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from healerd.actions.evidence import newest
 from healerd.audit import stamp
+from healerd.clock import ManualClock
+from healerd.columns import Predictions
 from healerd.decision import replay
 from healerd.errors import ConfigError, Conflict, RulesError, StoreError
 from healerd.model import (
@@ -25,7 +27,7 @@ from healerd.model import (
     Result,
     Stage,
 )
-from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop
+from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop, Source
 
 S = IntentState
 Make = Callable[..., Loop]
@@ -451,6 +453,31 @@ def test_s16_of_a_backlog_only_the_newest_window_may_lead_to_an_action(loop: Loo
 
 
 # Brakes.
+
+
+class Slow(Source):
+    """A source that takes its time."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def fetch(self, start_at: datetime, end_at: datetime) -> Predictions:
+        self._clock.advance(25)
+        return super().fetch(start_at, end_at)
+
+
+def test_a_backlog_is_worked_off_over_several_runs(loop: Loop) -> None:
+    """A run ends after its time though windows are left, so that intents move; the next ones go on, in order."""
+    loop.core.close()
+    loop.source = Slow(loop.clock)
+    loop.open()
+    for _ in range(8):
+        loop.serve()
+    assert [len(loop.core.run_due()) for _ in range(5)] == [2, 2, 2, 2, 0]
+    ends = [decision.window_end_at for decision in loop.core.store.find(Decision, order="seq")]
+    assert len(ends) == 8
+    assert ends == sorted(ends)
 
 
 def test_s15_the_stop_file_holds_what_is_ready(loop: Loop) -> None:

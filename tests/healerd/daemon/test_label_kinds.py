@@ -37,10 +37,10 @@ class Served:
         config = parse_config(CONFIG, path=folder / "healerd.toml")
         self.core = Core.open(config, self.clock, worker=InlineWorker(), start_at=START)
 
-    def label(self, name: int, value: float | str) -> None:
+    def label(self, name: int, value: float | str, *, after: timedelta = HOUR / 2) -> None:
         """Record a label of a row by its number, known at the half of this hour."""
         labels = np.array([value], np.object_ if isinstance(value, str) else np.float64)
-        at = np.array([naive(self.clock.now() + HOUR / 2)]).astype("datetime64[us]")
+        at = np.array([naive(self.clock.now() + after)]).astype("datetime64[us]")
         self.writer.add_labels(Labels(ids=np.array([f"{'0' * 12}-{name}"], np.object_), label=labels, at=at))
         self.writer.flush()
 
@@ -121,6 +121,14 @@ def test_a_number_is_the_name_of_a_class_for_a_model_that_gives_text(tmp_path: P
     assert served.core.store.watermark("m") == START + 3 * HOUR
     assert served.labels == {1: "1", 2: "yes"}
     served.core.close()
+
+
+def test_of_several_labels_the_first_that_was_known_counts(served: Served) -> None:
+    """A label that was recorded first and known later than another of its row is not the truth."""
+    served.label(1, 0.0, after=3 * HOUR / 4)
+    served.label(1, 1.0)
+    served.hour()
+    assert served.labels == {1: 1.0}
 
 
 TABLE = """

@@ -1,6 +1,7 @@
 """What a window hands on to the next one, and how it is found."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.healerd.daemon.loop import HOUR_S, NAME, RULES, START, Loop
 from tests.healerd.store.records import an_intent
 from tests.healerd.store.steps import steps
 
+DAY = timedelta(days=1)
 GAINS = ("gain", "gain_low", "gain_high", "p_better")
 
 
@@ -41,6 +43,15 @@ def test_the_newest_decision_is_found_after_a_tick_that_a_bug_ended(tmp_path: Pa
         tx.set_watermark(NAME, loop.clock.now() + timedelta(hours=1))
     assert newest_decision(loop.core.store, NAME) == newest
     assert carried_on(loop.core.store, NAME).signals == situation_of(newest).signals
+    loop.core.close()
+
+
+def test_what_an_erased_decision_stood_on_is_not_known(tmp_path: Path) -> None:
+    """A decision without its situation has none, and is no error: its memory begins anew."""
+    loop = Loop(tmp_path)
+    loop.play(1)
+    assert situation_of(loop.decision()) is not None
+    assert situation_of(replace(loop.decision(), trace={})) is None
     loop.core.close()
 
 
@@ -130,6 +141,106 @@ def test_a_decision_keeps_of_other_pipelines_what_its_rules_count(tmp_path: Path
         log[name] = [line["pipeline"] for line in loop.decision().trace["situation"]["log"]]
         loop.core.close()
     assert log == {"own": [NAME] * 3, "fleet": [NAME] * 3 + ["far"]}
+
+
+LONG = """
+limit rate: retrain at most 1 per 60d per pipeline
+limit money: retrain at most $0.15 per 60d per pipeline
+cooldown rest: retrain 60d per pipeline after rollback
+cooldown windows: retrain 1440 windows per pipeline
+forbid young: retrain when age(rollback) < 60d
+forbid very_young: retrain when age(fallback) < 300d
+action retrain cost $0.1
+"""
+PERIODS = {"rate": 60, "money": 60, "rest": 60, "windows": 60, "young": 60, "very_young": 300}
+
+
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_a_rule_counts_what_happened_in_the_whole_of_its_period(tmp_path: Path, share: float) -> None:
+    """A limit, a cooldown and an age see what ended nine tenths of their period ago, and not what ended before it."""
+    loop = Loop(tmp_path, rules=RULES + LONG)
+    began = loop.clock.now()
+    for number, (action, days) in enumerate((("fallback", 300), ("rollback", 60), ("retrain", 60))):
+        ended(loop, action, number, created_at=began - days * share * DAY, at=began - days * share * DAY)
+    loop.play(1)
+    acting = {each["rule"] for each in loop.decision().trace["first_pass"]["retrain"]["acting"]}
+    assert acting & PERIODS.keys() == (PERIODS.keys() if share < 1 else set())
+    ruleset = compile_rules((tmp_path / "flights.heal",))
+    assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
+    loop.core.close()
+
+
+def test_what_was_made_long_ago_and_ended_just_now_counts(tmp_path: Path) -> None:
+    """The rest after a heal runs from its end, however long its question waited for an answer."""
+    loop = Loop(tmp_path)
+    now = loop.clock.now()
+    ended(loop, "retrain", 0, created_at=now - 32 * DAY, at=now + timedelta(minutes=50))
+    loop.play(1)
+    acting = {each["rule"] for each in loop.decision().trace["first_pass"]["retrain"]["acting"]}
+    assert "base.settle" in acting
+    loop.core.close()
+
+
+BUDGET = "limit money: retrain at most ${most} per 24h per pipeline\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "before", "holds"),
+    [
+        ("action retrain cost $40\n" + BUDGET.format(most=100), 2, True),
+        ("action retrain cost $40\n" + BUDGET.format(most=100), 1, False),
+        (BUDGET.format(most=0.25), 2, True),
+        (BUDGET.format(most=0.25), 1, False),
+    ],
+)
+def test_money_is_counted_by_one_price(tmp_path: Path, rules: str, before: int, holds: bool) -> None:
+    """What was spent and what would be spent are counted by the file's price, or by the configuration's without one."""
+    loop = Loop(tmp_path, rules=RULES + rules)
+    for number in range(before):
+        at = loop.clock.now() - timedelta(hours=2 + number)
+        ended(loop, "retrain", number, created_at=at, at=at)
+    loop.play(1)
+    acting = {each["rule"] for each in loop.decision().trace["first_pass"]["retrain"]["acting"]}
+    assert ("money" in acting) == holds
+    ruleset = compile_rules((tmp_path / "flights.heal",))
+    assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
+    loop.core.close()
+
+
+def test_an_endless_age_that_is_remembered_stays_endless(tmp_path: Path) -> None:
+    """What never ran was never young, in any window; each decision replays."""
+    loop = Loop(tmp_path, rules=RULES + "forbid young: retrain when min(age(rollback), 3h) < 1h\n")
+    loop.play(3)
+    ruleset = compile_rules((tmp_path / "flights.heal",))
+    for decision in loop.core.store.find(Decision):
+        assert "young" not in {each["rule"] for each in decision.trace["first_pass"]["retrain"]["acting"]}
+        assert replay(decision, ruleset) == decision
+    loop.core.close()
+
+
+def test_what_waits_for_a_persons_word_was_not_done(tmp_path: Path) -> None:
+    """`did` is true of what was started in the incident: not of a question that nobody has answered yet."""
+    loop = Loop(tmp_path, rules=RULES + "signal trained = did(retrain)\n")
+    loop.play(2)
+    loop.play(3, turned=True)
+    assert loop.intent("retrain").state is IntentState.AWAITING_APPROVAL
+    assert loop.decision().trace["signals"]["trained"] is False
+    assert loop.approve() == 1
+    loop.wait()
+    loop.play(1, turned=True)
+    assert loop.intent("retrain").executed_at is not None
+    assert loop.decision().trace["signals"]["trained"] is True
+    ruleset = compile_rules((tmp_path / "flights.heal",))
+    assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
+    loop.core.close()
+
+
+def ended(loop: Loop, action: str, number: int, *, created_at: datetime, at: datetime) -> None:
+    """Have a heal of the pipeline on record that was made at one time and done at another."""
+    times = {"created_at": created_at, **dict.fromkeys(("executed_at", "effect_at", "ended_at"), at)}
+    name = f"{action}-{number}"
+    with loop.core.store.transaction() as tx:
+        tx.put(an_intent(id=name, key=name, pipeline=NAME, action=action, state=IntentState.VERIFIED, **times))
 
 
 def heal(loop: Loop, pipeline: str, count: int = 1) -> None:

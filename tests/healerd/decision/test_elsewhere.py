@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from healerd.decision import Logged, Situation, decide, inputs_of, replay
-from healerd.decision.elsewhere import counts, looks_elsewhere
+from healerd.decision.elsewhere import counts, looks_back, looks_elsewhere
 from healerd_rules import evaluate
 from tests.healerd.decision.situations import HEALS, HOUR, NOW, a_line, a_situation, rules
 
@@ -114,3 +114,13 @@ def test_rules_that_look_at_their_own_pipeline_keep_nothing_of_others() -> None:
     lines = (a_line(), a_line(pipeline="fraud", ended_at=None), a_line(pipeline="fraud", started_at=NOW))
     assert not looks_elsewhere(rules())
     assert narrowed(a_situation(log=lines), "").log == (a_line(),)
+
+
+def test_a_rule_set_looks_back_by_its_longest_period() -> None:
+    """The longest cooldown or limit, in time or windows, says how far back the log is read; no bound is beyond time."""
+    text = (
+        "cooldown a: retrain 2d\nlimit b: retrain at most 2 per 10000 windows\nlimit c: any action at most 1 concurrent"
+    )
+    assert looks_back(rules("cooldown a: retrain 2d"), 60.0) == timedelta(days=2)
+    assert looks_back(rules(text), 3600.0) == timedelta(hours=10_000)
+    assert NOW - looks_back(rules(text), 365 * 86400.0) < NOW

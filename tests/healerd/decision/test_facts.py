@@ -181,3 +181,12 @@ def test_s4_a_segment_never_says_that_all_is_well_for_the_whole() -> None:
     assert alarms(a_situation(measurements=(calm,)))["harm"] is None
     assert alarms(a_situation(measurements=(calm, harm(alarm=None))))["harm"] is None
     assert alarms(a_situation(measurements=(ill, harm(alarm=None))))["harm"] is True
+
+
+def test_a_rule_file_is_told_that_no_value_goes_stale_here() -> None:
+    """`stale after` would do nothing: it is a finding, and the file loads."""
+    loaded = load_text("metric error_rate: ratio stale after 2 windows", name="my.heal", schema=SCHEMA)
+    assert loaded.ruleset is not None
+    assert [(found.code, found.line) for found in loaded.diagnostics] == [("no-effect", 1)]
+    marking = replace(SCHEMA, marks_stale=True)
+    assert not load_text("metric error_rate: ratio stale after 2 windows", name="my.heal", schema=marking).diagnostics

@@ -41,6 +41,14 @@ def test_few_values_are_named_the_commonest_first() -> None:
     assert by.names[-1] == f"s={OTHER}"
 
 
+def test_a_value_named_as_the_rest_is_among_it() -> None:
+    """However many rows are called `(other)`, they have no segment that shares its name with that of the rest."""
+    by = segmentation("s", np.array([OTHER] * ROWS_MIN + ["a"] * ROWS_MIN + ["b"], object))
+    assert by.names == ("s=a", f"s={OTHER}")
+    assert by.others == 2
+    assert segment_codes(by, np.array([OTHER, "a", "b"], object), 3).tolist() == [1, 0, 1]
+
+
 def test_a_lost_column_is_all_others() -> None:
     """Where the column is gone, no row is lost with it."""
     assert segment_codes(Segmentation(column="s", values=("a",)), None, 3).tolist() == [1, 1, 1]

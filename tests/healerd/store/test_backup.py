@@ -26,7 +26,7 @@ from healerd.model import Intent
 from healerd.segments import FOLDER, Segment
 from healerd.segments.times import naive
 from healerd.store import Epoch, ReadStore, Store
-from healerd.store.backup import MANIFEST, Manifest, back_up, plan_backup
+from healerd.store.backup import MANIFEST, Manifest, back_up, copy_file, plan_backup
 from healerd.store.library import sqlite
 from healerd.store.restore import STARTS_SINCE, Restored, restore
 from healerd.store.retention import let_go, would_let_go
@@ -118,6 +118,24 @@ def test_what_is_only_called_staging_is_copied(state: Path, tmp_path: Path, kept
     put_back(tmp_path / "copy", state)
     assert (version / "model.onnx").read_bytes() == b"model"
     assert not making.exists()
+
+
+def test_a_version_that_goes_while_it_is_copied_is_left_out(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running daemon prunes its registry: what it removes between two files of a version fails no backup."""
+    version = state / "registry" / "p" / "versions" / "v1"
+    (version / "model.json").write_text("{}")
+
+    def copy(source: Path, target: Path) -> tuple[int, str]:
+        copied = copy_file(source, target)
+        if source.name == "meta.json":
+            shutil.rmtree(version)
+        return copied
+
+    monkeypatch.setattr("healerd.store.backup.copy_file", copy)
+    back(state, tmp_path / "copy")
+    assert not (tmp_path / "copy" / "registry" / "p" / "versions" / "v1" / "model.json").exists()
 
 
 def test_a_copy_is_private(state: Path, tmp_path: Path) -> None:

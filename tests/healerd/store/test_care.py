@@ -74,6 +74,23 @@ def test_what_is_about_a_person_is_erased_and_the_log_stays_sound(folder: Path, 
         assert b"`ada`" not in data
 
 
+def test_the_decision_on_the_newest_window_stays(folder: Path, clock: ManualClock) -> None:
+    """Neither an erasure nor a pruning takes the decision that the next window reads, though a wish came after it."""
+    with Store.open(folder, clock=clock) as store:
+        for name, end_at in (("window", clock.now()), ("wish", None)):
+            with store.transaction() as tx:
+                trace = {"verdicts": "`ada` paused the pipeline"}
+                tx.put(a_decision(id=name, at=clock.now(), window_end_at=end_at, trace=trace))
+        clock.advance(86400)
+        with store.transaction() as tx:
+            wanted = [leaf.seq for leaf in store.leaves(kind="decision") if leaf.record["id"] in ("window", "wish")]
+            assert len(wanted) == 2
+            assert erase(tx, wanted, actor="officer", reason="article 17") == 0
+            prune(tx, clock.now(), actor="officer", reason="old")
+        assert {each.id for each in store.find(Decision)} >= {"window", "wish"}
+        assert store.get(Decision, "window").trace == trace
+
+
 def test_a_proof_of_an_erased_leaf_still_holds(folder: Path, clock: ManualClock) -> None:
     """A leaf is proved before and after its personal values are gone, by the same hash."""
     with Store.open(folder, clock=clock) as store:

@@ -268,6 +268,18 @@ def test_nothing_is_written_over(reader: ReadStore, out: Path) -> None:
         reader.export(out)
 
 
+def test_an_export_that_fails_leaves_nothing(reader: ReadStore, tmp_path: Path) -> None:
+    """What was written until an export failed, as on a full disk, does not stay where it goes on filling it."""
+
+    def full(_count: int) -> None:
+        raise sqlite.OperationalError("database or disk is full")
+
+    (folder := tmp_path / "exports").mkdir()
+    with pytest.raises(StoreError, match="full"):
+        reader.export(folder / "log.db", progress=full)
+    assert not list(folder.iterdir())
+
+
 def test_the_log_may_grow_meanwhile(tmp_path: Path) -> None:
     """A log is exported and verified as of one moment while a daemon goes on writing."""
     clock = ManualClock(START)

@@ -89,7 +89,7 @@ def test_s12_late_labels_join_as_known(store: Store) -> None:
     assert len(store.labelled("p", START, START + HOUR, as_of=START + 2 * HOUR)) == 0
 
 
-def test_duplicates_are_left_out_and_known(store: Store) -> None:
+def test_an_id_that_comes_again_is_known(store: Store) -> None:
     """A row that comes twice is read once, and its id is told as known beforehand."""
     serve(store, "a", "b")
     assert store.known_ids("p", ["b", "c"], START, START + HOUR) == {"b"}

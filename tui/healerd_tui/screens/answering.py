@@ -12,13 +12,17 @@ from textual.widgets import Button, Input
 
 from healerd.errors import Conflict, HealerdError
 from healerd_tui.actions import by_id, command
+from healerd_tui.inert import show
 from healerd_tui.places import Place
-from healerd_tui.question import PRESETS, Question, answered_by, is_grave, reason_problem
-from healerd_tui.screens.frame import Screened
+from healerd_tui.question import PRESETS, Question, answered_by, is_grave, reason_problem, resolving
+from healerd_tui.screens.frame import TOO_SMALL, Screened
 
 __all__ = ["PLACEHOLDER", "Answering"]
 
-ACTING = frozenset({"v", "a", "enter", "1", "2", "3", "4", "5", "6"})
+DIGITS = frozenset("123456")
+ACTING = frozenset({"v", "a", "enter", *DIGITS})
+NEVER_TYPED = frozenset({"escape", "ctrl+q"})
+"""Keys that are no part of a text: they work even where a text was cut short."""
 PLACEHOLDER = "why, in a few words; kept in the record"
 OPTIONAL = "tab goes here, for a reason to keep; without one the record says how long it was read"
 
@@ -34,6 +38,8 @@ class Answering(Screened, ModalScreen[None]):
         self.step, self.sending, self.acknowledged = "", "", ""
         self.error, self.changed = "", False
         self.everything = False
+        self.cut_short = False
+        self.digit: str | None = ""  # what stands for a reason: empty before anything is typed, None for own words
         self.opened_s = self.armed_s = 0.0
 
     def fetch(self) -> None:
@@ -47,10 +53,11 @@ class Answering(Screened, ModalScreen[None]):
     # keys
 
     def on_key(self, event: events.Key) -> None:
-        """Ignore keys that nobody can have meant: too early, or in a burst that was pasted."""
+        """Ignore keys that nobody can have meant: too early, in a burst that was pasted, or the rest of a text."""
         early = self.ui.monotonic() - self.opened_s < self.ui.guard_s
         pasted = self.ui.key_gap_s < self.ui.burst_s
-        if event.key in ACTING and (early or pasted):
+        typed = self.cut_short and event.key not in NEVER_TYPED
+        if typed or (event.key in ACTING and (early or pasted)):
             event.stop()
             event.prevent_default()
 
@@ -103,24 +110,43 @@ class Answering(Screened, ModalScreen[None]):
             return
         if not self.step:
             self.set_step("veto")
+        self.digit = None
+        self._write(PRESETS[number - 1] if number <= len(PRESETS) else "")
+
+    def _write(self, text: str) -> None:
         field = self.query_one("#reason", Input)
-        field.value = PRESETS[number - 1] if number <= len(PRESETS) else ""
-        field.cursor_position = len(field.value)
+        field.value, field.cursor_position = text, len(text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Take a lone digit for the reason it stands for."""
+        """Take a digit that is all that was ever typed here for the reason it stands for."""
         event.stop()
-        if self.step and event.value in {"1", "2", "3", "4", "5", "6"} and not self._types_name():
-            self.action_preset(int(event.value))
-        if event.value:
+        value = event.input.value
+        if self.step and value and not self._types_name():
+            self._take_digit(value)
+        if value:
             self.error = ""
+
+    def _take_digit(self, value: str) -> None:
+        """Take a first digit for its reason, and give it back where more is typed."""
+        if self.digit == "" and value in DIGITS:
+            self.action_preset(int(value))
+            self.digit = value if int(value) <= len(PRESETS) else None
+        elif not self.digit:
+            self.digit = None
+        elif (preset := PRESETS[int(self.digit) - 1]) != value:
+            digit, self.digit = self.digit, None
+            if value.startswith(preset):
+                self._write(digit + value.removeprefix(preset))
 
     def _types_name(self) -> bool:
         return self.step == "approve" and self.question is not None and is_grave(self.question)
 
     def set_step(self, step: str) -> None:
         """Begin a veto or arm an approval; an empty step takes it back."""
-        self.step, self.error = step, ""
+        self.step, self.error, self.cut_short = step, "", False
+        self.digit = ""
+        if step:
+            self.acknowledged = ""
         self.armed_s = self.ui.monotonic()
         self.changed = self.changed and not step
         field = self.query_one("#reason", Input)
@@ -130,12 +156,20 @@ class Answering(Screened, ModalScreen[None]):
         # Where the keys stay with the prompt, an empty field must not look as if one could type.
         field.placeholder = OPTIONAL if step == "approve" else PLACEHOLDER
         if self._types_name() and self.question:
-            field.placeholder = f"type {self.question.intent['pipeline']}"
+            field.placeholder = show(f"type {self.question.intent['pipeline']}")
         if step == "veto" or self._types_name():
             field.focus()
         else:
             self.query_one("#evidence").focus()
         self.set_class(step == "approve", "-armed")
+        self.show_question()
+
+    def end_step(self) -> None:
+        """Take the step back, though nobody asked for it: what is still being typed must not become keys."""
+        typing = self.query_one("#reason", Input).has_focus
+        self.set_step("")
+        self.cut_short = typing
+        self.opened_s = self.ui.monotonic()
         self.show_question()
 
     def _confirm(self) -> None:
@@ -206,7 +240,7 @@ class Answering(Screened, ModalScreen[None]):
         """Take the step back, then close; never while an answer is under way."""
         if self.sending:
             self.ui.say("the daemon has not acknowledged yet")
-        elif self.step:
+        elif self.step or self.cut_short:
             self.set_step("")
         else:
             self.ui.leave()
@@ -229,6 +263,9 @@ class Answering(Screened, ModalScreen[None]):
 
     def do_prompt_copy(self) -> None:
         """Copy the command that gives the armed answer, or a veto."""
+        if self.question is not None and self.question.needs_person:
+            self.ui.copy(command(by_id("evidence"), self.names()))
+            return
         kind = "approve" if self.step == "approve" else "veto"
         reason = self.query_one("#reason", Input).value if self.step == kind else ""
         self.ui.copy(command(by_id(kind), {**self.names(), "reason": reason}))
@@ -254,18 +291,23 @@ class Answering(Screened, ModalScreen[None]):
 
     def can(self) -> tuple[str, ...]:
         """Say which answers are still asked for."""
-        if self.question is None or self.sending:
+        if self.question is None or self.sending or self.is_small:
             return ()
-        answers = tuple(each for each in self.question.answers if each in {"veto", "approve"})
+        answers = self.question.answers
         return (*answers, "answerable") if answers else ()
 
     def taken(self) -> Mapping[str, str]:
         """Say why an answer is not asked for."""
         if self.question is None:
-            return dict.fromkeys(("veto", "approve", "answerable"), "the evidence is still being read")
-        if self.sending:
-            return dict.fromkeys(("veto", "approve", "answerable"), "an answer is on its way")
-        if self.question.waits:
+            said = "the evidence is still being read"
+        elif self.sending:
+            said = "an answer is on its way"
+        elif self.is_small:
+            said = TOO_SMALL
+        elif self.question.answers:
             return {}
-        said = answered_by(self.question) or "it is decided already"
+        elif self.question.needs_person:
+            said = resolving(self.question)
+        else:
+            said = answered_by(self.question) or "it is decided already"
         return dict.fromkeys(("veto", "approve", "answerable"), said)

@@ -1,5 +1,6 @@
 """The record of everything that happened, page by page. Must never load more of it than is looked at."""
 
+import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -70,10 +71,10 @@ class AuditScreen(Frame):
         async def page(after: str | None, limit: int) -> Sequence[Row]:
             access = self.ui.access
             before = int(after) if after else None
-            view = await self.ui.ask(lambda: access.audit(before=before, limit=limit, **asked))
-            if view is not None and after is None:
+            view = await asyncio.to_thread(lambda: access.audit(before=before, limit=limit, **asked))
+            if after is None:
                 self._take_head(view)
-            return [self._row(entry) for entry in (view or {}).get("entries", ())]
+            return [self._row(entry) for entry in view["entries"]]
 
         return Source(page=page)
 
@@ -188,7 +189,7 @@ class AuditScreen(Frame):
     def on_row_list_selected(self, event: Selected) -> None:
         """Open what is behind the leaf: its decision or its intent."""
         seq, access = int(event.row.key), self.ui.access
-        self.ui.fetch(lambda: access.entry(seq), self._open, group="open")
+        self.follow(lambda: access.entry(seq), self._open, group="open")
 
     def _open(self, entry: Mapping[str, Any]) -> None:
         record = entry.get("record") or {}

@@ -15,16 +15,18 @@ from textual.widgets import Button, Input
 from healerd.client import Client
 from healerd.errors import HealerdError
 from healerd_tui.actions import by_id, command
-from healerd_tui.inert import show
+from healerd_tui.inert import inert, show
 from healerd_tui.question import expected_lines, reason_problem
 from healerd_tui.rehearsal import actions_of, plan_lines, rows_of
-from healerd_tui.screens.frame import Screened
+from healerd_tui.screens.frame import TOO_SMALL, Screened
 from healerd_tui.screens.lines import Painted
 from healerd_tui.view import Line
 
 __all__ = ["ConfirmScreen"]
 
 CELLS = 70
+STOPPING = frozenset({"pause", "stop_all"})
+"""What may be done in a terminal too small to read all of the question: to stop is always right."""
 
 SAYS: Mapping[str, str] = {
     "pause": "Nothing heals {pipeline} until somebody resumes it; an undo asks. What runs now is not interrupted.",
@@ -68,7 +70,7 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         """Say what is asked."""
         self._opened_s = self.ui.monotonic()
         panel = self.query_one("#confirm")
-        panel.border_title = show(f"{by_id(self.action_id).word} {self.given.get('pipeline', '')}").strip()
+        panel.border_title = inert(f"{by_id(self.action_id).word} {self.given.get('pipeline', '')}".strip())
         view = self.state.pipelines.get(self.given.get("pipeline", ""), {})
         paused = view.get("paused") or self.state.stopped or {}
         words = SAYS[self.action_id].format(
@@ -114,17 +116,20 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         self._show_plan([(("asking what it would do", "quiet"),)])
 
         def told(answer: Mapping[str, Any]) -> None:
-            self._show_rehearsal(action, plan_lines(answer, cells=CELLS))
+            if self._show_rehearsal(action, plan_lines(answer, cells=CELLS)):
+                self._planned = action
 
         def failed(error: HealerdError) -> None:
             self._show_rehearsal(action, [(("plan  ", "label"), (show(str(error))[: CELLS - 6], "failed"))])
 
         self.ui.fetch(lambda: hand.rehearse(name, action), told, failed=failed, group="plan")
 
-    def _show_rehearsal(self, action: str, lines: Sequence[Line]) -> None:
-        if self.ready and self._actions()[self.choice] == action:
-            self._planned = action
+    def _show_rehearsal(self, action: str, lines: Sequence[Line]) -> bool:
+        """Show what came for an action, if that is still the one that is chosen."""
+        asked_for = self.ready and self._actions()[self.choice] == action
+        if asked_for:
             self._show_plan(lines)
+        return asked_for
 
     def _show_plan(self, lines: Sequence[Line]) -> None:
         plan = self.query_one("#plan", Painted)
@@ -190,14 +195,15 @@ class ConfirmScreen(Screened, ModalScreen[None]):
         if not self.is_current:  # an enter that was on its way when the question was left
             return
         reason = self.query_one("#why", Input).value.strip()
-        problem = self.why_not(self.action_id) or reason_problem(reason)
+        unread = TOO_SMALL if self.is_small and self.action_id not in STOPPING else ""
+        problem = self.why_not(self.action_id) or unread or reason_problem(reason)
         hand = self.ui.hand
         if problem or hand is None or self.sending:
             self._trouble(problem)
             return
         action = self._actions()[self.choice]
         if self.action_id == "propose" and self._planned != action:
-            self._trouble("wait for its plan", "watch")
+            self._trouble("wait for its plan; up and down ask for it again", "watch")
             return
         self.sending = True
         self._trouble("waiting for the daemon to acknowledge", "watch")

@@ -9,7 +9,8 @@ from textual.containers import VerticalScroll
 from healerd.client import diff_traces
 from healerd_tui.formats import say_number
 from healerd_tui.glyphs import GlyphSet
-from healerd_tui.inert import pad, show
+from healerd_tui.inert import inert, pad, show
+from healerd_tui.neighbours import neighbour
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
@@ -55,9 +56,10 @@ class DiffScreen(Frame):
         self.traces = traces
         a, b = (each["decision"] for each in traces)
         title = f"diff {a['id']} ({say_when(a['at'], None)}) vs {b['id']} ({say_when(b['at'], None)})"
-        self.query_one("#diff-panel").border_title = show(title)
+        self.query_one("#diff-panel").border_title = inert(title)
         self.refresh_all()
-        self.focus_body()
+        if not self.bar_is_open:  # what is being typed must not become keys
+            self.focus_body()
 
     def refresh_body(self) -> None:
         """Write the lines."""
@@ -103,11 +105,10 @@ class DiffScreen(Frame):
         name = self.traces[0]["decision"]["pipeline"]
 
         def find() -> str | None:
-            ids = [line["id"] for line in access.traces(pipeline=name, limit=500)["traces"]]
-            position = ids.index(first) + by if first in ids else -1
-            return ids[position] if 0 <= position < len(ids) and ids[position] != second else None
+            other = neighbour(access, name, first, by)
+            return None if other == second else other
 
-        self.ui.fetch(find, self._compare_with, group="step")
+        self.follow(find, self._compare_with, group="step")
 
     def _compare_with(self, other: str | None) -> None:
         if other is None:

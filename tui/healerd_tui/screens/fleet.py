@@ -16,7 +16,7 @@ from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
 from healerd_tui.state import Conn, State
 from healerd_tui.view import Line, first_waiting, fleet_cells
-from healerd_tui.widgets import Column, Row, RowTable, Selected, SortAsked
+from healerd_tui.widgets import Column, Row, RowTable, Selected
 
 __all__ = ["FleetScreen"]
 
@@ -76,7 +76,7 @@ class FleetScreen(Frame):
             yield Painted(id="empty", classes="empty")
 
     attention, wide = False, False
-    _sort: tuple[str, bool] | None = None
+    _sorted: tuple[str, bool] | None = None
     _columns: tuple[Column, ...] = NORMAL
     _drawn: Mapping[str, Mapping[str, Any]] = {}
     _look: Any = None
@@ -99,7 +99,7 @@ class FleetScreen(Frame):
         if gone := self._drawn.keys() - state.pipelines.keys():
             self.table.drop(sorted(gone))
         self._draw_rows(state)
-        self.table.order(self._order)
+        self.table.order(self._order, reverse=self._sorted is not None and self._sorted[1])
         self.table.keep(self._keeps)
         self._say_foot(state)
 
@@ -155,10 +155,10 @@ class FleetScreen(Frame):
 
     def _order(self, key: str) -> Any:
         view = self.state.pipelines.get(key, {"state": "stale", "open": ()})
-        if self._sort is None or self._sort[0] in {"state", "veto_in"}:
+        if self._sorted is None or self._sorted[0] in {"state", "veto_in"}:
             deadlines = [each.get("deadline_at") or "9" for each in view["open"]]
             return (urgency(view["state"]), min(deadlines, default="9") if deadlines else "9", key)
-        return _sort_key(view, self._sort[0]), key
+        return _sort_key(view, self._sorted[0]), key
 
     def _keeps(self, key: str) -> bool:
         view = self.state.pipelines.get(key)
@@ -188,7 +188,8 @@ class FleetScreen(Frame):
         ]
         parts += ["attention (!)"] if self.attention else []
         parts += [f"filter: {self.filter_text}"] if self.filter_text else []
-        parts += ["sorted by urgency" if self._sort is None else f"sorted by {self._sort[0]}"]
+        by, turned = self._sorted or ("urgency", False)
+        parts += [f"sorted by {by}{', turned about' if turned else ''}"]
         parts += [f"{calm} OK hidden"] if self.attention and calm else []
         away: Line = ((f"  {show(state.lost_why)}", "failed"),) if state.lost_why and state.pipelines else ()
         self.query_one("#foot", Painted).put([((f" {dot.join(parts)}", "quiet"), *away)])
@@ -222,17 +223,16 @@ class FleetScreen(Frame):
         return {"pipeline": view["name"], "id": view["name"], "revision": view["revision"]}
 
     def can(self) -> Iterable[str]:
-        """Tell whether the highlighted pipeline is paused."""
-        view = self.state.pipelines.get(self.names().get("pipeline", ""))
-        return ("paused",) if view is not None and view["paused"] else ()
+        """Say that the rows can be sorted."""
+        return ("sortable",)
 
     def on_row_table_selected(self, event: Selected) -> None:
         """Open the pipeline."""
         self.ui.visit(Place("pipeline", event.row.key))
 
-    def on_row_table_sort_asked(self, event: SortAsked) -> None:
+    def sort_by(self, column: str, *, reverse: bool) -> None:
         """Sort by another column."""
-        self._sort = (event.column_key, event.reverse)
+        self._sorted = (column, reverse)
         self.refresh_body()
 
     def apply_filter(self) -> None:

@@ -3,8 +3,8 @@
 It must never act on the world or fetch anything; and no key may be silent: one that can do nothing now says why.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -18,12 +18,18 @@ from healerd_tui.glyphs import GlyphSet, say_state
 from healerd_tui.screens.lines import KeyLine, Painted
 from healerd_tui.state import State, deadline_of, pending, seconds_left
 from healerd_tui.view import Line, banner, head
+from healerd_tui.widgets import RowList, RowTable, SortAsked
 from healerd_tui.widgets.view import RowView
 
 if TYPE_CHECKING:
     from healerd_tui.app import HealerdApp
 
-__all__ = ["Frame", "Screened", "bindings", "small_lines"]
+__all__ = ["SMALLEST", "TOO_SMALL", "Frame", "Screened", "bindings", "small_lines"]
+
+T = TypeVar("T")
+SMALLEST = (60, 16)
+"""Cells and lines; below them only what is due is shown, and no question."""
+TOO_SMALL = "the terminal is too small to read this"
 
 
 def bindings(*places: str, skip: Iterable[str] = ()) -> list[Binding]:
@@ -68,6 +74,11 @@ class Screened:
         screen = cast(Any, self)
         return bool(screen.is_mounted and screen.is_attached and self.ui.is_running)
 
+    @property
+    def is_small(self) -> bool:
+        """Tell whether the terminal has no room for this view, so that only what is due is shown."""
+        return self.ui.size.width < SMALLEST[0] or self.ui.size.height < SMALLEST[1]
+
     def refresh_all(self) -> None:
         """Show the state as it is now."""
 
@@ -111,6 +122,15 @@ class Screened:
             return
         own = getattr(self, f"do_{id_}", None) or getattr(self.ui, f"do_{id_}")
         own()
+
+    def follow(self, call: Callable[[], T], then: Callable[[T], None], *, group: str) -> None:
+        """Fetch what leads to another view; whoever is elsewhere by then is left there."""
+
+        def go_on(found: T) -> None:
+            if cast(Any, self.ui).screen is self:
+                then(found)
+
+        self.ui.fetch(call, go_on, group=group)
 
     def do_copy_id(self) -> None:
         """Copy the id of what is highlighted."""
@@ -203,6 +223,28 @@ class Frame(Screened, Screen[None]):
         self.query_one("#small", Painted).put(
             small_lines(ui.state, ui.daemon_now(), cells, self.size.height, ui.glyphs)
         )
+
+    def on_row_list_failed(self, event: RowList.Failed) -> None:
+        """Say why a page could not be read; it is read again when it comes into sight."""
+        self.ui.say(event.why, severity="warning")
+
+    def on_row_table_sort_asked(self, event: RowTable.SortAsked) -> None:
+        """Sort, or say why not."""
+        self._sort(event)
+
+    def on_row_list_sort_asked(self, event: RowList.SortAsked) -> None:
+        """Sort, or say why not."""
+        self._sort(event)
+
+    def _sort(self, event: SortAsked) -> None:
+        if reason := self.why_not("sort"):
+            self.ui.say(f"sort: {reason}")
+        else:
+            self.sort_by(event.column_key, reverse=event.reverse)
+            event.view.show_order(event.column_key, reverse=event.reverse)
+
+    def sort_by(self, column: str, *, reverse: bool) -> None:
+        """Bring the rows into another order, where `can` says that they are `sortable`."""
 
     # lists, for a click on the line of keys and the help screen; the lists have these keys themselves
 
@@ -320,7 +362,7 @@ class Frame(Screened, Screen[None]):
 def small_lines(state: State, at: Any, cells: int, height: int, glyphs: GlyphSet) -> list[Line]:
     """Say that the terminal is too small, and all the same what is due."""
     waiting = pending(state)
-    size: Line = ((f"needs 60x16, is {cells}x{height}", "quiet"),)
+    size: Line = ((f"needs {SMALLEST[0]}x{SMALLEST[1]}, is {cells}x{height}", "quiet"),)
     if not waiting:
         return [size]
     first = waiting[0]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from healerd.model import AWAITED
+from healerd.model import AWAITED, TERMINAL_STATES
 from healerd_tui.filters import compile_filter
 from healerd_tui.places import Place
 from healerd_tui.question import Question, question_lines
@@ -62,6 +62,7 @@ class InboxScreen(Frame):
     _columns: tuple[Column, ...] = NORMAL
     _history: Mapping[str, Mapping[str, Any]] = {}
     _known: frozenset[str] = frozenset()
+    _outdated: frozenset[str] = frozenset()
 
     @property
     def table(self) -> RowTable:
@@ -80,8 +81,17 @@ class InboxScreen(Frame):
 
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
         """Give the intents to show, by id."""
-        known = {**(self._history if self.everything else {}), **self.state.intents}
-        return {id_: each for id_, each in known.items() if self.everything or each["state"] in AWAITED}
+        if not self.everything:
+            return {id_: each for id_, each in self.state.intents.items() if each["state"] in AWAITED}
+        ended = {id_: each for id_, each in self._history.items() if each["state"] in TERMINAL_STATES}
+        return {**ended, **self.state.intents}
+
+    def _reread(self) -> None:
+        """Read again what has ended since it was read as open."""
+        open_ = {id_ for id_, each in self._history.items() if each["state"] not in TERMINAL_STATES}
+        before, self._outdated = self._outdated, frozenset(open_ - self.state.intents.keys())
+        if self._outdated - before:
+            self.fetch()
 
     def refresh_body(self) -> None:
         """Put every row where it belongs."""
@@ -89,6 +99,7 @@ class InboxScreen(Frame):
         if columns != self._columns:
             self._columns = columns
             self.table.set_columns(columns)
+        self._reread()
         rows = self.rows()
         self.table.drop(sorted(self._known - set(rows)))
         self._known = frozenset(rows)
@@ -133,6 +144,8 @@ class InboxScreen(Frame):
         empty = self.query_one("#empty", Painted)
         shown = [each for each in rows.values() if self._keeps(each)]
         empty.display = not shown
+        if not shown:
+            self.query_one("#preview", Painted).put([])
         said = "nothing matches the filter; esc drops it" if rows else "nothing waits for a person"
         empty.put([((f"  {said}", "quiet"),)])
 
@@ -159,7 +172,7 @@ class InboxScreen(Frame):
         self.ui.fetch(lambda: access.intent(id_), self._preview, failed=lambda error: None, group="preview")
 
     def _preview(self, view: Mapping[str, Any]) -> None:
-        if self.ready:
+        if self.ready and view["intent"]["id"] == self.names().get("id"):
             cells = max(40, self.size.width - 6)
             lines = question_lines(Question(view), cells=cells, glyphs=self.glyphs)
             self.query_one("#preview", Painted).put(lines)

@@ -2,7 +2,7 @@
 versions, and what waits. Must never draw a window that was not judged: it is a gap.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -22,7 +22,7 @@ from healerd_tui.detail import (
 )
 from healerd_tui.formats import say_count, say_number, say_p
 from healerd_tui.glyphs import GlyphSet, say_state, sign
-from healerd_tui.inert import show, wrap
+from healerd_tui.inert import inert, show, wrap
 from healerd_tui.places import Place
 from healerd_tui.plots import Picture
 from healerd_tui.screens.confirm import ConfirmScreen
@@ -57,6 +57,7 @@ class PipelineScreen(Frame):
         self.stored: Json | None = None
         self.feature, self.metric_at, self.zoom = 0, 0, 1
         self.cursor: int | None = None
+        self._read_to = ""
 
     def trail(self) -> str:
         """Say which pipeline this is."""
@@ -95,11 +96,16 @@ class PipelineScreen(Frame):
 
     def fetch(self) -> None:
         """Read the plots and the versions."""
+        self._read_to = self._newest()
         access, name, windows = self.ui.access, self.pipeline, WINDOWS[self.zoom]
         look, failed = self.ui.fetch, self._not_read
         look(lambda: access.distributions(name), self._take_distributions, failed=failed, group="distributions")
         look(lambda: access.timeline(name, windows=windows), self._take_timeline, failed=failed, group="timeline")
         look(lambda: access.versions(name), self._take_versions, failed=failed, group="versions")
+
+    def _newest(self) -> str:
+        """Tell when the newest window that was judged ended."""
+        return str(self.state.pipelines.get(self.pipeline, {}).get("window_end_at") or "")
 
     def _not_read(self, error: HealerdError) -> None:
         """Say why; what was never read is shown as empty, not as if it were still to come."""
@@ -110,13 +116,21 @@ class PipelineScreen(Frame):
         self.refresh_all()
 
     def _take_distributions(self, view: Json) -> None:
+        """Show what came; the most drifted feature leads, unless another one was chosen."""
+        chosen = self._chosen() if self.feature else None
         self.distributions = view
+        if chosen is not None:
+            self.feature = _place(view["features"], "name", chosen["name"], otherwise=self.feature)
         self._redraw()
 
     def _take_timeline(self, view: Json) -> None:
+        """Show what came; the cursor stays on its window."""
+        before = (self.timeline or {}).get("windows") or ()
         self.timeline = view
         if self.cursor is not None:
-            self.cursor = min(self.cursor, len(view["windows"]) - 1)
+            last = len(view["windows"]) - 1
+            at = before[self.cursor]["end_at"] if self.cursor < len(before) else None
+            self.cursor = _place(view["windows"], "end_at", at, otherwise=min(self.cursor, last))
         self._redraw()
 
     def _take_versions(self, view: Json) -> None:
@@ -162,7 +176,7 @@ class PipelineScreen(Frame):
             panel.border_title = "features"
             return
         number = self.feature % len(self._features()) + 1
-        panel.border_title = show(f"{feature['name']}  reference against newest window")
+        panel.border_title = inert(f"{feature['name']}  reference against newest window")
         words = f"n {say_count(feature['n'])} of {say_count(feature['n_reference'])}"
         words += f"  KS {say_number(feature.get('ks'), 2)} p {say_p(feature.get('ks_p'))}" if feature.get("ks") else ""
         words += f"  PSI {say_number(feature['psi'], 2)}" if feature.get("psi") is not None else ""
@@ -191,7 +205,9 @@ class PipelineScreen(Frame):
     # words
 
     def refresh_body(self) -> None:
-        """Say how the pipeline stands, what versions there are, and what waits."""
+        """Say how the pipeline stands, what versions there are, and what waits; a new window is read."""
+        if self.timeline is not None and self._newest() != self._read_to:
+            self.fetch()
         cells = max(20, self.query_one("#versions-panel").size.width - 4)
         self.query_one("#versions", Painted).put(version_lines(self.stored, self.state.at, cells, self.glyphs))
         self._say_waits()
@@ -258,11 +274,6 @@ class PipelineScreen(Frame):
             "id": self.pipeline,
             "revision": str(view["revision"]) if view else "",
         }
-
-    def can(self) -> Iterable[str]:
-        """Tell whether the pipeline is paused."""
-        view = self.state.pipelines.get(self.pipeline)
-        return ("paused",) if view is not None and view["paused"] else ()
 
     def as_command(self) -> str:
         """Write it as a command."""
@@ -338,3 +349,8 @@ class PipelineScreen(Frame):
     def do_versions(self) -> None:
         """Bring the versions into sight."""
         self.query_one("#versions-panel").scroll_visible(animate=False)
+
+
+def _place(rows: Sequence[Json], field: str, value: Any, *, otherwise: int) -> int:
+    """Find the row whose field has a value."""
+    return next((number for number, row in enumerate(rows) if row[field] == value), otherwise)

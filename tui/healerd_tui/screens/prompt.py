@@ -2,7 +2,7 @@
 let the countdown run on while the daemon, whose clock it is, is away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -14,7 +14,16 @@ from healerd.errors import HealerdError
 from healerd.model import AWAITED
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.inert import show
-from healerd_tui.question import Question, answered_by, consequence, is_grave, preset_lines, question_lines, summary
+from healerd_tui.question import (
+    Question,
+    answered_by,
+    consequence,
+    is_grave,
+    preset_lines,
+    question_lines,
+    resolving,
+    summary,
+)
 from healerd_tui.screens.answering import PLACEHOLDER, Answering
 from healerd_tui.screens.frame import bindings, small_lines
 from healerd_tui.screens.lines import KeyLine, Painted
@@ -72,7 +81,9 @@ class PromptScreen(Answering):
         self.refresh_all()
 
     def on_resize(self) -> None:
-        """Break the lines anew."""
+        """Break the lines anew; what can no longer be read is not answered."""
+        if self.ready and self.is_small and self.step:
+            self.end_step()
         self.refresh_all()
 
     # reading
@@ -98,15 +109,15 @@ class PromptScreen(Answering):
             self.read_revision = revision
         elif revision != self.read_revision:
             self._evidence_changed(revision)
-        if not self.question.waits and not self.acknowledged:
-            self.step = ""
+        if self.step and self.step not in self.question.answers:
+            self.end_step()
         self.refresh_all()
 
     def _evidence_changed(self, revision: int) -> None:
         """Disarm: what was read is not what would be answered."""
         self.changed, self.read_revision = True, revision
         if self.step == "approve":
-            self.set_step("")
+            self.end_step()
         self.opened_s = self.ui.monotonic()
 
     def _not_read(self, error: HealerdError) -> None:
@@ -154,8 +165,7 @@ class PromptScreen(Answering):
             small_lines(ui.state, ui.daemon_now(), cells, self.size.height, ui.glyphs)
         )
         if self.question is not None:
-            left = self._left() if self.question.waits else None
-            lines = summary(self.question, left_s=left, of_s=self._window(), cells=cells - 4, glyphs=ui.glyphs)
+            lines = summary(self.question, left_s=self._left(), of_s=self._window(), cells=cells - 4, glyphs=ui.glyphs)
             self.query_one("#summary", Painted).put(lines)
         self.query_one("#status", Painted).put(self._status())
         self._show_place()
@@ -163,17 +173,16 @@ class PromptScreen(Answering):
     def _left(self) -> float | None:
         """Count what is left: None while the daemon is away, since only its clock counts."""
         assert self.question is not None
-        return seconds_left(self.question.intent, self.ui.daemon_now()) if self.state.live else None
+        return seconds_left(self.question.review, self.ui.daemon_now()) if self.state.live else None
 
     def _window(self) -> float | None:
         assert self.question is not None
-        intent = self.question.intent
-        if intent.get("veto_within_s") and (intent.get("approved_by") or not intent.get("approvals")):
-            return float(intent["veto_within_s"])
-        deadlines = [need["deadline_at"] for need in intent.get("approvals") or () if need.get("deadline_at")]
-        if not deadlines:
+        review = self.question.review
+        if review.get("veto_within_s"):
+            return float(review["veto_within_s"])
+        if not review.get("deadline_at"):
             return None
-        return (instant(min(deadlines)) - instant(intent["created_at"])).total_seconds()
+        return (instant(review["deadline_at"]) - instant(self.question.intent["created_at"])).total_seconds()
 
     def _show_place(self) -> None:
         ids = [intent["id"] for intent in pending(self.state)]
@@ -207,26 +216,34 @@ class PromptScreen(Answering):
         question = self.question
         if question is None:
             return [()]
-        lines: list[Line] = []
-        if self.acknowledged:
-            lines.append(((self.acknowledged, "ok"),))
-        elif self.sending:
-            lines.append(((f"{self.sending}: waiting for the daemon to acknowledge", "watch"),))
-        elif not question.waits:
-            lines.append(((f"{answered_by(question)}", "drift"), ("  nothing is left to answer; esc closes", "quiet")))
+        lines = list(self._how_it_stands(question))
         if self.error:
             lines.append(((self.error, "failed"),))
-        if self.changed and question.waits:
+        if not question.answers:
+            return lines[:2]
+        if self.changed:
             lines.append(((f"evidence changed, re-read: it is revision {question.revision} now", "drift"),))
-        if question.waits and not self.state.live and not self.ui.replay:
+        if not self.state.live and not self.ui.replay:
             lines.append(((f"{self.why_not('veto')}", "failed"),))
-        elif question.waits and self.step:
+        elif self.step:
             does = "enter confirms" if self.step == "veto" or not is_grave(question) else "type the name, then enter"
             lines.append(((f"{consequence(question, self.step)}. {does}; esc takes it back", "strong"),))
-        elif question.waits and (left := self._left()) is not None and left <= 0 and not self.ui.replay:
+        elif (seconds := self._left()) is not None and seconds <= 0 and not self.ui.replay:
             lines.append((("the deadline has passed: silence decides now, unless your veto is faster", "failed"),))
-        lines += [self._others()] if len(lines) < 2 and question.waits else []
-        return lines[:2]
+        return [*lines, self._others()][:2]
+
+    def _how_it_stands(self, question: Question) -> Iterator[Line]:
+        if self.cut_short:
+            yield (("this ended while you typed: nothing was sent, and keys are ignored until esc", "failed"),)
+        if self.acknowledged:
+            yield ((self.acknowledged, "ok"),)
+        elif self.sending:
+            yield ((f"{self.sending}: waiting for the daemon to acknowledge", "watch"),)
+        elif question.needs_person:
+            yield ((resolving(question), "strong"),)
+        elif not question.waits:
+            left = "a veto still stops it" if question.answers else "nothing is left to answer; esc closes"
+            yield ((answered_by(question), "drift"), (f"  {left}", "quiet"))
 
     def _others(self) -> Line:
         assert self.question is not None

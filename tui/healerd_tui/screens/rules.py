@@ -10,7 +10,7 @@ from healerd_tui.actions import by_id, command
 from healerd_tui.filters import compile_filter
 from healerd_tui.formats import ago, say_count
 from healerd_tui.glyphs import GlyphSet
-from healerd_tui.inert import show
+from healerd_tui.inert import inert, show
 from healerd_tui.places import Place
 from healerd_tui.plots import sparkline
 from healerd_tui.screens.frame import Frame, bindings
@@ -52,7 +52,7 @@ class RulesScreen(Frame):
     pipeline = ""
     view: Mapping[str, Any] | None = None
     _wanted = ""
-    _shown = ""
+    _shown: tuple[str, ...] = ()
 
     def body(self) -> ComposeResult:
         """Give the source, the table and the words below."""
@@ -178,13 +178,14 @@ class RulesScreen(Frame):
         if source is None:
             built_in = rule["kind"] == "built in"
             panel.border_title = "built in: no file can change it" if built_in else "no text of this rule was kept"
-            self._shown = ""
+            self._shown = ()
             self.query_one(HealSource).show("")
-        if source is not None and self._shown != rule["name"]:
-            self._shown = rule["name"]
+        shown = (self.view["pipeline"], self.view["rules_id"], rule["path"], rule["name"])
+        if source is not None and self._shown != shown:
+            self._shown = shown
             marks = {each["line"]: "rule-line" for each in self.view["rules"] if each["path"] == rule["path"]}
             self.query_one(HealSource).show(source["text"], marks=marks, at=rule["line"])
-            panel.border_title = show(f"{source['path']}  {self.view['rules_id'][:8]}")
+            panel.border_title = inert(f"{source['path']}  {self.view['rules_id'][:8]}")
         because = rule["because"] or "no reason is given"
         actions = ", ".join(rule["actions"]) or "every action"
         words = f" {rule['name']} ({rule['kind']}, {actions}): {because}"
@@ -227,7 +228,7 @@ class RulesScreen(Frame):
         assert rule is not None
         assert source is not None
         self.ui.push_screen(
-            WhatIfScreen(pipeline=self.pipeline, rules_id=self.view["rules_id"], source=source, rule=rule)
+            WhatIfScreen(pipeline=self.view["pipeline"], rules_id=self.view["rules_id"], source=source, rule=rule)
         )
 
     def _own_source(self) -> Mapping[str, str] | None:

@@ -14,6 +14,7 @@ from textual.widgets import Tree
 from healerd.client import trace_steps
 from healerd_tui.glyphs import GlyphSet, sign
 from healerd_tui.inert import clip, inert, pad, show, wrap
+from healerd_tui.neighbours import neighbour
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
@@ -21,8 +22,6 @@ from healerd_tui.view import Line, say_when
 
 __all__ = ["TraceScreen"]
 
-NEIGHBOURS = 500
-"""Decisions among which the older and the newer one are looked for."""
 JSON_MAX = 200_000
 OPEN_MAX = 12
 """A step of more rows than these begins closed, unless something is sought."""
@@ -80,13 +79,14 @@ class TraceScreen(Frame):
         self.view = view
         decision = view["decision"]
         panel = self.query_one("#tree-panel")
-        panel.border_title = show(f"trace {decision['id']}  {decision['pipeline']}  {say_when(decision['at'], None)}")
+        panel.border_title = inert(f"trace {decision['id']}  {decision['pipeline']}  {say_when(decision['at'], None)}")
         self.query_one("#words-panel").border_title = "in plain words"
         self._cells = self.query_one(Tree).size.width
         self._grow(trace_steps(view))
         self._say()
         self.refresh_all()
-        self.focus_body()
+        if not self.bar_is_open:  # what is being typed must not become keys
+            self.focus_body()
 
     def _grow(self, steps: Sequence[Mapping[str, Any]]) -> None:
         tree = self.query_one(Tree)
@@ -212,14 +212,10 @@ class TraceScreen(Frame):
             return
         access, name, here = self.ui.access, self.view["decision"]["pipeline"], self.decision_id
 
-        def find() -> str | None:
-            ids = [line["id"] for line in access.traces(pipeline=name, limit=NEIGHBOURS)["traces"]]
-            position = ids.index(here) + by if here in ids else -1
-            return ids[position] if 0 <= position < len(ids) else None
+        def go(other: str | None) -> None:
+            then(other) if other else self.ui.say("there is no further one")
 
-        self.ui.fetch(
-            find, lambda other: then(other) if other else self.ui.say("there is no further one"), group="step"
-        )
+        self.follow(lambda: neighbour(access, name, here, by), go, group="step")
 
     def _move(self, other: str) -> None:
         self.decision_id = other

@@ -1,5 +1,6 @@
 """The decisions, the newest first, of one pipeline or of all. Must never hold more of them than are looked at."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from textual.containers import Vertical
 from healerd_tui.formats import say_share
 from healerd_tui.glyphs import GlyphSet
 from healerd_tui.inert import show
+from healerd_tui.neighbours import neighbour
 from healerd_tui.places import Place
 from healerd_tui.screens.frame import Frame, bindings
 from healerd_tui.screens.lines import Painted
@@ -72,13 +74,12 @@ class TracesScreen(Frame):
             before = int(after.partition(" ")[0]) if after else None
             while True:
                 asked = before
-                view = await self.ui.ask(
+                view = await asyncio.to_thread(
                     lambda: access.traces(pipeline=name, limit=limit, before=asked, text=text)  # noqa: B023 - awaited here
                 )
-                lines = (view or {}).get("traces", ())
-                rows = [self._row(line) for line in lines if not (only and line["held"])]
-                before = (view or {}).get("before")
-                if rows or not lines or before is None:
+                rows = [self._row(line) for line in view["traces"] if not (only and line["held"])]
+                before = view["before"]
+                if rows or not view["traces"] or before is None:
                     return rows
 
         return Source(page=page)
@@ -105,6 +106,10 @@ class TracesScreen(Frame):
         self.list.set_columns(self._columns())
         await self.list.show(self._source())
 
+    def fetch(self) -> None:
+        """Begin at the newest decision again."""
+        self._query()
+
     @work(group="query", exclusive=True)
     async def _query(self) -> None:
         await self.list.show(self._source())
@@ -122,7 +127,7 @@ class TracesScreen(Frame):
     def apply_filter(self) -> None:
         """Ask for what the filter says."""
         self.refresh_body()
-        self._query()
+        self.fetch()
 
     def do_attention(self) -> None:
         """Show only decisions to act, or all."""
@@ -151,14 +156,25 @@ class TracesScreen(Frame):
         self.ui.export(lambda: access.trace(id_))
 
     def do_diff(self) -> None:
-        """Compare the highlighted one with the marked one."""
+        """Compare the highlighted one with the marked one, or with the one before on its pipeline."""
         marked = [key.partition(" ")[2] for key in self.list.marked]
         here = self.names()["decision"]
         others = [each for each in marked if each != here]
         if others:
             self.ui.visit(Place("diff", f"{others[-1]} {here}"))
-        else:
-            self.ui.say("diff: mark another decision first (space)")
+            return
+        access = self.ui.access
+
+        def before() -> str | None:
+            return neighbour(access, self.pipeline or access.trace(here)["decision"]["pipeline"], here, +1)
+
+        def compare(other: str | None) -> None:
+            if other is None:
+                self.ui.say("diff: there is no decision before this one; mark another (space)")
+            else:
+                self.ui.visit(Place("diff", f"{other} {here}"))
+
+        self.follow(before, compare, group="step")
 
 
 def _asked_text(filter_text: str) -> str | None:

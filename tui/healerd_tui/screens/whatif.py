@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from healerd.errors import HealerdError
 from healerd_tui.actions import by_id, command
-from healerd_tui.inert import show
+from healerd_tui.inert import inert, show
 from healerd_tui.screens.frame import Screened
 from healerd_tui.screens.lines import Painted
 from healerd_tui.view import Line
@@ -54,7 +54,7 @@ class WhatIfScreen(Screened, ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Begin at the first number."""
-        self.query_one("#what-if").border_title = show(f"what if: {self.rule['name']}")
+        self.query_one("#what-if").border_title = inert(f"what if: {self.rule['name']}")
         self._show()
         self._take_spot()
         self.query_one("#number", Input).focus()
@@ -95,6 +95,7 @@ class WhatIfScreen(Screened, ModalScreen[None]):
         if not self.saving:
             self.choice = (self.choice + step) % len(self.spots)
             self._take_spot()
+            self._say("")
             self._show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -112,29 +113,32 @@ class WhatIfScreen(Screened, ModalScreen[None]):
             self._say("write a number with its unit, such as 25% or 2h", "failed")
             return
         self._say(f"looking back {DAYS} days")
-        access, name, rules_id, path, text = (
-            self.ui.access,
-            self.pipeline,
-            self.rules_id,
-            self.source["path"],
-            self.text,
-        )
+        access, name, rules_id, path = self.ui.access, self.pipeline, self.rules_id, self.source["path"]
+        text, asked = self.text, (self.spot, self.tried)
+
+        def found(view: Mapping[str, Any]) -> None:
+            if self._still_asks(asked):
+                self._show_found(view)
+
+        def failed(error: HealerdError) -> None:
+            if self._still_asks(asked):
+                self._say(str(error), "failed")
+
         self.ui.fetch(
             lambda: access.what_if(name, rules_id=rules_id, path=path, text=text, days=DAYS),
-            self._found,
-            failed=self._failed,
+            found,
+            failed=failed,
             group="what-if",
         )
 
-    def _found(self, view: Mapping[str, Any]) -> None:
-        if self.ready:
-            cells = max(20, min(self.size.width or 80, 112) - MARGIN)
-            words = f"line {self.spot.line}: {self.spot.text} → {self.tried}, the last {DAYS} days of {self.pipeline}"
-            self.query_one("#found", Painted).put([((show(words), "label"),), *found_lines(view, cells=cells)])
+    def _still_asks(self, asked: tuple[Spot, str]) -> bool:
+        """Tell whether an answer is to what is chosen now, and stands in nothing's way."""
+        return self.ready and not self.saving and asked == (self.spot, self.tried)
 
-    def _failed(self, error: HealerdError) -> None:
-        if self.ready:
-            self._say(str(error), "failed")
+    def _show_found(self, view: Mapping[str, Any]) -> None:
+        cells = max(20, min(self.size.width or 80, 112) - MARGIN)
+        words = f"line {self.spot.line}: {self.spot.text} → {self.tried}, the last {DAYS} days of {self.pipeline}"
+        self.query_one("#found", Painted).put([((show(words), "label"),), *found_lines(view, cells=cells)])
 
     def action_save(self) -> None:
         """Ask for the name of a new file."""

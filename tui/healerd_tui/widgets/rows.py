@@ -109,7 +109,7 @@ class RowList(RowView):
             self.run_worker(self.show(self._source), group="rows")
 
     async def show(self, source: Source) -> None:
-        """Show the rows of another source; the cursor stays if the same row is in the same place."""
+        """Show the rows of another source; below the top the cursor stays on its row, if that is near."""
         before = self.highlighted
         self._source = source
         total = await self._ask(source.count) if source.count is not None else None
@@ -120,10 +120,14 @@ class RowList(RowView):
         await self._fill(pages)
         row = self.highlighted
         if self._pages is pages and (before is None or row is None or row.key != before.key):
-            self.cursor = 0
-            self.scroll_to(y=0, animate=False, immediate=True, force=True)
+            self.move_to(self._position(before.key) if before is not None and self.cursor else 0)
         self.resize_rows()
         self.say_highlighted()
+
+    def _position(self, key: str) -> int:
+        """Find a row not far below the cursor; 0 where it is gone."""
+        near = range(min(self.count, self.cursor + PAGE_ROWS))
+        return next((at for at in near if (row := self.row_at(at)) is not None and row.key == key), 0)
 
     async def reload(self) -> None:
         """Read the same source again; the cursor stays where it is."""
@@ -139,6 +143,10 @@ class RowList(RowView):
         """Fetch what comes into sight."""
         ScrollView.watch_scroll_y(self, old_value, new_value)
         self._fetch()
+
+    def _move_by(self, rows: int) -> None:
+        super()._move_by(rows)
+        self._fetch()  # also where nothing scrolled: a page that failed is asked for again
 
     def _fetch(self) -> None:
         if self.is_attached and self._filling is not self._pages and self._missing(self._pages) is not None:

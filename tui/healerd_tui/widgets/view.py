@@ -61,7 +61,7 @@ class Marked(_RowMessage):
 
 
 class SortAsked(_RowMessage):
-    """Another order was asked for: who owns the rows brings them into it."""
+    """Another order was asked for: who owns the rows brings them into it, and then has the heading say so."""
 
     def __init__(self, view: "RowView", column_key: str, *, reverse: bool) -> None:
         super().__init__(view)
@@ -181,9 +181,10 @@ class RowView(ScrollView, can_focus=True):
     def say_highlighted(self) -> None:
         """Post the row of the cursor, if it is another than before."""
         row = self.highlighted
-        if row is not None and row is not self._said:
+        if row is not self._said:
             self._said = row
-            self.post_message(self._message(Highlighted, row))
+            if row is not None:
+                self.post_message(self._message(Highlighted, row))
 
     # drawing
 
@@ -334,7 +335,6 @@ class RowView(ScrollView, can_focus=True):
         self._ask_order(key, reverse=not reverse)
 
     def _ask_order(self, key: str, *, reverse: bool) -> None:
-        self.show_order(key, reverse=reverse)
         self.post_message(self._message(SortAsked, key, reverse=reverse))
 
     # mouse and size

@@ -1,0 +1,141 @@
+"""What becomes of rows once they are read: each id counts once, and no row is lost, whatever comes again or late."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from healerd.actions import InlineWorker
+from healerd.config import parse_config
+from healerd.daemon.core import Core
+from healerd.model import Quality
+from tests.healerd.daemon.test_bad_input import CONFIG, HOUR, NAME, ROWS, START, Row, Table
+
+PLAIN = CONFIG.replace('segments = ["city"]\n', "")
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[..., Table]]:
+    """Open a table, by settings in the place of others; it is closed in the end."""
+    made: list[Table] = []
+
+    def open_table(**settings: str) -> Table:
+        made.append(Table(tmp_path))
+        return again(made[0], **settings)
+
+    yield open_table
+    for each in made:
+        each.core.close()
+
+
+def again(table: Table, **settings: str) -> Table:
+    """Stop the daemon and start it again."""
+    table.core.close()
+    more = "".join(f', {name} = "{value}"' for name, value in settings.items())
+    text = PLAIN.replace('label = "label" }', f'label = "label"{more} }}')
+    config = parse_config(text, path=table.folder / "healerd.toml")
+    table.core = Core.open(config, table.clock, worker=InlineWorker(), start_at=START)
+    return table
+
+
+def held(table: Table, first: int, last: int) -> int:
+    """Count the stored rows from one hour to another."""
+    return len(table.core.store.rows(NAME, START + HOUR * first, START + HOUR * last))
+
+
+def test_an_id_of_an_earlier_window_counts_once(opened: Callable[..., Table]) -> None:
+    """Rows of the window before that come again, later, are left out of theirs and told, however it is read."""
+    table = opened()
+    table.play()
+
+    def retried(rows: list[Row]) -> list[Row]:
+        return rows + [{**old, "time": new["time"]} for old, new in zip(table.rows[-30:], rows, strict=False)]
+
+    table.play(retried)
+    assert [held(table, 0, 1), held(table, 1, 2), held(table, 0, 2)] == [ROWS, ROWS, 2 * ROWS]
+    assert table.told("rows").n == ROWS
+    assert "'repeated': 30" in table.leaves("irregular rows")[-1]
+
+
+def test_rows_that_are_written_twice_are_bad_data(opened: Callable[..., Table]) -> None:
+    """A doubled export counts once, and makes the window's data bad; the one after it is good again."""
+    table = opened()
+    table.play(lambda rows: rows + rows)
+    told = table.told("duplicates")
+    assert (told.value, told.alarm, table.quality) == (0.5, True, Quality.BAD)
+    assert held(table, 0, 1) == ROWS
+    table.play()
+    assert (table.told("duplicates").value, table.quality) == (0.0, Quality.GOOD)
+
+
+def test_late_rows_around_an_empty_window_leave_it_empty(opened: Callable[..., Table]) -> None:
+    """Rows of two hours come late together, those of the hour between them later still: none is lost."""
+    table, held_back = opened(late="3h"), list[list[Row]]()
+
+    def all_but(kept: int) -> Callable[[list[Row]], list[Row]]:
+        def spoil(rows: list[Row]) -> list[Row]:
+            held_back.append(rows[kept:])
+            return rows[:kept]
+
+        return spoil
+
+    for kept in (ROWS - 5, 0, ROWS - 5):
+        table.play(all_but(kept))
+    table.rows += held_back[0] + held_back[2]
+    for _ in range(3):
+        table.play()
+    table.rows += held_back[1]
+    table.play()
+    assert [held(table, hour, hour + 1) for hour in range(7)] == [ROWS] * 7
+
+
+def test_a_long_id_costs_its_own_length(opened: Callable[..., Table]) -> None:
+    """One id of half a megabyte among a hundred takes no array as wide as it for each of them."""
+    table = opened()
+    tracemalloc.start()
+    table.play(lambda rows: [{**rows[0], "id": "x" * 500_000}, *rows[1:]])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held(table, 0, 1) == ROWS
+    assert peak < 50_000_000
+
+
+def test_an_id_is_known_after_a_restart_and_for_as_long_as_it_is_waited_for(opened: Callable[..., Table]) -> None:
+    """A row of two hours ago that is sent again is known to a daemon that has just started, one of five is not."""
+    table = opened(catch_up="3h")
+    for _ in range(5):
+        table.play()
+    again(table, catch_up="3h")
+
+    def sent_again(rows: list[Row]) -> list[Row]:
+        old = [*table.rows[:60], *table.rows[3 * ROWS : 3 * ROWS + 60]]
+        return [{**row, "time": new["time"]} for row, new in zip(old, rows, strict=True)]
+
+    table.play(sent_again)
+    assert held(table, 5, 6) == 60
+    assert "'repeated': 60" in table.leaves("irregular rows")[-1]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_column_that_was_away_has_the_kind_it_had(opened: Callable[..., Table], *, restarted: bool) -> None:
+    """Numbers that were away for an hour and come back as text are told as such, and older rows stay readable."""
+    table = opened()
+    table.play()
+    table.rows = []
+    table.play(lambda rows: [{name: value for name, value in row.items() if name != "x"} for row in rows])
+    if restarted:
+        again(table)
+    table.rows = []
+    table.play(lambda rows: [{**row, "x": "low"} for row in rows])
+    assert "`low` is no number, but the column held numbers so far" in " ".join(table.leaves("source failed"))
+    assert held(table, 0, 3) == 2 * ROWS
+
+
+@pytest.mark.parametrize("name", ["(score)", "(output)"])
+def test_a_feature_with_a_name_of_ours_is_an_error(opened: Callable[..., Table], name: str) -> None:
+    """A column named as what is kept beside the features is refused by name, and never takes the place of it."""
+    table = opened()
+    table.play(lambda rows: [{**row, name: "7"} for row in rows])
+    assert f"the feature `{name}` has a name that healerd keeps" in " ".join(table.leaves("source failed"))
+    assert table.judged_to == START
