@@ -44,7 +44,7 @@ def test_what_a_notify_rule_says_is_told(tmp_path: Path) -> None:
 def test_a_message_is_told_as_it_is() -> None:
     """What is a message already needs no other words."""
     message = Message(key="rule:p:page", kind="rule", what="page on p", text="why")
-    assert list(about([message], intents={})) == [message]
+    assert list(about([message])) == [message]
 
 
 def test_a_rule_is_told_again_as_often_as_it_says() -> None:
