@@ -12,6 +12,7 @@ from healerd_rules.script import Script
 from healerd_rules.tree import Invariant, ScopeExpr
 
 GUARDS = ("permit", "forbid", "require", "cooldown", "limit")
+PROPOSING = ("propose", "last resort")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,11 @@ class CompiledRule:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asks", mentions(self.condition, Confidence))
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether it acts only on a condition that is definitely true; all others act unless definitely false."""
+        return self.kind in ("permit", *PROPOSING) or self.unknown == "skips"
 
     def covers(self, action: str) -> bool:
         """Whether the rule is about that action."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from healerd_rules import core
-from healerd_rules.arithmetic import arithmetic, compare
+from healerd_rules.arithmetic import OPPOSITE, arithmetic, compare
 from healerd_rules.core import Core
 from healerd_rules.inputs import Value
 from healerd_rules.rows import Layout, Slot
@@ -21,7 +21,6 @@ __all__ = ["COLUMNS", "FALSE", "SCALAR", "TRUE", "Form", "Spot", "Writer"]
 TRUE, FALSE = "TRUE", "FALSE"
 LONGEST = 150
 """Characters of an expression before it gets a variable: Python's reader bounds how deep parentheses nest."""
-_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ class Writer:
             case core.Compare() if node.left.type is Type.BOOL:
                 return self._same_truth(node, rail, spot)
             case core.Compare():
-                op = node.op if rail == "T" else _OPPOSITE[node.op]
+                op = node.op if rail == "T" else OPPOSITE[node.op]
                 return self._compared(op, node.left, node.right, spot, opposite=rail == "F")
             case core.Between():
                 return self._between(node, rail, spot)
