@@ -145,7 +145,7 @@ class _Judging:
         names = tuple(action.name for action in covered)
         if isinstance(rule.terms, RestTerms | BoundTerms):
             self._deferrals(rule, label, [action for action in covered if not action.step])
-        elif not self.writer.asks(rule.condition):
+        elif not self.writer.reads_confidence(rule.condition):
             self._consents(rule, label, [names], self.spot)
         elif self.free:
             self._consents(rule, label, [(name,) for name in names], self.spot)
@@ -168,7 +168,7 @@ class _Judging:
             level = Level.APPROVAL_NEEDED
         elif isinstance(rule.terms, VetoTerms):
             level = Level.ANNOUNCED
-        weighed = self._weighed_freely if self.free and self.writer.asks(rule.condition) else self._weighed
+        weighed = self._weighed_freely if self.free and self.writer.reads_confidence(rule.condition) else self._weighed
         acting, unknown = weighed(rule, spot)
         asks = isinstance(rule.terms, VetoTerms) and rule.unknown == "asks"
         asking = unknown() if asks else FALSE

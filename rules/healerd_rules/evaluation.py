@@ -98,7 +98,7 @@ class Moment:
 
     def weigh(self, rule: CompiledRule, confidence: Sureness) -> Weighed:
         """The condition of a rule and whether the rule acts; with free confidence, the most lenient outcome."""
-        key = (id(rule), confidence if rule.asks else None)
+        key = (id(rule), confidence if rule.reads_confidence else None)
         if key not in self._weighed:
             self._weighed[key] = _weigh(rule, self.inputs, self.state, key[1])
         return self._weighed[key]

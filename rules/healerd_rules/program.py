@@ -68,7 +68,7 @@ Terms = ApprovalTerms | VetoTerms | RestTerms | BoundTerms | NotifyTerms | None
 class CompiledRule:
     """A rule with everything resolved; `actions` None means any action, `scope` None everywhere.
 
-    `asks` tells whether the condition is about confidence.
+    `reads_confidence` tells whether the condition is about confidence.
     """
 
     id: str
@@ -88,10 +88,10 @@ class CompiledRule:
     path: str = ""
     line: int = 0
     text: str = ""
-    asks: bool = field(init=False, repr=False, compare=False)
+    reads_confidence: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "asks", mentions(self.condition, Confidence))
+        object.__setattr__(self, "reads_confidence", mentions(self.condition, Confidence))
 
     @property
     def needs_truth(self) -> bool:
