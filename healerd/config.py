@@ -581,7 +581,7 @@ def _place(
             keys, tree = (*keys, part), tree.get(part, {})
             kind = _field_type(kind, part)
             continue
-        inner = next(arg for arg in kind.__args__[::-1])
+        inner = kind.__args__[-1]
         for name, table in tree.items():
             try:
                 msgspec.convert(table, inner, dec_hook=_decode)

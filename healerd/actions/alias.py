@@ -14,7 +14,7 @@ from typing import Any
 from healerd.actions.durable import exclusive, read_json, write_json
 from healerd.errors import ActionError, StaleEpoch
 
-__all__ = ["BY_HAND", "MOVES_KEPT", "Alias", "AliasFile", "AliasMoved", "Move"]
+__all__ = ["BY_HAND", "MOVES_KEPT", "Alias", "AliasFile", "AliasMoved", "Move", "check_fence", "moved_by_hand"]
 
 MOVES_KEPT = 200
 """Moves remembered in the file; at two heals a day with their steps, more than a month."""
@@ -81,7 +81,7 @@ class AliasFile:
         """Read, and turn away every daemon with an epoch below this one from now on (a fencing read)."""
         with exclusive(self._lock):
             alias = self.read()
-            _check_fence(alias, epoch)
+            check_fence(alias, epoch)
             if alias.fence < epoch:
                 alias = replace(alias, fence=epoch)
                 self._write(alias)
@@ -94,7 +94,7 @@ class AliasFile:
         """
         with exclusive(self._lock):
             alias = self.read()
-            _check_fence(alias, epoch)
+            check_fence(alias, epoch)
             done = alias.moved_by(key)
             if done is not None:
                 return done
@@ -121,11 +121,25 @@ class AliasFile:
         return datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
 
 
-def _check_fence(alias: Alias, epoch: int) -> None:
+def check_fence(alias: Alias, epoch: int) -> None:
+    """Raise StaleEpoch when a newer daemon has been here."""
     if epoch < alias.fence:
         raise StaleEpoch(
             f"epoch {epoch} is over: a newer daemon (epoch {alias.fence}) owns this registry; stop this one"
         )
+
+
+def moved_by_hand(last: Move, version: str, *, fence: int, at: datetime) -> Move:
+    """Tell as a move that somebody else has put the alias at `version` after the `last` move."""
+    return Move(
+        version=version,
+        previous=last.version,
+        generation=last.generation + 1,
+        epoch=fence,
+        key="",
+        by=BY_HAND,
+        at=at,
+    )
 
 
 def _after(alias: Alias, move: Move) -> Alias:
@@ -137,16 +151,7 @@ def _with_edit_by_hand(alias: Alias, *, at: datetime) -> Alias:
     last = alias.moves[-1] if alias.moves else None
     if last is None or alias.version is None or alias.version == last.version:
         return alias
-    move = Move(
-        version=alias.version,
-        previous=last.version,
-        generation=last.generation + 1,
-        epoch=alias.fence,
-        key="",
-        by=BY_HAND,
-        at=at,
-    )
-    return _after(alias, move)
+    return _after(alias, moved_by_hand(last, alias.version, fence=alias.fence, at=at))
 
 
 def _content(alias: Alias) -> dict[str, Any]:

@@ -50,10 +50,6 @@ class AwayRegistry:
         """Raise RegistryAway."""
         self._away()
 
-    def moves_by_others(self, own: Collection[str], *, since: int = 0) -> tuple[Move, ...]:
-        """Raise RegistryAway."""
-        self._away()
-
     def add(self, model: Model, draft: Draft) -> Version:
         """Raise RegistryAway."""
         self._away()

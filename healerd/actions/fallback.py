@@ -11,29 +11,22 @@ from datetime import timedelta
 import numpy as np
 
 from healerd.action_settings import ActionSettings
-from healerd.actions.alias_move import move_alias, observe_alias
+from healerd.actions.alias_move import AliasMove, move_alias
 from healerd.actions.evidence import newest
 from healerd.actions.registry import Draft, version_name
 from healerd.actions.safe_model import fit_safe_model
-from healerd.actions.world import Observation, Plan, Refusal, World
+from healerd.actions.world import Plan, Refusal, World
 from healerd.errors import ActionError
 from healerd.model import Intent, VersionKind
 
 __all__ = ["Fallback"]
 
 
-class Fallback:
-    """Store a fresh safe model, and point the alias at it."""
+class Fallback(AliasMove):
+    """Store a fresh safe model, and point the alias at it; one that is stored and does not serve is no effect."""
 
     name = "fallback"
     does = "lets a fresh safe model serve: the usual answer of rows like this one"
-    idempotent = True
-    dedupe = True
-    reversible = True
-    observable = True
-    serves = True
-    needs_good_data = False
-    needs_registry = True
 
     def plan(self, world: World) -> Plan | Refusal:
         """Check that there is something to fit on and something to replace."""
@@ -82,10 +75,6 @@ class Fallback:
             note="safe model",
         )
         world.registry.add(fit_safe_model(found.rows.features, found.rows.label), fitted)
-
-    def observe(self, intent: Intent, world: World, *, epoch: int) -> Observation:
-        """Ask the registry for the move; a stored safe model that does not serve is no effect."""
-        return observe_alias(intent, world, epoch=epoch)
 
 
 def fresh_windows(world: World) -> int:

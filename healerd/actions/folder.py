@@ -96,10 +96,6 @@ class FolderRegistry:
         """Read the alias and fence off older daemons."""
         return self._alias.raise_fence(epoch)
 
-    def moves_by_others(self, own: Collection[str], *, since: int = 0) -> tuple[Move, ...]:
-        """List the moves after generation `since` whose key is not one of `own`: what other actors did."""
-        return tuple(move for move in self.alias().moves if move.generation > since and move.key not in own)
-
     # The versions.
 
     def add(self, model: Model, draft: Draft) -> Version:

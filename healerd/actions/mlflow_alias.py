@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from healerd.actions.alias import BY_HAND, Alias, Move
-from healerd.errors import ActionError, StaleEpoch
+from healerd.actions.alias import Alias, Move, moved_by_hand
+from healerd.errors import ActionError
 
 __all__ = [
     "EPOCH_TAG",
@@ -21,7 +21,6 @@ __all__ = [
     "MOVE_TAG",
     "Written",
     "alias_of",
-    "check_fence",
     "move_tag",
     "move_text",
     "old_tags",
@@ -68,17 +67,9 @@ def alias_of(version: str | None, written: Written) -> Alias:
     moves = written.moves
     moves = (*moves, *[begun for begun in written.begun if begun.version == version][-1:])
     if version is not None and moves and moves[-1].version != version:
-        moves = (*moves, _by_somebody(version, moves[-1], fence=written.fence))
+        moves = (*moves, moved_by_hand(moves[-1], version, fence=written.fence, at=moves[-1].at))
     generation = moves[-1].generation if moves else 0
     return Alias(version=version, generation=generation, fence=written.fence, moves=moves[-MOVES_KEPT:])
-
-
-def check_fence(alias: Alias, epoch: int) -> None:
-    """Raise StaleEpoch when a newer daemon has been here."""
-    if epoch < alias.fence:
-        raise StaleEpoch(
-            f"epoch {epoch} is over: a newer daemon (epoch {alias.fence}) owns this registry; stop this one"
-        )
 
 
 def move_tag(move: Move) -> str:
@@ -97,18 +88,6 @@ def old_tags(tags: Mapping[str, str], *, generation: int, fence: int) -> tuple[s
     moves = [key for key in tags if key.startswith(MOVE_TAG) and key < oldest]
     epochs = [key for key in tags if key.removeprefix(EPOCH_TAG).isdecimal() and int(key[len(EPOCH_TAG) :]) < fence]
     return tuple(sorted([*moves, *epochs]))
-
-
-def _by_somebody(version: str, last: Move, *, fence: int) -> Move:
-    return Move(
-        version=version,
-        previous=last.version,
-        generation=last.generation + 1,
-        epoch=fence,
-        key="",
-        by=BY_HAND,
-        at=last.at,
-    )
 
 
 def _moves_in(tags: Mapping[str, str]) -> Iterator[tuple[Move, bool]]:

@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from healerd.actions.alias import Alias, AliasMoved, Move
+from healerd.actions.alias import Alias, AliasMoved, Move, check_fence
 from healerd.actions.durable import exclusive
 from healerd.actions.mlflow_alias import (
     EPOCH_TAG,
     Written,
     alias_of,
-    check_fence,
     move_tag,
     move_text,
     old_tags,
@@ -167,10 +166,6 @@ class MlflowRegistry:
                     )
             self._settle(seen)
             return seen.alias
-
-    def moves_by_others(self, own: Collection[str], *, since: int = 0) -> tuple[Move, ...]:
-        """List the moves after generation `since` whose key is not one of `own`: what other actors did."""
-        return tuple(move for move in self.alias().moves if move.generation > since and move.key not in own)
 
     def _look(self) -> _Look:
         stand = self.shelf.stand()

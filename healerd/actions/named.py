@@ -18,14 +18,6 @@ __all__ = ["Notify", "RunIt"]
 
 log = logging.getLogger("healerd")
 
-SEEN = {
-    Run.RUNNING: Seen.RUNNING,
-    Run.FAILED: Seen.FAILED,
-    Run.UNKNOWN: Seen.UNKNOWN,
-    Run.DONE: Seen.DONE,
-    Run.ABSENT: Seen.ABSENT,
-}
-
 
 class _Named:
     """What both kinds have in common: a job by the intent's key, whose note says how it ended."""
@@ -57,7 +49,7 @@ class _Named:
         look = world.worker.look(intent.key)
         if look.run is Run.ABSENT and not look.asked:
             return self._lost(intent, world)
-        return Observation(seen=SEEN[look.run], at=world.now, reason=look.reason)
+        return Observation(seen=Seen(look.run), at=world.now, reason=look.reason)
 
     def _lost(self, intent: Intent, world: World) -> Observation:
         if not self.observable:

@@ -5,7 +5,7 @@ Must never promote what was not judged on rows it had not seen, nor while the da
 
 from healerd.actions.alias_move import AliasMove
 from healerd.actions.world import Plan, Refusal, World
-from healerd.model import Intent, Quality
+from healerd.model import Intent
 
 __all__ = ["Promote"]
 
@@ -22,6 +22,6 @@ class Promote(AliasMove):
         accepted = heal.result.get("accepted")
         if not isinstance(accepted, str):
             return Refusal(action=self.name, reason="no candidate was accepted")
-        if world.quality is not Quality.GOOD:
-            return Refusal(action=self.name, reason=f"the newest window's data is {world.quality}, not good")
+        if world.data_flaw:
+            return Refusal(action=self.name, reason=world.data_flaw)
         return Plan(action=self.name, target=accepted, current=world.registry.active)

@@ -5,10 +5,9 @@ Must never fit on the rows that will judge it, nor on data that is not known to 
 
 from healerd.actions.calibration import REFUSED_TASK, can_recalibrate
 from healerd.actions.evidence import newest
-from healerd.actions.registry import version_name
 from healerd.actions.retrain import Retrain, bounds, judge_from, plan_of_rows, start_fit
 from healerd.actions.world import Plan, Refusal, World
-from healerd.model import Intent, Quality, VersionKind
+from healerd.model import Intent, VersionKind
 
 __all__ = ["Recalibrate"]
 
@@ -23,8 +22,8 @@ class Recalibrate(Retrain):
 
     def plan(self, world: World) -> Plan | Refusal:
         """Choose the rows: the newest windows judge, as many as stored versions are compared on before them fit."""
-        if world.quality is not Quality.GOOD:
-            return Refusal(action=self.name, reason=f"the newest window's data is {world.quality}, not good")
+        if world.data_flaw:
+            return Refusal(action=self.name, reason=world.data_flaw)
         active = world.registry.get(world.registry.active)
         if active.kind is VersionKind.FALLBACK:
             return Refusal(action=self.name, reason=f"`{active.name}`, a safe model, serves: there is nothing to mend")
@@ -34,10 +33,6 @@ class Recalibrate(Retrain):
         if len(found) and not can_recalibrate(found.rows.label):
             return Refusal(action=self.name, reason=REFUSED_TASK)
         return plan_of_rows(self.name, world, found, cut, what=f"mend `{active.name}`")
-
-    def makes(self, intent: Intent) -> str:
-        """Name the candidate."""
-        return version_name(self.name, intent.key)
 
     def execute(self, intent: Intent, world: World, *, epoch: int) -> None:
         """Begin to fit on the rows that the plan chose, around the version that the plan saw."""

@@ -88,10 +88,6 @@ class Registry(Protocol):
         """Read the alias, and turn away every daemon with an epoch below this one from now on. Raises StaleEpoch."""
         ...
 
-    def moves_by_others(self, own: Collection[str], *, since: int = 0) -> tuple[Move, ...]:
-        """List the moves after generation `since` whose key is not one of `own`: what other actors did."""
-        ...
-
     # The versions.
 
     def add(self, model: Model, draft: Draft) -> Version:

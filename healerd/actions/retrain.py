@@ -19,7 +19,7 @@ from healerd.actions.worker import Run
 from healerd.actions.world import Observation, Plan, Refusal, Seen, World
 from healerd.columns import Predictions
 from healerd.errors import ActionError, RegistryAway
-from healerd.model import Intent, Quality, VersionKind
+from healerd.model import Intent, VersionKind
 
 __all__ = [
     "Retrain",
@@ -59,8 +59,8 @@ class Retrain:
 
     def plan(self, world: World) -> Plan | Refusal:
         """Choose the rows: the newest windows judge, the ones before them train."""
-        if world.quality is not Quality.GOOD:
-            return Refusal(action=self.name, reason=f"the newest window's data is {world.quality}, not good")
+        if world.data_flaw:
+            return Refusal(action=self.name, reason=world.data_flaw)
         if not _trains(world.settings.actions.get(self.name)):
             reason = "nothing trains; set `actions.retrain.entry`, `.command` or `.url`"
             return Refusal(action=self.name, reason=reason)

@@ -5,7 +5,7 @@ Must never return to the model while the data is not known to be good.
 
 from healerd.actions.alias_move import AliasMove
 from healerd.actions.world import Plan, Refusal, World
-from healerd.model import Intent, Quality
+from healerd.model import Intent
 
 __all__ = ["Return"]
 
@@ -22,8 +22,8 @@ class Return(AliasMove):
         served = heal.result.get("version")
         if heal.current is None or not isinstance(served, str):
             return Refusal(action=self.name, reason="the fallback replaced nothing that is known")
-        if world.quality is not Quality.GOOD:
-            return Refusal(action=self.name, reason=f"the newest window's data is {world.quality}, not good")
+        if world.data_flaw:
+            return Refusal(action=self.name, reason=world.data_flaw)
         active = world.registry.active
         if active != served:
             return Refusal(action=self.name, reason=f"`{active}` serves, not the safe model `{served}`")

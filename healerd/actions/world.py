@@ -39,6 +39,11 @@ class World:
     current: bool = True
     shadows: Shadows = field(default_factory=Shadows)
 
+    @property
+    def data_flaw(self) -> str:
+        """Why nothing that trusts the newest rows may start; empty when their data is known to be good."""
+        return "" if self.quality is Quality.GOOD else f"the newest window's data is {self.quality}, not good"
+
     def outputs(self, names: Sequence[str], rows: Predictions) -> Mapping[str, Column | None]:
         """Let versions predict rows that were served, in shadow; None for one that raised or was too slow.
 

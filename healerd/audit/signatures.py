@@ -11,7 +11,7 @@ from healerd.audit.notes import Note, Signature, VerifierKey
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["Signer", "is_signed", "read_public"]
+__all__ = ["Signer", "is_signed"]
 
 
 class Signer:
@@ -80,18 +80,3 @@ def is_signed(note: Note, keys: Iterable[VerifierKey]) -> bool:
             return False
         return True
     return False
-
-
-def read_public(pem: bytes) -> bytes:
-    """Read the 32 bytes of a public key out of its PEM. Raises ValueError."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-    try:
-        public = load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as problem:
-        raise ValueError("it is not a public key in PEM") from problem
-    if not isinstance(public, Ed25519PublicKey):
-        raise ValueError("it is a public key of another kind than Ed25519")
-    return public.public_bytes_raw()

@@ -15,11 +15,12 @@ from healerd.cli.audit.given import configured, held_store, reason_for_log, who
 from healerd.cli.options import (
     WindowLength,
     dry_run_option,
-    is_interactive,
     json_option,
     locate,
     place_options,
     reason_option,
+    yes_option,
+    yes_or_ask,
 )
 from healerd.cli.show import Show
 from healerd.errors import ConfigError
@@ -133,7 +134,7 @@ def restore(
 @click.option(
     "--keep", type=WindowLength(), metavar="DURATION", required=True, help="What is younger stays, as in 90d."
 )
-@click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
+@yes_option
 @dry_run_option
 @reason_option
 @place_options
@@ -164,7 +165,7 @@ def prune(
         gone = would_let_go(reader, before, rows_before=kept)
     if not dry_run:
         why = reason_for_log(reason)
-        _ask(f"drop {gone.segments} segments and entries before {before:%Y-%m-%d %H:%M} for good", yes=yes)
+        yes_or_ask(f"drop {gone.segments} segments and entries before {before:%Y-%m-%d %H:%M} for good", yes=yes)
         with held_store(state, config) as store:
             gone = let_go(store, before, rows_before=kept, actor=who(), reason=why)
     told = {"segments": gone.segments, "bytes": gone.size, "entries": gone.entries}
@@ -179,14 +180,6 @@ def prune(
 
 def _texts(kept: Mapping[str, datetime]) -> dict[str, str]:
     return {name: since.astimezone(UTC).isoformat(timespec="seconds") for name, since in kept.items()}
-
-
-def _ask(what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not is_interactive():
-        raise click.UsageError("without a terminal, say --yes: it cannot be taken back")
-    click.confirm(f"{what}?", abort=True, err=True)
 
 
 def _print(show: Show, told: Mapping[str, Any]) -> None:

@@ -33,6 +33,8 @@ __all__ = [
     "read_ids",
     "reason_option",
     "reason_or_ask",
+    "yes_option",
+    "yes_or_ask",
 ]
 
 if TYPE_CHECKING:
@@ -113,6 +115,11 @@ def reason_option(f: F) -> F:
     return click.option("--reason", help="Why, in a few words; kept in the record.")(f)
 
 
+def yes_option(f: F) -> F:
+    """Add --yes."""
+    return click.option("--yes", is_flag=True, help="Do not ask whether to go on.")(f)
+
+
 def columns_options(f: F) -> F:
     """Add what the columns of a table are, and how it is cut into windows."""
     for option in reversed(_COLUMNS):
@@ -190,6 +197,15 @@ def reason_or_ask(reason: str | None) -> str:
         raise click.UsageError('nobody can be asked here: give --reason "..."')
     answer: str = click.prompt("reason", err=True)
     return answer
+
+
+def yes_or_ask(what: str, *, yes: bool) -> None:
+    """Ask at a terminal whether to do what cannot be taken back; end with no, or where nobody can be asked."""
+    if yes:
+        return
+    if not is_interactive():
+        raise click.UsageError("without a terminal, say --yes: it cannot be taken back")
+    click.confirm(f"{what}?", abort=True, err=True)
 
 
 def locate(state: Path | None, config: Path | None) -> tuple[Path, Path]:

@@ -1,6 +1,6 @@
 """Follows a daemon for ever: what it says while it is there, that it is away while it is not. Must never give up.
 
-For one thread that reads and any others that hurry or end it. After a gap the reader looks at everything anew: the
+For one thread that reads and any others that end it. After a gap the reader looks at everything anew: the
 stream goes on from the last leaf it gave, but the daemon may have been another one meanwhile.
 """
 
@@ -44,16 +44,11 @@ class Follow:
 
     def __init__(self, link: Link, *, after: int | None = None, jitter: Callable[[], float] = _jitter) -> None:
         self._link, self._after, self._jitter = link, after, jitter
-        self._hurry, self._over = threading.Event(), threading.Event()
-
-    def retry_now(self) -> None:
-        """Do not wait for the next try."""
-        self._hurry.set()
+        self._over = threading.Event()
 
     def stop(self) -> None:
         """End the iterator at what it hears next, within a heartbeat."""
         self._over.set()
-        self._hurry.set()
 
     def __iter__(self) -> Iterator[Json]:
         again, waits = False, pauses(self._jitter)
@@ -75,6 +70,4 @@ class Follow:
                 error = str(problem)
             pause_s = next(waits)
             yield {"type": "away", "error": error, "retry_s": pause_s}
-            self._hurry.wait(pause_s)
-            if not self._over.is_set():
-                self._hurry.clear()
+            self._over.wait(pause_s)

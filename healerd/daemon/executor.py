@@ -28,7 +28,7 @@ from healerd.errors import (
     StoreError,
     TooLong,
 )
-from healerd.model import NOT_STARTED, OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
+from healerd.model import OPEN_STATES, TERMINAL_STATES, Answer, Intent, IntentState
 
 __all__ = ["Executor", "Move", "ends_all"]
 
@@ -91,12 +91,6 @@ class Executor:
         while self._wait_for_jobs():
             moves += self.step(channel_open=channel_open)
         return tuple(moves)
-
-    def due_at(self) -> datetime | None:
-        """Tell when silence or an approval next runs out; None when nothing waits for a moment."""
-        times = [intent.deadline_at for intent in self._open() if intent.state in NOT_STARTED]
-        needs = [need.deadline_at for intent in self._open() for need in intent.approvals]
-        return min((at for at in (*times, *needs) if at is not None), default=None)
 
     def _pass(self, now: Instant, passage: Passage, *, channel_open: bool) -> list[Move]:
         """Look at every open intent once, and at the ways back from fallbacks."""

@@ -10,14 +10,12 @@ import numpy as np
 
 from healerd.columns import Column, Kind, Predictions, is_missing, kind_of
 from healerd.daemon.pipeline import Pipeline
+from healerd.daemon.segmenting import OUTPUT
 from healerd.errors import SourceError
 from healerd.segments import Content, Segment
 from healerd.segments.manifest import SCORE
 
 __all__ = ["aligned", "number_in", "remember"]
-
-OUTPUT = "(output)"
-"""The name under which the kind of the output is kept, beside those of the features."""
 
 
 def aligned(pipeline: Pipeline, rows: Predictions) -> Predictions:

@@ -4,7 +4,7 @@ Pure: must never send, nor tell the same twice soon.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import Template
 from zoneinfo import ZoneInfo
@@ -197,6 +197,5 @@ def rendered(message: Message, settings: NotifySettings, *, host: str) -> tuple[
         "text": message.text,
         "host": host,
     }
-    one_line = replace(message, what=" ".join(message.what.split()))
-    title = Template(settings.title).safe_substitute({**values, "what": one_line.what})
+    title = Template(settings.title).safe_substitute({**values, "what": " ".join(message.what.split())})
     return title, Template(settings.body).safe_substitute(values)

@@ -15,7 +15,7 @@ from healerd.daemon.recent import RecentIds
 from healerd.daemon.rowcache import RowCache
 from healerd.decision.deeds import Told
 from healerd.detectors import DetectionSettings
-from healerd.detectors.segments import WHOLE_SHARE, share_of
+from healerd.detectors.segments import VERDICT, WHOLE_SHARE, share_of
 from healerd.errors import ActionError, RegistryAway
 from healerd.model import Quality, Version, Window
 from healerd.profiles import Loss, parse_loss
@@ -138,7 +138,7 @@ class Pipeline:
         """Give the verdict on a judged window's data; unknown for a window that was never judged."""
         if window_start_at not in self.qualities:
             end = window_start_at + timedelta(seconds=self.settings.window)
-            told = [m for m in self.store.measurements(self.name, end) if m.name == "data_quality"]
+            told = [m for m in self.store.measurements(self.name, end) if m.name == VERDICT]
             verdict = {None: Quality.UNKNOWN, True: Quality.BAD, False: Quality.GOOD}
             self.remember(window_start_at, verdict[told[0].alarm] if told else Quality.UNKNOWN)
         return self.qualities[window_start_at]

@@ -13,7 +13,7 @@ from healerd.config import Config
 from healerd.errors import RulesError
 from healerd_rules import RuleSet, render
 
-__all__ = ["Rulebook", "compile_rules", "read_rules"]
+__all__ = ["Rulebook", "read_rules"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,8 @@ class Rules:
         }
 
 
-def compile_rules(paths: tuple[Path, ...]) -> RuleSet:
-    """Load rule files, or the default pack when none is named. Raises RulesError with every finding."""
-    return read_rules(paths).ruleset
-
-
 def read_rules(paths: tuple[Path, ...]) -> Rules:
-    """Load rule files as `compile_rules` does, and keep their texts."""
+    """Load rule files, or the default pack when none is named. Raises RulesError with every finding."""
     loaded = load_rule_files(paths)
     if loaded.ruleset is None:
         raise RulesError(render(loaded.diagnostics, loaded.sources))

@@ -27,7 +27,7 @@ class Ruling:
     severity: int = 0
     veto_within_s: float | None = None
     approvals: tuple[ApprovalNeed, ...] = ()
-    default: str = "does not run"
+    default: str = "it does not run"
     until: datetime | None = None
     decision: Decision | None = None
 

@@ -36,6 +36,7 @@ from healerd.profiles import (
 )
 from healerd.profiles.losses import Losses
 from healerd.profiles.segments import ROWS_MIN, Segmentation, segment_codes, segmentation
+from healerd.segments.manifest import SCORE
 
 __all__ = [
     "OUTPUT",
@@ -51,9 +52,7 @@ __all__ = [
 ]
 
 OUTPUT = "(output)"
-"""The model's own output, profiled beside its inputs as a score."""
-SCORE = "(score)"
-"""How sure the model was, likewise."""
+"""The model's own output, profiled beside its inputs as a score, and so is how sure it was."""
 CAPS_MAX = 1000
 """Segments whose first error is remembered, over all references."""
 

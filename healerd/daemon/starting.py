@@ -24,7 +24,6 @@ from healerd.model import (
     Intent,
     IntentState,
     Outcome,
-    Quality,
     Result,
 )
 from healerd.store import Reader, Transaction
@@ -126,23 +125,21 @@ def _begin(reach: Reach, intent: Intent, world: World, effect: Effect, alias: Al
 def ruling_on(reach: Reach, intent: Intent, tx: Transaction, world: World, alias: Alias) -> Ruling:
     """Say whether what `intent` does may begin, inside the transaction that says it begins (SAFETY S7)."""
     effect = effect_of(intent.action, world.settings)
-    own = _own_ruling(intent, tx, effect, alias, quality=world.quality, current=world.current)
+    own = _own_ruling(intent, tx, effect, alias, world)
     return own or reach.guards.recheck(intent, tx, world.now)
 
 
-def _own_ruling(
-    intent: Intent, reader: Reader, effect: Effect, alias: Alias, *, quality: Quality, current: bool
-) -> Ruling | None:
+def _own_ruling(intent: Intent, reader: Reader, effect: Effect, alias: Alias, world: World) -> Ruling | None:
     """Check what no rule can loosen; None when the rules may speak."""
     if reason := withdrawal(intent, reader):
         return Ruling(go=Go.REFUSE, reason=reason)
-    if not current and intent.action != "undo":
+    if not world.current and intent.action != "undo":
         return Ruling(go=Go.WAIT, reason="the newest closed window has not been judged yet")
     if effect.serves and alias.version != intent.current:
         reason = f"`active` is at `{alias.version}`, no longer at `{intent.current}`: somebody else moved it"
         return Ruling(go=Go.REFUSE, reason=reason)
-    if effect.needs_good_data and quality is not Quality.GOOD:
-        return Ruling(go=Go.REFUSE, reason=f"the newest window's data is {quality}, not good")
+    if effect.needs_good_data and world.data_flaw:
+        return Ruling(go=Go.REFUSE, reason=world.data_flaw)
     if not effect.observable and not intent.approved_by:
         return Ruling(go=Go.REFUSE, reason="it cannot be observed, so a person must approve it each time")
     barring = next((other for other in _others(intent, reader) if _bars(other, intent, reader)), None)

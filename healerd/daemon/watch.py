@@ -20,17 +20,16 @@ from healerd.daemon.references import Held, inputs_of
 from healerd.daemon.rivals import rivals_of
 from healerd.daemon.segment_watch import look_at_segments
 from healerd.detectors import measure, resets, usual_error
+from healerd.detectors.segments import VERDICT
 from healerd.model import Cohort, Layer, Measurement, Quality, Window
 from healerd.profiles import Profile, losses, profile
 
-__all__ = ["QUALITY", "STATE", "Watched", "cohorts_of", "matured_window", "watch"]
+__all__ = ["STATE", "Watched", "cohorts_of", "matured_window", "watch"]
 
 STATE = "detectors"
 """The name under which the detectors' state is saved."""
 SEGMENTS = "segments"
 """The name within it under which the segments' state is saved, by segment."""
-QUALITY = "data_quality"
-"""The measurement that holds a window's verdict: alarm True is bad, None unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,7 +63,7 @@ def watch(pipeline: Pipeline, window: Window, held: Held | None, *, doubled: int
         return watched
     unsure = bool(seen.unknown) and watched.quality is Quality.GOOD
     others = tuple(
-        _verdict(Quality.UNKNOWN, watched.rows) if unsure and one.name == QUALITY else one
+        _verdict(Quality.UNKNOWN, watched.rows) if unsure and one.name == VERDICT else one
         for one in watched.measurements
     )
     return replace(
@@ -162,7 +161,7 @@ def _cohort(pipeline: Pipeline, earlier: Window, mature_at: datetime, version: s
 def _verdict(quality: Quality, rows: int) -> Measurement:
     alarm = {Quality.GOOD: False, Quality.BAD: True, Quality.UNKNOWN: None}[quality]
     return Measurement(
-        name=QUALITY, layer=Layer.QUALITY, value=None if alarm is None else float(alarm), n=rows, alarm=alarm
+        name=VERDICT, layer=Layer.QUALITY, value=None if alarm is None else float(alarm), n=rows, alarm=alarm
     )
 
 

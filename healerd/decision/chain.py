@@ -10,8 +10,8 @@ from typing import Any
 
 from healerd.decision.aftermath import Deed, Trace, states_of
 from healerd.decision.erasure import held, is_erased
-from healerd.decision.telling import answer_said, move_said, outcome_said, when
-from healerd.decision.words import because_of
+from healerd.decision.telling import answer_said, move_said, outcome_said
+from healerd.decision.words import because_of, number, when
 from healerd.model import HOLD
 
 __all__ = ["Link", "chain", "diagram"]
@@ -258,13 +258,6 @@ def _with_steps(deeds: Sequence[Deed]) -> Iterator[Deed]:
     for deed in deeds:
         yield deed
         yield from deed.steps
-
-
-def number(value: Any) -> str:
-    """Write a measured value to four figures; unknown where there is none."""
-    if value is None:
-        return "unknown"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 BEFORE: Mapping[str, Callable[[Trace], Iterator[str]]] = {

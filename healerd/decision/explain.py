@@ -12,9 +12,11 @@ import msgspec
 from healerd.decision.diagnosis import Diagnosis, diagnosis_said
 from healerd.decision.erasure import held, is_erased
 from healerd.decision.segments import measurements_of, segment_said, segments_told
+from healerd.decision.words import number, when
 from healerd.model import HOLD, Answer, Decision, Intent, Option
 from healerd.policy import BARS
 from healerd.silence import is_agreed, missing, silence_at
+from healerd_rules.explanation import TRUTHS
 
 __all__ = ["Prompt", "diagnosis_of", "page", "prompt", "sentences"]
 
@@ -98,7 +100,7 @@ def _sureness(decision: Decision) -> str:
 
 def _next(decision: Decision) -> str:
     if decision.chosen == HOLD:
-        until = f" not before {_time(decision.deferred_until)}" if decision.deferred_until else " at the next window"
+        until = f" not before {when(decision.deferred_until)}" if decision.deferred_until else " at the next window"
         return f"It is decided again{until}."
     needs = [f"the approval of {need.role} ({need.rule})" for need in decision.approvals]
     if decision.veto_within_s is not None:
@@ -119,7 +121,7 @@ def _default(intent: Intent, answers: Collection[Answer]) -> str:
 def _by_when(intent: Intent, answers: Collection[Answer]) -> str:
     at = silence_at(intent, answers)
     if at is not None:
-        return f" by {_time(at)}"
+        return f" by {when(at)}"
     if intent.veto_within_s is not None and not missing(intent, answers):
         return f" within {_duration(intent.veto_within_s)} of having been able to"
     return ""
@@ -129,8 +131,9 @@ def _by_when(intent: Intent, answers: Collection[Answer]) -> str:
 
 
 def _page(decision: Decision) -> Iterator[str]:
-    window = f"{_time(decision.window_start_at)} to {_time(decision.window_end_at)}" if decision.window_end_at else "-"
-    yield f"decision {decision.id} on {decision.pipeline} at {_time(decision.at)}"
+    start_at, end_at = decision.window_start_at, decision.window_end_at
+    window = f"{when(start_at)} to {when(end_at)}" if start_at and end_at else "-"
+    yield f"decision {decision.id} on {decision.pipeline} at {when(decision.at)}"
     yield f"window {window}, stage {decision.stage.value}, rules {decision.rules_id[:12]}, by {decision.author}"
     yield ""
     yield from sentences(decision)
@@ -217,7 +220,7 @@ def _option_line(option: Option, *, chosen: str) -> str:
 
 
 def _numbers(title: str, numbers: Mapping[str, Any]) -> Iterator[str]:
-    flat = [f"{name} {_value(value)}" for name, value in sorted(numbers.items()) if not isinstance(value, Mapping)]
+    flat = [f"{name} {number(value)}" for name, value in sorted(numbers.items()) if not isinstance(value, Mapping)]
     if flat:
         yield f"{title}: {', '.join(flat)}"
 
@@ -227,26 +230,12 @@ def _verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         place = f" ({acting['path']}:{acting['line']})" if acting["path"] else ""
         yield f"{acting['kind']} {acting['rule']}{place}: {acting['because']}"
         yield from (
-            f"    {leaf['text']}: {_truth(leaf['truth'])}, value {_value(leaf['value'])}" for leaf in acting["leaves"]
+            f"    {leaf['text']}: {TRUTHS[leaf['truth']]}, value {number(leaf['value'])}" for leaf in acting["leaves"]
         )
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _truth(truth: bool | None) -> str:  # noqa: FBT001 - a value, not a switch
-    return {True: "true", False: "false", None: "unknown"}[truth]
 
 
 def _list(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _time(at: Any) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _duration(seconds: float) -> str:

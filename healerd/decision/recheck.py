@@ -21,12 +21,11 @@ __all__ = ["Recheck", "recheck"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck:
-    """What the guards say now. `ok`: it may start in this transaction; otherwise `answer` says what follows.
+    """What the guards say now. Only on the answer `run` may it start in this transaction.
 
     `changed` lists what makes it another question than the one that was answered: a new revision.
     """
 
-    ok: bool
     answer: Go
     level: str
     verdict: Verdict
@@ -51,7 +50,6 @@ def recheck(
     moved = _alias_moved(situation, intent) or _target_moved(situation, intent)
     answer = Go.REFUSE if moved else _answer(verdict, intent, changed=changed)
     return Recheck(
-        ok=answer is Go.RUN,
         answer=answer,
         level=LEVELS[verdict.level],
         verdict=verdict,

@@ -5,13 +5,13 @@ Must never state what the trace does not hold, nor say that something worked bef
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from healerd.decision.aftermath import Deed, Move, Trace, states_of, undo_of
 from healerd.decision.explain import page, sentences
+from healerd.decision.words import when
 from healerd.model import ANSWERABLE, DAEMON, HOLD, Answer, AnswerKind, IntentState, Outcome
 
-__all__ = ["answer_said", "deed_lines", "move_said", "outcome_said", "prose", "trace_page", "when"]
+__all__ = ["answer_said", "deed_lines", "move_said", "outcome_said", "prose", "trace_page"]
 
 SAID: Mapping[AnswerKind, str] = {
     AnswerKind.APPROVE: "approved it",
@@ -84,11 +84,6 @@ def move_said(move: Move) -> str:
     """Say a move: the state it led to, and who moved it when it was not the daemon."""
     by = "" if move.actor == DAEMON else f" by `{move.actor}`"
     return f"{move.state.value}{by}"
-
-
-def when(at: datetime) -> str:
-    """Write a time to the minute, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M}"
 
 
 # the third sentence ---------------------------------------------------------

@@ -13,13 +13,13 @@ from healerd.decision.guards import BUILT_IN
 from healerd.decision.situation import from_json
 from healerd.decision.telling import prose
 from healerd.decision.view import inputs_of, look
-from healerd.decision.words import because_of
+from healerd.decision.words import because_of, number
 from healerd.model import HOLD, OPEN_STATES, STEPS, Option
 from healerd_rules import Asking, Explanation, RuleSet, asking, describe_leaf, explain
+from healerd_rules.explanation import TRUTHS
 
 __all__ = ["Stop", "WhyNot", "why_not"]
 
-TRUTHS: Mapping[bool | None, str] = {True: "true", False: "false", None: "unknown"}
 LOST = "what would have been needed is unknown: the texts of these rules are not kept, or load otherwise by now"
 
 
@@ -160,7 +160,7 @@ def _acting(one: Mapping[str, Any]) -> Iterator[str]:
     yield f"{one['kind']} {one['rule']}{place}{because_of(one)}"
     for leaf in one.get("leaves", ()):
         against = "" if leaf["threshold"] is None else f", threshold {leaf['threshold']}"
-        yield f"  `{leaf['text']}` was {TRUTHS[leaf['truth']]}: value {_value(leaf['value'])}{against}"
+        yield f"  `{leaf['text']}` was {TRUTHS[leaf['truth']]}: value {number(leaf['value'])}{against}"
 
 
 def _nearest(asked: _Asked, acting: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -212,7 +212,7 @@ def _policy(asked: _Asked) -> Stop:
         failure = f": {policy['failure']}" if policy and policy.get("failure") else ""
         return Stop(step="policy", passed=None, said=f"it was not consulted, or had no answer{failure}")
     lines = tuple(
-        f"{one['action']}: cost {_value(one['cost_mean'])} +- {_value(one['cost_sd'])}" for one in policy["estimates"]
+        f"{one['action']}: cost {number(one['cost_mean'])} +- {number(one['cost_sd'])}" for one in policy["estimates"]
     )
     return Stop(step="policy", passed=None, said=f"its candidate was {asked.trace.decision.candidate}", lines=lines)
 
@@ -266,9 +266,3 @@ def _step_stops(asked: _Asked) -> Iterator[Stop]:
     lines = tuple(line for one in (asked.held.get("second_pass") or {}).get("acting", ()) for line in _acting(one))
     passed = decision.chosen == asked.action
     yield Stop(step="permitted", passed=passed, said=f"it was {decision.level}", lines=lines)
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

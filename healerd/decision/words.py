@@ -8,7 +8,7 @@ from typing import Any
 from healerd.decision.situation import to_json
 from healerd.model import ApprovalNeed
 from healerd_rules import Acting, Level, Verdict
-from healerd_rules.explanation import verdict_to_json
+from healerd_rules.explanation import LEVELS, verdict_to_json
 
 __all__ = [
     "LEVELS",
@@ -18,8 +18,10 @@ __all__ = [
     "because_of",
     "main_reason",
     "not_in_rules",
+    "number",
     "on_silence",
     "verdict_json",
+    "when",
     "who",
 ]
 
@@ -33,13 +35,6 @@ class Go(StrEnum):
     REFUSE = "refuse"
 
 
-LEVELS: Mapping[Level, str] = {
-    Level.ALLOWED: "allowed",
-    Level.ANNOUNCED: "announced",
-    Level.APPROVAL_NEEDED: "approval needed",
-    Level.DEFERRED: "deferred",
-    Level.FORBIDDEN: "forbidden",
-}
 KINDS: Mapping[Level, tuple[str, ...]] = {
     Level.ALLOWED: (),
     Level.ANNOUNCED: ("require",),
@@ -103,6 +98,18 @@ def because_of(one: Mapping[str, Any]) -> str:
 def not_in_rules(action: str) -> str:
     """Say that the rules do not declare an action, and what to do about it."""
     return f"the rules know no action `{action}`; write `action {action}` into a rule file, and permit it"
+
+
+def number(value: Any) -> str:
+    """Write a value, a measured one to four figures; unknown where there is none."""
+    if value is None:
+        return "unknown"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def when(at: datetime) -> str:
+    """Write a time to the minute, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def verdict_json(verdict: Verdict) -> Any:

@@ -23,7 +23,6 @@ __all__ = [
     "WHOLE_SHARE",
     "SegmentYardstick",
     "named",
-    "of_segment",
     "segment_of",
     "share_of",
     "told_of_segment",
@@ -76,12 +75,6 @@ def named(name: str, segment: str) -> str:
 def segment_of(name: str) -> str | None:
     """Tell the segment that a measurement is about; None when it is about the whole."""
     return name[name.index("[") + 1 : -1] if name.endswith("]") and "[" in name else None
-
-
-def of_segment(measurements: Sequence[Measurement], segment: str, base: str) -> Measurement | None:
-    """Find a segment's measurement of this name, that of the whole layer."""
-    wanted = named(base, segment)
-    return next((one for one in measurements if one.name == wanted and one.subject is None), None)
 
 
 def told_of_segment(

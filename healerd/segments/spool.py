@@ -42,11 +42,9 @@ class BlockKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One block: its kind, the times of its rows, the last number used for an id, and what it holds."""
+    """One block: its kind, the last number used for an id, and what it holds."""
 
     kind: BlockKind
-    first_us: int
-    last_us: int
     last_number: int
     payload: bytes
 
@@ -209,7 +207,7 @@ def read_blocks(
                 payload = file.read(length)
                 if len(payload) < length or zlib.crc32(payload) != crc:
                     return
-                yield Block(kind=kind, first_us=first_us, last_us=last_us, last_number=number, payload=payload)
+                yield Block(kind=kind, last_number=number, payload=payload)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -28,7 +28,6 @@ __all__ = [
     "ARCHIVES",
     "FORMAT",
     "MANIFEST",
-    "PARTS",
     "ROOM",
     "Manifest",
     "Stored",
@@ -39,7 +38,6 @@ __all__ = [
 
 MANIFEST = "backup.json"
 """Name of the file, first in an archive, that lists the others."""
-PARTS = ("rows", "models", "key")
 """What may be left out: segments; the registry and whatever else lies in the folder; the key that signs the log."""
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 """Endings of OUT that ask for one file; with any other, a folder is made."""
@@ -98,8 +96,8 @@ def back_up(
     """Write a backup of a state folder to `out`: a folder, or one file where its name ends like an archive's.
 
     The copy of the database is checked page by page, and its log leaf by leaf, before anything has the name `out`.
-    `without` names the PARTS to leave out, `key` the signing key where the configuration gives it another place: one
-    that lies outside the folder is never part of a backup.
+    `without` names the parts to leave out (`rows`, `models`, `key`), `key` the signing key where the configuration
+    gives it another place: one that lies outside the folder is never part of a backup.
 
     Raises:
         StoreError: `out` is there, or cannot be written, or the state is damaged, or a file of it is missing.

@@ -329,7 +329,6 @@ class ReadStore(Reader):
         self.folder = folder
         self._threads = threading.local()
         self._opened: list[sqlite.Connection] = []
-        self._known: dict[str, frozenset[str]] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "ReadStore":
@@ -361,12 +360,6 @@ class ReadStore(Reader):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-    def _columns(self, table: Table) -> frozenset[str]:
-        # An open database keeps its schema: one that is older or newer is refused.
-        if table.name not in self._known:
-            self._known[table.name] = super()._columns(table)
-        return self._known[table.name]
 
     def _connection(self) -> sqlite.Connection:
         connection: sqlite.Connection | None = getattr(self._threads, "connection", None)

@@ -32,7 +32,7 @@ from healerd.store.read import ReadStore
 from healerd.store.schema import is_older
 from healerd.store.tables import Epoch, SigningKey
 
-__all__ = ["Restored", "read_manifest", "restore"]
+__all__ = ["Restored", "restore"]
 
 STOP = "STOP"
 STARTS_SINCE = 1000
@@ -105,12 +105,6 @@ def restore(
         except StoreError as problem:
             raise StoreError(f"the state is restored, but {problem}") from problem
         return done
-
-
-def read_manifest(backup: Path) -> Manifest:
-    """Read what a backup says that it holds. Raises StoreError when it is none, or of a newer healerd."""
-    with _opened(backup) as files:
-        return _first(files, backup)
 
 
 def _check_target(state: Path, *, replace: bool) -> None:

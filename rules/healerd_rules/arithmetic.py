@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from healerd_rules import core
 from healerd_rules.inputs import Truth, Value
 
+OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
+"""What holds where a comparison of known values does not."""
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from healerd_rules.evaluation import Moment, acting_of, applies
 from healerd_rules.explanation import Flip, flips_of
 from healerd_rules.inputs import Inputs, SignalState, Truth
-from healerd_rules.program import RuleSet
+from healerd_rules.program import PROPOSING, RuleSet
 from healerd_rules.verdicts import Acting
 
 
@@ -28,7 +28,7 @@ def asking(ruleset: RuleSet, inputs: Inputs, state: SignalState, action: str) ->
     rules = (
         rule
         for rule in ruleset.compiled
-        if rule.kind in ("propose", "last resort") and action in (rule.actions or ()) and applies(rule, inputs)
+        if rule.kind in PROPOSING and action in (rule.actions or ()) and applies(rule, inputs)
     )
     weighed = [moment.weigh(rule, None) for rule in rules]
     return tuple(

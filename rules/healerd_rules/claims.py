@@ -14,7 +14,7 @@ from healerd_rules import core
 from healerd_rules.core import Core
 from healerd_rules.explanation import describe
 from healerd_rules.inputs import Memory
-from healerd_rules.judging import Effect, Judging, covers
+from healerd_rules.judging import Effect, Judging
 from healerd_rules.program import GUARDS, CompiledRule, RuleSet, VetoTerms
 from healerd_rules.proofs import Check, Status, Weight
 from healerd_rules.proving import Prover, Provers, Question, Settled, number
@@ -129,7 +129,7 @@ def _loosening(ruleset: RuleSet, provers: Provers, rule: CompiledRule, *, timed_
         return Check(status=Status.UNKNOWN, says="the time ran out", **common)
     masked: Check | None = None
     for action in ruleset.actions:
-        if covers(rule, action):
+        if rule.covers(action.name):
             settled = provers.settle(_hiding(ruleset, rule, action))
             if settled.status is Status.REFUTED:
                 says = f"hiding data loosens the verdict, by {where}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from healerd_rules.evaluation import OPERATORS, applies, weigh_at
 from healerd_rules.explanation import describe
-from healerd_rules.judging import PROPOSING, Judging
-from healerd_rules.program import ApprovalTerms, CompiledRule, RuleSet, VetoTerms
+from healerd_rules.judging import Judging
+from healerd_rules.program import PROPOSING, ApprovalTerms, CompiledRule, RuleSet, VetoTerms
 from healerd_rules.proofs import Change, Difference, Status
 from healerd_rules.proving import Prover, Provers, Question
 from healerd_rules.schema import ActionDecl

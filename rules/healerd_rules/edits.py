@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from healerd_rules import core
+from healerd_rules.arithmetic import OPPOSITE
 from healerd_rules.calendars import contains
 from healerd_rules.core import Core
 from healerd_rules.inputs import Inputs, Memory, Truth, Value
@@ -16,7 +17,6 @@ from healerd_rules.schema import STAGES, Type
 from healerd_rules.units import NUMERIC
 from healerd_rules.walk import Walk, members_of
 
-OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 MIRROR = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 QUARTER_S, SEARCHED_S = 900, 8 * 86400
 """How finely, and how far ahead, the next moment in or out of a calendar is looked for."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from healerd_rules import core
-from healerd_rules.evaluation import acts
 from healerd_rules.program import (
     GUARDS,
+    PROPOSING,
     ApprovalTerms,
     BoundTerms,
     CompiledRule,
@@ -78,7 +78,7 @@ def write(ruleset: RuleSet, form: Form) -> Written:
         layout=layout,
         seats=tuple(judging.seats),
         signals=tuple(ruleset.signals),
-        proposing=tuple(rule for rule in ruleset.compiled if rule.kind in ("propose", "last resort")),
+        proposing=tuple(rule for rule in ruleset.compiled if rule.kind in PROPOSING),
         notifying=tuple(rule for rule in ruleset.compiled if isinstance(rule.terms, NotifyTerms)),
         points=points,
     )
@@ -145,7 +145,7 @@ class _Judging:
         names = tuple(action.name for action in covered)
         if isinstance(rule.terms, RestTerms | BoundTerms):
             self._deferrals(rule, label, [action for action in covered if not action.step])
-        elif not self.writer.asks(rule.condition):
+        elif not self.writer.reads_confidence(rule.condition):
             self._consents(rule, label, [names], self.spot)
         elif self.free:
             self._consents(rule, label, [(name,) for name in names], self.spot)
@@ -168,7 +168,7 @@ class _Judging:
             level = Level.APPROVAL_NEEDED
         elif isinstance(rule.terms, VetoTerms):
             level = Level.ANNOUNCED
-        weighed = self._weighed_freely if self.free and self.writer.asks(rule.condition) else self._weighed
+        weighed = self._weighed_freely if self.free and self.writer.reads_confidence(rule.condition) else self._weighed
         acting, unknown = weighed(rule, spot)
         asks = isinstance(rule.terms, VetoTerms) and rule.unknown == "asks"
         asking = unknown() if asks else FALSE
@@ -195,7 +195,7 @@ class _Judging:
                 [form.not_(rail(rule.condition, spot)) for rail in (self.writer.true, self.writer.false)]
             )
 
-        if needs_truth(rule):
+        if rule.needs_truth:
             return self.writer.true(rule.condition, spot), unknown
         return form.not_(self.writer.false(rule.condition, spot)), unknown
 
@@ -211,7 +211,7 @@ class _Judging:
 
         if rule.kind == "permit":
             return f"anywhere({at(self.writer.true)}, {points})", lambda: FALSE
-        if needs_truth(rule):
+        if rule.needs_truth:
             return f"everywhere({at(self.writer.true)}, {points})", lambda: FALSE
         never_false = form.not_(f"anywhere({at(self.writer.false)}, {points})")
         return never_false, lambda: form.all_of([never_false, form.not_(f"anywhere({at(self.writer.true)}, {points})")])
@@ -227,16 +227,11 @@ class _Judging:
         return self.points.setdefault(values, f"P{len(self.points)}")
 
 
-def needs_truth(rule: CompiledRule) -> bool:
-    """Whether the rule acts only on what is definitely true: the evaluator's own answer for an unknown."""
-    return not acts(rule, None)
-
-
 def _scope(rule: CompiledRule, label: str, layout: Layout) -> list[str]:
     if rule.scope is None:
         return []
     # a scope that nobody resolved counts as the stricter answer
-    inside = rule.kind not in ("permit", "propose", "last resort")
+    inside = rule.kind not in ("permit", *PROPOSING)
     slot = Slot(label=f"scope({label})", kind="scope", type=Type.BOOL, rule=rule, resting=inside)
     return [f"s{layout.place(slot)}"]
 
@@ -250,7 +245,7 @@ def _speak(ruleset: RuleSet, writer: Writer, labels: dict[int, str]) -> list[str
     for number, rule in enumerate(ruleset.compiled):
         if rule.kind in GUARDS:
             continue
-        said = writer.true(rule.condition, spot) if needs_truth(rule) else form.not_(writer.false(rule.condition, spot))
+        said = writer.true(rule.condition, spot) if rule.needs_truth else form.not_(writer.false(rule.condition, spot))
         acting = form.all_of([said, *_scope(rule, labels[number], writer.layout)])
         if isinstance(rule.terms, NotifyTerms):
             known = (writer.true(rule.condition, spot), writer.false(rule.condition, spot))

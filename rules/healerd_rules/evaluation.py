@@ -14,6 +14,7 @@ from healerd_rules.inputs import Inputs, Memory, SignalState, Truth
 from healerd_rules.memory import anew
 from healerd_rules.program import (
     GUARDS,
+    PROPOSING,
     ApprovalTerms,
     BoundTerms,
     CompiledRule,
@@ -97,7 +98,7 @@ class Moment:
 
     def weigh(self, rule: CompiledRule, confidence: Sureness) -> Weighed:
         """The condition of a rule and whether the rule acts; with free confidence, the most lenient outcome."""
-        key = (id(rule), confidence if rule.asks else None)
+        key = (id(rule), confidence if rule.reads_confidence else None)
         if key not in self._weighed:
             self._weighed[key] = _weigh(rule, self.inputs, self.state, key[1])
         return self._weighed[key]
@@ -230,10 +231,8 @@ def weigh_at(
 
 
 def acts(rule: CompiledRule, truth: Truth) -> bool:
-    """Permits and proposals need a condition that is definitely true; all others act unless definitely false."""
-    if rule.kind in ("permit", "propose", "last resort") or rule.unknown == "skips":
-        return truth is True
-    return truth is not False
+    """Whether a rule acts when its condition comes out so."""
+    return truth is True if rule.needs_truth else truth is not False
 
 
 # restrictions --------------------------------------------------------------
@@ -308,7 +307,7 @@ def _proposals(moment: Moment) -> tuple[Proposal, ...]:
     acting = (
         rule
         for rule in moment.ruleset.compiled
-        if rule.kind in ("propose", "last resort") and applies(rule, moment.inputs) and moment.weigh(rule, None).acts
+        if rule.kind in PROPOSING and applies(rule, moment.inputs) and moment.weigh(rule, None).acts
     )
     return ranked(moment.ruleset, acting)
 

@@ -11,7 +11,7 @@ from healerd_rules.core import Core
 from healerd_rules.evaluation import Evaluation, Moment, acting_of, applies
 from healerd_rules.explanation import TRUTHS, describe, describe_leaf, describe_rule, explain
 from healerd_rules.inputs import Inputs, SignalState, Truth
-from healerd_rules.program import NotifyTerms, RuleSet
+from healerd_rules.program import PROPOSING, NotifyTerms, RuleSet
 from healerd_rules.quantities import show
 from healerd_rules.script import Expected
 from healerd_rules.verdicts import Leaf, Verdict
@@ -112,7 +112,7 @@ def reasons(expected: Expected, scene: Scene) -> tuple[str, ...]:
             assert expected.node is not None
             return tuple(f"  {line}" for line in _signal_lines(expected.node, scene))
         case "proposed":
-            return tuple(_rule_lines(expected, scene, ("propose", "last resort")))
+            return tuple(_rule_lines(expected, scene, PROPOSING))
         case "notify":
             return tuple(_rule_lines(expected, scene, ("notify",)))
         case _:

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from healerd_rules.core import TRUE
-from healerd_rules.judging import PROPOSING, covers
-from healerd_rules.program import GUARDS, ApprovalTerms, BoundTerms, CompiledRule, RestTerms, RuleSet, VetoTerms
+from healerd_rules.program import (
+    GUARDS,
+    PROPOSING,
+    ApprovalTerms,
+    BoundTerms,
+    CompiledRule,
+    RestTerms,
+    RuleSet,
+    VetoTerms,
+)
 from healerd_rules.proofs import Check, Status, Weight
 from healerd_rules.proving import Answer, Prover, Provers
 from healerd_rules.schema import ActionDecl
@@ -71,9 +79,9 @@ def _without_others(prover: Prover, ruleset: RuleSet, rule: CompiledRule, others
     mine = prover.judging.acts(rule)
     answer, by = Answer(False), set[str]()
     for action in ruleset.actions:
-        if not covers(rule, action):
+        if not rule.covers(action.name):
             continue
-        named = {r.id: neg(prover.judging.acts(r)) for r in others if covers(r, action)}
+        named = {r.id: neg(prover.judging.acts(r)) for r in others if r.covers(action.name)}
         answer = prover.ask((mine,), named)
         if answer.found is not False:
             return answer
@@ -151,7 +159,7 @@ def proposals(ruleset: RuleSet, provers: Provers) -> Iterator[Check]:
     for rule in _looked_at(ruleset):
         if rule.kind not in PROPOSING or prover.ask((prover.judging.acts(rule),)).found is False:
             continue
-        open_ = [neg(prover.judging.at_least(a, Level.FORBIDDEN)) for a in ruleset.actions if covers(rule, a)]
+        open_ = [neg(prover.judging.at_least(a, Level.FORBIDDEN)) for a in ruleset.actions if rule.covers(a.name)]
         answer = prover.ask((prover.judging.acts(rule), disj(open_)))
         if answer.found is None:
             found.append(_left_open("proposals", rule))

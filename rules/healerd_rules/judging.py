@@ -6,13 +6,20 @@ It never solves. Levels are joined as `verdicts.join` joins them; when a deferra
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from healerd_rules.program import GUARDS, ApprovalTerms, BoundTerms, CompiledRule, RestTerms, RuleSet, VetoTerms
+from healerd_rules.program import (
+    GUARDS,
+    PROPOSING,
+    ApprovalTerms,
+    BoundTerms,
+    CompiledRule,
+    RestTerms,
+    RuleSet,
+    VetoTerms,
+)
 from healerd_rules.schema import ActionDecl
 from healerd_rules.smt import World
 from healerd_rules.terms import Bit, Rails, conj, disj, neg
 from healerd_rules.verdicts import Level
-
-PROPOSING = ("propose", "last resort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +52,18 @@ class Judging:
     def condition_acts(self, rule: CompiledRule) -> Bit:
         """Whether the condition alone would make it act."""
         truth = self.truth(rule)
-        return truth.t if needs_true(rule) else neg(truth.f)
+        return truth.t if rule.needs_truth else neg(truth.f)
 
     def permitted(self, action: ActionDecl) -> Bit:
         """Whether a permit holds."""
-        return disj(self.acts(rule) for rule in self.ruleset.compiled if rule.kind == "permit" and covers(rule, action))
+        return disj(
+            self.acts(rule) for rule in self.ruleset.compiled if rule.kind == "permit" and rule.covers(action.name)
+        )
 
     def effects(self, action: ActionDecl) -> Iterator[Effect]:
         """What each restricting guard does to an action; advisory ones do nothing."""
         for rule in self.ruleset.compiled:
-            if rule.kind in GUARDS and rule.kind != "permit" and covers(rule, action):
+            if rule.kind in GUARDS and rule.kind != "permit" and rule.covers(action.name):
                 yield from self._effects(rule, action)
 
     def _effects(self, rule: CompiledRule, action: ActionDecl) -> Iterator[Effect]:
@@ -87,17 +96,7 @@ class Judging:
 
     def proposed(self, action: ActionDecl) -> Bit:
         """Whether a rule proposes it."""
-        return disj(self.acts(r) for r in self.ruleset.compiled if r.kind in PROPOSING and covers(r, action))
-
-
-def covers(rule: CompiledRule, action: ActionDecl) -> bool:
-    """Whether the rule is about that action."""
-    return rule.covers(action.name)
-
-
-def needs_true(rule: CompiledRule) -> bool:
-    """Whether the rule acts only on what is surely true; all others act unless it is surely false."""
-    return rule.kind in ("permit", *PROPOSING) or rule.unknown == "skips"
+        return disj(self.acts(r) for r in self.ruleset.compiled if r.kind in PROPOSING and r.covers(action.name))
 
 
 def hard_part(ruleset: RuleSet) -> RuleSet:

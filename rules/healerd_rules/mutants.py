@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from healerd_rules import tree
+from healerd_rules.arithmetic import OPPOSITE
 from healerd_rules.module import Module
 from healerd_rules.play import WINDOW_S
 from healerd_rules.quantities import show
@@ -15,7 +16,6 @@ from healerd_rules.schema import Type
 from healerd_rules.tree import Span, Statement
 
 MUTATED = (tree.Const, tree.Let, tree.Signal, tree.Rule)
-OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 EDGE = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 LOWEST, HIGHEST = "0", "999999"
 NOWHERE = "\0"

@@ -12,6 +12,7 @@ from healerd_rules.script import Script
 from healerd_rules.tree import Invariant, ScopeExpr
 
 GUARDS = ("permit", "forbid", "require", "cooldown", "limit")
+PROPOSING = ("propose", "last resort")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ Terms = ApprovalTerms | VetoTerms | RestTerms | BoundTerms | NotifyTerms | None
 class CompiledRule:
     """A rule with everything resolved; `actions` None means any action, `scope` None everywhere.
 
-    `asks` tells whether the condition is about confidence.
+    `reads_confidence` tells whether the condition is about confidence.
     """
 
     id: str
@@ -87,10 +88,15 @@ class CompiledRule:
     path: str = ""
     line: int = 0
     text: str = ""
-    asks: bool = field(init=False, repr=False, compare=False)
+    reads_confidence: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "asks", mentions(self.condition, Confidence))
+        object.__setattr__(self, "reads_confidence", mentions(self.condition, Confidence))
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether it acts only on a condition that is definitely true; all others act unless definitely false."""
+        return self.kind in ("permit", *PROPOSING) or self.unknown == "skips"
 
     def covers(self, action: str) -> bool:
         """Whether the rule is about that action."""

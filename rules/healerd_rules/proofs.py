@@ -126,11 +126,6 @@ class Report:
         """The promises that are not proved."""
         return tuple(check for check in self.checks if check.failed)
 
-    @property
-    def warnings(self) -> tuple[Check, ...]:
-        """The rules that do nothing."""
-        return tuple(c for c in self.checks if c.weight is Weight.WARNING and c.status is not Status.PROVED)
-
     def to_json(self) -> dict[str, object]:
         """The same as a JSON object."""
         return {"checks": [check.to_json() for check in self.checks], "loose": list(self.loose)}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from healerd_rules import core
-from healerd_rules.arithmetic import arithmetic, compare
+from healerd_rules.arithmetic import OPPOSITE, arithmetic, compare
 from healerd_rules.core import Core
 from healerd_rules.inputs import Value
 from healerd_rules.rows import Layout, Slot
@@ -21,7 +21,6 @@ __all__ = ["COLUMNS", "FALSE", "SCALAR", "TRUE", "Form", "Spot", "Writer"]
 TRUE, FALSE = "TRUE", "FALSE"
 LONGEST = 150
 """Characters of an expression before it gets a variable: Python's reader bounds how deep parentheses nest."""
-_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Writer:
     form: Form
     patient: bool
     shared: frozenset[int]
-    asking: dict[int, bool] = field(default_factory=dict)
+    reading: dict[int, bool] = field(default_factory=dict)
     number: int = 0
 
     def true(self, node: Core, spot: Spot) -> str:
@@ -99,17 +98,17 @@ class Writer:
         self.number += 1
         return f"{letter}{self.number}"
 
-    def asks(self, node: Core) -> bool:
+    def reads_confidence(self, node: Core) -> bool:
         """Whether `confidence` stands in the node."""
-        if id(node) not in self.asking:
-            inside = isinstance(node, core.Confidence) or any(self.asks(part) for part in core.parts(node))
-            self.asking[id(node)] = inside
-        return self.asking[id(node)]
+        if id(node) not in self.reading:
+            inside = isinstance(node, core.Confidence) or any(self.reads_confidence(part) for part in core.parts(node))
+            self.reading[id(node)] = inside
+        return self.reading[id(node)]
 
     # truths --------------------------------------------------------------
 
     def _rail(self, node: Core, rail: str, spot: Spot) -> str:
-        while spot.outer is not None and not self.asks(node):
+        while spot.outer is not None and not self.reads_confidence(node):
             spot = spot.outer
         key = (id(node), rail)
         if key not in spot.memo:
@@ -136,7 +135,7 @@ class Writer:
             case core.Compare() if node.left.type is Type.BOOL:
                 return self._same_truth(node, rail, spot)
             case core.Compare():
-                op = node.op if rail == "T" else _OPPOSITE[node.op]
+                op = node.op if rail == "T" else OPPOSITE[node.op]
                 return self._compared(op, node.left, node.right, spot, opposite=rail == "F")
             case core.Between():
                 return self._between(node, rail, spot)
@@ -239,11 +238,11 @@ class Writer:
 
     def thresholds(self, node: Core, spot: Spot) -> list[str]:
         """Expressions of everything that `confidence` is compared with."""
-        if not self.asks(node) or isinstance(node, core.Remembered):
+        if not self.reads_confidence(node) or isinstance(node, core.Remembered):
             return []
         match node:
             case core.Compare() | core.Between():
-                direct = [part for part in core.parts(node) if not self.asks(part)]
+                direct = [part for part in core.parts(node) if not self.reads_confidence(part)]
                 sides = any(isinstance(part, core.Confidence) for part in core.parts(node))
                 found = [self.value(part, spot) for part in direct] if sides else []
                 return [*found, *(text for part in core.parts(node) for text in self.thresholds(part, spot))]

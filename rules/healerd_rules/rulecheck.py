@@ -12,6 +12,7 @@ from healerd_rules.elaborate import Elaborator
 from healerd_rules.module import Module
 from healerd_rules.program import (
     GUARDS,
+    PROPOSING,
     ApprovalTerms,
     BoundTerms,
     CompiledRule,
@@ -87,7 +88,7 @@ class RuleChecker:
 
     def _targets(self, rule: tree.Rule) -> frozenset[str] | None:
         if rule.targets is None:
-            if rule.kind in ("propose", "last resort"):
+            if rule.kind in PROPOSING:
                 mend = "name the action to take"
                 self.findings.error("target", rule.name.span, f"`{rule.kind} {rule.name.text}` names no action", mend)
             return None

@@ -153,7 +153,7 @@ class Mutation:
 @contextmanager
 def no_fence() -> Iterator[None]:
     with (
-        mock.patch.object(alias_module, "_check_fence", return_value=None),
+        mock.patch.object(alias_module, "check_fence", return_value=None),
         mock.patch.object(Store, "_check_newest", _follow_the_head),
     ):
         yield

@@ -4,7 +4,7 @@ write a number so that it reads as another.
 
 import math
 
-__all__ = ["ago", "clock", "say_count", "say_delta", "say_number", "say_p", "say_share"]
+__all__ = ["ago", "clock", "say_count", "say_number", "say_p", "say_share"]
 
 NONE = "-"
 """What stands where there is no value."""
@@ -49,14 +49,6 @@ def say_p(p_value: float | None) -> str:
 def say_count(count: float | None) -> str:
     """Write a count with a comma between thousands."""
     return NONE if count is None or not math.isfinite(count) else f"{count:,.0f}"
-
-
-def say_delta(before: float | None, now: float | None, *, up: str = "↑", down: str = "↓") -> str:
-    """Say by what factor a positive number rose or fell: `↑ 2.6x`; empty where that says nothing."""
-    if before is None or now is None or not (math.isfinite(before) and math.isfinite(now)) or before <= 0 or now <= 0:
-        return ""
-    factor = max(now, before) / min(now, before)
-    return "" if factor < 1.05 else f"{up if now > before else down} {say_number(factor, 2)}x"
 
 
 def ago(seconds: float | None) -> str:

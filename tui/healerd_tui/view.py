@@ -32,7 +32,6 @@ __all__ = [
     "paint",
     "parse_query",
     "say_when",
-    "short",
 ]
 
 Json = Mapping[str, Any]
@@ -76,11 +75,6 @@ def _cut(line: Line, cells: int) -> Line:
             break
         fitted.append((clip(words, left), role))
     return tuple(fitted)
-
-
-def short(text: str, cells: int) -> str:
-    """Show outside text in at most `cells` cells."""
-    return clip(text, cells)
 
 
 def say_when(text: str | None, at: datetime | None) -> str:

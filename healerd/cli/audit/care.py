@@ -9,18 +9,17 @@ from healerd.cli.audit.given import held_store, reason_for_log, who
 from healerd.cli.options import (
     Moment,
     dry_run_option,
-    is_interactive,
     json_option,
     locate,
     place_options,
     reason_option,
+    yes_option,
+    yes_or_ask,
 )
 from healerd.cli.show import Show
 from healerd.client import Client
 
 __all__ = ["erase", "prune"]
-
-yes_option = click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
 
 
 @click.command(help="Erase what the log holds about a person; stop the daemon first.")
@@ -58,7 +57,7 @@ def erase(
     with held_store(state, config) as store:
         with store.transaction() as tx:
             wanted = {*leaves, *(mentions(tx.writer(), person) if person else ())}
-            _ask(f"erase the personal values of {len(wanted):,} entries for good", yes=yes)
+            yes_or_ask(f"erase the personal values of {len(wanted):,} entries for good", yes=yes)
             done = erase_in(tx, wanted, actor=who(), reason=why)
             waiting = len(wanted & in_use(tx.writer()))
         store.shrink()
@@ -97,7 +96,7 @@ def prune(
             _rehearse(show, {"would_drop_at_most": reader.would_prune(before)})
         return
     why = reason_for_log(reason)
-    _ask(f"drop the bodies of entries before {before:%Y-%m-%d %H:%M} for good", yes=yes)
+    yes_or_ask(f"drop the bodies of entries before {before:%Y-%m-%d %H:%M} for good", yes=yes)
     with held_store(state, config) as store:
         with store.transaction() as tx:
             done = prune_in(tx, before, actor=who(), reason=why)
@@ -111,11 +110,3 @@ def _rehearse(show: Show, told: dict[str, int]) -> None:
     else:
         pairs = {name.replace("_", " "): count for name, count in told.items()}
         show.pairs({**pairs, "changed": "nothing: a dry run"})
-
-
-def _ask(what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not is_interactive():
-        raise click.UsageError("without a terminal, say --yes: it cannot be taken back")
-    click.confirm(f"{what}?", abort=True, err=True)

@@ -13,12 +13,11 @@ import numpy.typing as npt
 from healerd.client.backtest.recorded import Brief
 from healerd_rules import Inputs, RuleSet, SignalState, core
 from healerd_rules.compiling import Columns, Table, compile_columns, row_of, stack
-from healerd_rules.program import BoundTerms, CompiledRule, RestTerms
+from healerd_rules.program import PROPOSING, BoundTerms, CompiledRule, RestTerms
 
 __all__ = ["Contrast", "contrast"]
 
 Bools = npt.NDArray[np.bool_]
-SPEAKS = ("propose", "last resort")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """What differs from `old` to `new`.
+    """What differs from the old rules to the `new` ones.
 
     `always`: a guard differs that reads what a column does not hold here (confidence, the action log), so every window
     with an incident is decided again. `proposes`: incidents may open or close otherwise, so quiet windows count too.
@@ -40,7 +39,6 @@ class Contrast:
     action log, so every window is read whole.
     """
 
-    old: RuleSet
     new: RuleSet
     names: frozenset[str]
     always: bool
@@ -97,11 +95,10 @@ def contrast(old: RuleSet, new: RuleSet) -> Contrast:
     yours = [rule for plain, rule in after if plain not in [each for each, _ in before]]
     differing = [*mine, *yours]
     ranks = old.actions != new.actions
-    spoken = [rule for rule in differing if rule.kind in SPEAKS]
+    spoken = [rule for rule in differing if rule.kind in PROPOSING]
     known = memory_keys(old)
     fresh = {n.key: n for n in _nodes(new) if isinstance(n, core.Remembered) and n.key not in known}
     return Contrast(
-        old=old,
         new=new,
         names=frozenset(rule.id for rule in differing),
         always=ranks or any(_reads_more(rule) for rule in differing),
@@ -146,8 +143,8 @@ def _asks_log(node: core.Core) -> bool:
 
 def _side(ruleset: RuleSet, rules: Sequence[CompiledRule]) -> Side:
     """Compile the rules of one side; notifications change no decision."""
-    judged = [rule for rule in rules if rule.kind not in ("notify", *SPEAKS) and not _reads_more(rule)]
-    spoken = [rule for rule in rules if rule.kind in SPEAKS]
+    judged = [rule for rule in rules if rule.kind not in ("notify", *PROPOSING) and not _reads_more(rule)]
+    spoken = [rule for rule in rules if rule.kind in PROPOSING]
     return Side(guards=_compiled(ruleset, judged), proposals=_compiled(ruleset, spoken))
 
 

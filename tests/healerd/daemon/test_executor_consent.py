@@ -220,12 +220,5 @@ def test_an_answer_to_nothing_is_not_found(bench: Bench) -> None:
         take_answer(bench.store, type(answer)(**{**fields(answer), "intent_id": "nope"}))
 
 
-def test_the_next_moment_that_matters_is_told(bench: Bench) -> None:
-    """The end of a veto window, or the deadline of an approval if that comes first, is when to look again."""
-    assert bench.executor.due_at() is None
-    announced(bench)
-    assert bench.executor.due_at() == bench.clock.now() + timedelta(seconds=600)
-
-
 def fields(record) -> dict:
     return {name: getattr(record, name) for name in type(record).__dataclass_fields__}

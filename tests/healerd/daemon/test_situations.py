@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from healerd.daemon.rowcache import WINDOW_ROWS, RowCache
-from healerd.daemon.rulebook import compile_rules
+from healerd.daemon.rulebook import read_rules
 from healerd.daemon.situations import carried_on, newest_decision, situation_of
 from healerd.decision import replay
 from healerd.model import Decision, IntentState, Outcome, Result
@@ -136,7 +136,7 @@ def test_a_decision_keeps_of_other_pipelines_what_its_rules_count(tmp_path: Path
         loop.clock.advance(5 * HOUR_S)
         heal(loop, "far", 3)
         loop.play(2)
-        ruleset = compile_rules((tmp_path / name / "flights.heal",))
+        ruleset = read_rules((tmp_path / name / "flights.heal",)).ruleset
         assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
         log[name] = [line["pipeline"] for line in loop.decision().trace["situation"]["log"]]
         loop.core.close()
@@ -165,7 +165,7 @@ def test_a_rule_counts_what_happened_in_the_whole_of_its_period(tmp_path: Path, 
     loop.play(1)
     acting = {each["rule"] for each in loop.decision().trace["first_pass"]["retrain"]["acting"]}
     assert acting & PERIODS.keys() == (PERIODS.keys() if share < 1 else set())
-    ruleset = compile_rules((tmp_path / "flights.heal",))
+    ruleset = read_rules((tmp_path / "flights.heal",)).ruleset
     assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
     loop.core.close()
 
@@ -202,7 +202,7 @@ def test_money_is_counted_by_one_price(tmp_path: Path, rules: str, before: int, 
     loop.play(1)
     acting = {each["rule"] for each in loop.decision().trace["first_pass"]["retrain"]["acting"]}
     assert ("money" in acting) == holds
-    ruleset = compile_rules((tmp_path / "flights.heal",))
+    ruleset = read_rules((tmp_path / "flights.heal",)).ruleset
     assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
     loop.core.close()
 
@@ -211,7 +211,7 @@ def test_an_endless_age_that_is_remembered_stays_endless(tmp_path: Path) -> None
     """What never ran was never young, in any window; each decision replays."""
     loop = Loop(tmp_path, rules=RULES + "forbid young: retrain when min(age(rollback), 3h) < 1h\n")
     loop.play(3)
-    ruleset = compile_rules((tmp_path / "flights.heal",))
+    ruleset = read_rules((tmp_path / "flights.heal",)).ruleset
     for decision in loop.core.store.find(Decision):
         assert "young" not in {each["rule"] for each in decision.trace["first_pass"]["retrain"]["acting"]}
         assert replay(decision, ruleset) == decision
@@ -230,7 +230,7 @@ def test_what_waits_for_a_persons_word_was_not_done(tmp_path: Path) -> None:
     loop.play(1, turned=True)
     assert loop.intent("retrain").executed_at is not None
     assert loop.decision().trace["signals"]["trained"] is True
-    ruleset = compile_rules((tmp_path / "flights.heal",))
+    ruleset = read_rules((tmp_path / "flights.heal",)).ruleset
     assert all(replay(each, ruleset) == each for each in loop.core.store.find(Decision))
     loop.core.close()
 

@@ -161,11 +161,6 @@ class RowView(ScrollView, can_focus=True):
         self.say_highlighted()
         self.refresh()
 
-    def unmark(self) -> None:
-        """Take all marks away."""
-        self._marks.clear()
-        self.repaint()
-
     def repaint(self) -> None:
         """Draw everything anew."""
         self._strips.clear()
