@@ -5,8 +5,8 @@ Must never fit on the rows that will judge it, nor on data that is not known to 
 
 from healerd.actions.calibration import REFUSED_TASK, can_recalibrate
 from healerd.actions.evidence import newest
-from healerd.actions.retrain import Retrain, bounds, judge_from, plan_of_rows, start_fit
-from healerd.actions.world import Plan, Refusal, World
+from healerd.actions.retrain import Retrain, bounds, judge_from, observe_fit, plan_of_rows, start_fit
+from healerd.actions.world import Observation, Plan, Refusal, World
 from healerd.model import Intent, VersionKind
 
 __all__ = ["Recalibrate"]
@@ -33,6 +33,10 @@ class Recalibrate(Retrain):
         if len(found) and not can_recalibrate(found.rows.label):
             return Refusal(action=self.name, reason=REFUSED_TASK)
         return plan_of_rows(self.name, world, found, cut, what=f"mend `{active.name}`")
+
+    def observe(self, intent: Intent, world: World, *, epoch: int) -> Observation:
+        """Look for the candidate in the registry, then for its job: it runs here, wherever retrainings do."""
+        return observe_fit(world, key=intent.key, name=self.makes(intent))
 
     def execute(self, intent: Intent, world: World, *, epoch: int) -> None:
         """Begin to fit on the rows that the plan chose, around the version that the plan saw."""

@@ -11,7 +11,9 @@ import pytest
 
 from healerd.actions import ACTIONS, EFFECTS, Draft, Plan, Refusal
 from healerd.actions.evidence import compare, gains_against, models_that_never_saw, newest, newest_windows, since, thin
+from healerd.actions.recalibrate import Recalibrate
 from healerd.actions.safe_model import fit_safe_model
+from healerd.actions.world import Seen
 from healerd.columns import is_missing
 from healerd.config import ActionSettings
 from healerd.model import STEPS, Quality, VersionKind
@@ -238,3 +240,13 @@ def test_many_rows_are_thinned_evenly(bench: Bench) -> None:
     few = thin(rows, 10)
     assert len(few) == 10
     assert (few.at[0], few.at[-1]) == (rows.at[0], rows.at[-1])
+
+
+def test_a_recalibration_is_asked_for_nowhere_else(bench: Bench) -> None:
+    """It is fitted here, also where retrainings run on a server: a lost job is absent, and no server is asked."""
+    bench.close_windows(6)
+    intent = replace(bench.propose("retrain"), action="recalibrate")
+    url = "http://127.0.0.1:9/jobs"
+    elsewhere = ActionSettings(url=url, status_url=f"{url}/{{key}}")
+    bench.settings = msgspec.structs.replace(bench.settings, actions={"retrain": elsewhere})
+    assert Recalibrate().observe(intent, world(bench), epoch=1).seen is Seen.ABSENT
