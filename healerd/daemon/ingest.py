@@ -28,11 +28,12 @@ __all__ = ["Arrived", "ingest"]
 class Arrived:
     """What a tick took in: the window's own rows, the segments to put on the manifest, and what was noticed.
 
-    `late` rows belong to windows that are judged already, some of which had none before: they are kept and counted,
-    and may be labelled and trained on, but no window is judged twice. `repeated` rows of the window have an id that is
-    known already, and are left out; those of earlier windows are only looked at again. `doubled` ones have the id of
-    another row that was read with them, whichever was known before. `early` are the ids of the
-    window's rows whose label was known before they were predicted: that is no truth about a prediction, and left out.
+    `ids` are those of all rows in the segments, to be remembered once these are on the manifest. `late` rows belong to
+    windows that are judged already, some of which had none before: they are kept and counted, and may be labelled and
+    trained on, but no window is judged twice. `repeated` rows of the window have an id that is known already, and are
+    left out; those of earlier windows are only looked at again. `doubled` ones have the id of another row that was read
+    with them, whichever was known before. `early` are the ids of the window's rows whose label was known before they
+    were predicted: that is no truth about a prediction, and left out.
     `unreadable` are the ids of rows whose label cannot be read as the kind of the outputs: it is left out too.
     `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered. `alone`
     says that `rows`, with the labels that they brought, are all that is stored of the window.
@@ -40,6 +41,7 @@ class Arrived:
 
     rows: Predictions
     segments: tuple[Segment, ...]
+    ids: tuple[Strings, ...]
     late: int
     repeated: int
     doubled: int
@@ -73,8 +75,6 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     came_late = [each for each in (take(fresh, ~own), *missed) if len(each)]
     parts = [take(fresh, own), *(part for each in came_late for part in apart(each, settings.window))]
     parts = [part for part in parts if len(part)]
-    for part in parts:
-        pipeline.recent.add(part.ids, window.start_at)
     segments = [store.keep_rows(window.pipeline, part) for part in parts]
     labels, early, unreadable = _new_labels(pipeline, window, now=now, fresh=(fresh, *missed))
     if len(labels):
@@ -82,6 +82,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     return Arrived(
         rows=take(fresh, own),
         segments=tuple(segments),
+        ids=tuple(part.ids for part in parts),
         late=sum(map(len, came_late)),
         repeated=len(read) - int(own.sum()),
         doubled=len(read) - len(set(read)),

@@ -47,7 +47,7 @@ class RecentIds:
         return found
 
     def add(self, ids: Strings, at: datetime) -> None:
-        """Remember ids that are taken in with the window of `at`."""
+        """Remember ids that were stored with the window of `at`: no earlier, or each new try would add them again."""
         assert self._parts is not None, "they were looked up before"
         newest = max(self._parts, default=at)
         start = newest if at - newest < self._span else at

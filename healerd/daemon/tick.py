@@ -186,6 +186,8 @@ class Ticker:
             if arrived.irregular and not told:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         remember(pipeline, arrived.segments)
+        for ids in arrived.ids:
+            pipeline.recent.add(ids, window.start_at)
         pipeline.cache.forget(settled=arrived.late > 0)
         if arrived.alone:
             pipeline.cache.put(window.start_at, as_read(arrived.rows), as_of=window.end_at)

@@ -117,6 +117,22 @@ def test_an_id_is_known_after_a_restart_and_for_as_long_as_it_is_waited_for(open
     assert "'repeated': 60" in table.leaves("irregular rows")[-1]
 
 
+def test_a_window_that_is_tried_again_remembers_each_id_once(tmp_path: Path) -> None:
+    """While the labels cannot be read, memory does not grow with every try; then all rows are taken in."""
+    config = PLAIN.replace('label = "label"', 'labels = { path = "labels.csv" }')
+    table = Table(tmp_path, config=config)
+    table.play()
+    for _ in range(5):
+        table.core.run_due()
+    remembered = table.core.pipelines[NAME].recent._parts or {}
+    assert sum(map(len, remembered.values())) <= ROWS
+    assert table.judged_to == START
+    (tmp_path / "labels.csv").write_text("id,label\n", encoding="utf-8")
+    table.core.run_due()
+    assert (table.judged_to, held(table, 0, 1)) == (START + HOUR, ROWS)
+    table.core.close()
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_column_that_was_away_has_the_kind_it_had(opened: Callable[..., Table], *, restarted: bool) -> None:
     """Numbers that were away for an hour and come back as text are told as such, and older rows stay readable."""
