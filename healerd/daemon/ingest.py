@@ -71,7 +71,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     fresh = _unknown(pipeline, window, fetched)
     own = fresh.at >= naive(window.start_at)
     read = fetched.ids[fetched.at >= naive(window.start_at)]
-    missed = [_unknown(pipeline, window, each, set(fresh.ids)) for each in look_again(pipeline, window)]
+    missed = _missed(pipeline, window, fresh)
     came_late = [each for each in (take(fresh, ~own), *missed) if len(each)]
     parts = [take(fresh, own), *(part for each in came_late for part in apart(each, settings.window))]
     parts = [part for part in parts if len(part)]
@@ -93,6 +93,15 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         substituted=int(np.count_nonzero(fresh.version[own] == SUBSTITUTE)),
         alone=bool(own.any()) and not before and not set(labels.ids) & set(fresh.ids[own]),
     )
+
+
+def _missed(pipeline: Pipeline, window: Window, fresh: Predictions) -> Sequence[Predictions]:
+    """Read what windows without rows hold now, beside the rows that are `fresh`: of all of it, each id once."""
+    found, beside = list[Predictions](), set(fresh.ids)
+    for each in look_again(pipeline, window):
+        found.append(_unknown(pipeline, window, each, beside))
+        beside |= set(found[-1].ids)
+    return found
 
 
 def _unknown(

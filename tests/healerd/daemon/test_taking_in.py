@@ -117,6 +117,22 @@ def test_an_id_is_known_after_a_restart_and_for_as_long_as_it_is_waited_for(open
     assert "'repeated': 60" in table.leaves("irregular rows")[-1]
 
 
+def test_an_id_in_two_missed_windows_counts_once(opened: Callable[..., Table]) -> None:
+    """Two empty hours apart come back at once, both with rows of one id: it is stored in the first of them alone."""
+    table, held_back = opened(), list[list[Row]]()
+
+    def none_yet(rows: list[Row]) -> list[Row]:
+        held_back.append(rows)
+        return []
+
+    for spoil in (lambda rows: rows, none_yet, lambda rows: rows, none_yet, lambda rows: rows):
+        table.play(spoil)
+    first, second = held_back
+    table.rows += first + [{**row, "id": old["id"]} for row, old in zip(second[:7], first, strict=False)] + second[7:]
+    table.play()
+    assert [held(table, hour, hour + 1) for hour in (1, 3)] == [ROWS, ROWS - 7]
+
+
 def test_a_window_that_is_tried_again_remembers_each_id_once(tmp_path: Path) -> None:
     """While the labels cannot be read, memory does not grow with every try; then all rows are taken in."""
     config = PLAIN.replace('label = "label"', 'labels = { path = "labels.csv" }')
