@@ -71,7 +71,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     fresh = _unknown(pipeline, window, fetched)
     own = fresh.at >= naive(window.start_at)
     read = fetched.ids[fetched.at >= naive(window.start_at)]
-    missed = _missed(pipeline, window, fresh)
+    fresh, *missed = _as_known(pipeline, window, (fresh, *_missed(pipeline, window, fresh)), now)
     came_late = [each for each in (take(fresh, ~own), *missed) if len(each)]
     parts = [take(fresh, own), *(part for each in came_late for part in apart(each, settings.window))]
     parts = [part for part in parts if len(part)]
@@ -114,6 +114,17 @@ def _unknown(
     once = take(fetched, _firsts(fetched.ids))
     known = pipeline.recent.known(pipeline.store, once, window.start_at) | beside
     return take(once, np.fromiter((each not in known for each in once.ids), np.bool_, len(once)))
+
+
+def _as_known(pipeline: Pipeline, window: Window, parts: Sequence[Predictions], now: datetime) -> Sequence[Predictions]:
+    """Leave out the labels of a column while windows are caught up on: which of them were known by the end of this one
+    nobody can tell, and `_new_labels` finds them all. A `label_horizon` of 0 says that rows come with theirs."""
+    source = pipeline.settings.source
+    filled_in = source.label and not source.labels and pipeline.settings.label_horizon
+    if not filled_in or _closed_at(pipeline, window, now) == window.end_at:
+        return parts
+    nothing = {"categorical": None, "numeric": np.nan}
+    return [replace(rows, label=np.full_like(rows.label, nothing[kind_of(rows.label)])) for rows in parts]
 
 
 def _firsts(ids: Strings) -> npt.NDArray[np.intp]:
