@@ -23,6 +23,9 @@ from healerd.sources import Lossy
 
 __all__ = ["Arrived", "ingest"]
 
+NAMED_MIN = 20
+"""Ids of a window that can tell what ids name: some rows that are sent again are no pattern."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arrived:
@@ -35,8 +38,9 @@ class Arrived:
     with them, whichever was known before. `early` are the ids of the window's rows whose label was known before they
     were predicted: that is no truth about a prediction, and left out.
     `unreadable` are the ids of rows whose label cannot be read as the kind of the outputs: it is left out too.
-    `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered. `alone`
-    says that `rows`, with the labels that they brought, are all that is stored of the window.
+    Of the `named` ids of the window's rows, `recurring` ones were served in an earlier window. `lost` rows were served
+    in the window and could not be recorded; `substituted` ones no model answered. `alone` says that `rows`, with the
+    labels that they brought, are all that is stored of the window.
     """
 
     rows: Predictions
@@ -45,6 +49,8 @@ class Arrived:
     late: int
     repeated: int
     doubled: int
+    named: int
+    recurring: int
     labels: int
     early: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
@@ -57,6 +63,11 @@ class Arrived:
         """Tell whether there is anything to say about the rows."""
         told = self.early or self.unreadable
         return bool(self.late or self.repeated or told or self.lost or self.substituted)
+
+    @property
+    def names_no_rows(self) -> bool:
+        """Tell whether most ids came in an earlier window: as a customer's does, who is asked about each day."""
+        return self.named >= NAMED_MIN and 2 * self.recurring > self.named
 
 
 def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
@@ -71,6 +82,7 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     fresh = _unknown(pipeline, window, fetched)
     own = fresh.at >= naive(window.start_at)
     read = fetched.ids[fetched.at >= naive(window.start_at)]
+    named = set(read)
     fresh, *missed = _as_known(pipeline, window, (fresh, *_missed(pipeline, window, fresh)), now)
     came_late = [each for each in (take(fresh, ~own), *missed) if len(each)]
     parts = [take(fresh, own), *(part for each in came_late for part in apart(each, settings.window))]
@@ -85,7 +97,9 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         ids=tuple(part.ids for part in parts),
         late=sum(map(len, came_late)),
         repeated=len(read) - int(own.sum()),
-        doubled=len(read) - len(set(read)),
+        doubled=len(read) - len(named),
+        named=len(named),
+        recurring=len(_recurring(pipeline, window, named - set(fresh.ids[own]))),
         labels=len(labels) + sum(int((~is_missing(each.label)).sum()) for each in (fresh, *missed)),
         early=early,
         unreadable=unreadable,
@@ -114,6 +128,11 @@ def _unknown(
     once = take(fetched, _firsts(fetched.ids))
     known = pipeline.recent.known(pipeline.store, once, window.start_at) | beside
     return take(once, np.fromiter((each not in known for each in once.ids), np.bool_, len(once)))
+
+
+def _recurring(pipeline: Pipeline, window: Window, left_out: AbstractSet[str]) -> AbstractSet[str]:
+    """Keep the ids that were served before the window: its own are left out too, where it is tried once more."""
+    return left_out - pipeline.store.known_ids(window.pipeline, left_out, window.start_at, window.end_at)
 
 
 def _as_known(pipeline: Pipeline, window: Window, parts: Sequence[Predictions], now: datetime) -> Sequence[Predictions]:

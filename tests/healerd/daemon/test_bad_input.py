@@ -76,7 +76,7 @@ class Table:
         self.rows += spoil(self.hour(self.clock.now()))
         self.write("rows.csv", self.rows)
         self.clock.advance(HOUR.total_seconds())
-        self.core.run_due()
+        self.came_to = self.core.run_due()
 
     @property
     def judged_to(self) -> datetime:

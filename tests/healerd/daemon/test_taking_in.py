@@ -9,6 +9,9 @@ import pytest
 from healerd.actions import InlineWorker
 from healerd.config import parse_config
 from healerd.daemon.core import Core
+from healerd.daemon.messages import Message, about
+from healerd.daemon.pipeline import closed_windows
+from healerd.daemon.troubles import Trouble
 from healerd.model import Quality
 from tests.healerd.daemon.test_bad_input import CONFIG, HOUR, NAME, ROWS, START, Row, Table
 
@@ -44,6 +47,12 @@ def held(table: Table, first: int, last: int) -> int:
     return len(table.core.store.rows(NAME, START + HOUR * first, START + HOUR * last))
 
 
+def troubles(table: Table, spoil: Callable[[list[Row]], list[Row]]) -> list[Message]:
+    """Play an hour, and give what people are told to mend."""
+    table.play(spoil)
+    return [each for each in about(table.came_to) if each.kind == "trouble"]
+
+
 def test_an_id_of_an_earlier_window_counts_once(opened: Callable[..., Table]) -> None:
     """Rows of the window before that come again, later, are left out of theirs and told, however it is read."""
     table = opened()
@@ -56,6 +65,34 @@ def test_an_id_of_an_earlier_window_counts_once(opened: Callable[..., Table]) ->
     assert [held(table, 0, 1), held(table, 1, 2), held(table, 0, 2)] == [ROWS, ROWS, 2 * ROWS]
     assert table.told("rows").n == ROWS
     assert "'repeated': 30" in table.leaves("irregular rows")[-1]
+
+
+def test_people_are_told_where_ids_name_customers(opened: Callable[..., Table]) -> None:
+    """The same ids hour after hour: the hours left without rows are told, by one message however many; others not."""
+    table = opened()
+
+    def of_customers(rows: list[Row]) -> list[Row]:
+        return [{**row, "id": f"customer {number}"} for number, row in enumerate(rows)]
+
+    assert troubles(table, of_customers) == []
+    first, second = (troubles(table, of_customers) for _ in range(2))
+    assert first == second
+    assert [(each.kind, each.what) for each in first] == [("trouble", f"{NAME} is judged without most of its rows")]
+    assert "an id names one prediction" in first[0].text
+    assert troubles(table, lambda rows: rows + rows) == []
+
+
+def test_a_window_that_is_tried_once_more_names_its_own_rows(opened: Callable[..., Table]) -> None:
+    """After a crash between taking in and judging its own rows come again: that is no trouble with ids."""
+    table = opened()
+    table.clock.advance(HOUR.total_seconds())
+    table.write("rows.csv", table.hour(START))
+    pipeline = table.core.pipelines[NAME]
+    (window,) = closed_windows(NAME, window_s=3600.0, watermark=START, now=table.clock.now())
+    ticker, moment = table.core._ticker, table.core._moment(NAME)
+    assert len(ticker._take_in(pipeline, window, moment).rows) == ROWS
+    assert not any(isinstance(each, Trouble) for each in ticker.tick(pipeline, window, moment))
+    assert held(table, 0, 1) == ROWS
 
 
 def test_rows_that_are_written_twice_are_bad_data(opened: Callable[..., Table]) -> None:
