@@ -186,11 +186,11 @@ class Reader(Bodies, Survey):
         )
         return self._rows(pipeline, selection)
 
-    def ids(self, pipeline: str, start_at: datetime) -> "Strings":
-        """Read the ids of the segments that hold predictions from `start_at` on."""
+    def ids(self, segment: Segment) -> "Strings":
+        """Read the ids of one segment, as often as they stand there. Raises SegmentError."""
         from healerd.segments.read import read_ids
 
-        return read_ids(self.folder / FOLDER, self.segments(pipeline, start_at=start_at))
+        return read_ids(self.folder / FOLDER, segment)
 
     def known_ids(
         self,
