@@ -167,7 +167,7 @@ class Core:
             if told and self._clock.read().boot_s >= until_s:
                 break
             try:
-                told.append(self._ticker.tick(pipeline, window, self._moment(pipeline.name)))
+                told += self._ticker.tick(pipeline, window, self._moment(pipeline.name))
             except HealerdError as error:
                 if ends_all(error):
                     raise

@@ -23,26 +23,34 @@ from healerd.sources import Lossy
 
 __all__ = ["Arrived", "ingest"]
 
+NAMED_MIN = 20
+"""Ids of a window that can tell what ids name: some rows that are sent again are no pattern."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arrived:
     """What a tick took in: the window's own rows, the segments to put on the manifest, and what was noticed.
 
-    `late` rows belong to windows that are judged already, some of which had none before: they are kept and counted,
-    and may be labelled and trained on, but no window is judged twice. `repeated` rows of the window have an id that is
-    known already, and are left out; those of earlier windows are only looked at again. `doubled` ones have the id of
-    another row that was read with them, whichever was known before. `early` are the ids of the
-    window's rows whose label was known before they were predicted: that is no truth about a prediction, and left out.
+    `ids` are those of all rows in the segments, to be remembered once these are on the manifest. `late` rows belong to
+    windows that are judged already, some of which had none before: they are kept and counted, and may be labelled and
+    trained on, but no window is judged twice. `repeated` rows of the window have an id that is known already, and are
+    left out; those of earlier windows are only looked at again. `doubled` ones have the id of another row that was read
+    with them, whichever was known before. `early` are the ids of the window's rows whose label was known before they
+    were predicted: that is no truth about a prediction, and left out.
     `unreadable` are the ids of rows whose label cannot be read as the kind of the outputs: it is left out too.
-    `lost` rows were served in the window and could not be recorded; `substituted` ones no model answered. `alone`
-    says that `rows`, with the labels that they brought, are all that is stored of the window.
+    Of the `named` ids of the window's rows, `recurring` ones were served in an earlier window. `lost` rows were served
+    in the window and could not be recorded; `substituted` ones no model answered. `alone` says that `rows`, with the
+    labels that they brought, are all that is stored of the window.
     """
 
     rows: Predictions
     segments: tuple[Segment, ...]
+    ids: tuple[Strings, ...]
     late: int
     repeated: int
     doubled: int
+    named: int
+    recurring: int
     labels: int
     early: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
@@ -55,6 +63,11 @@ class Arrived:
         """Tell whether there is anything to say about the rows."""
         told = self.early or self.unreadable
         return bool(self.late or self.repeated or told or self.lost or self.substituted)
+
+    @property
+    def names_no_rows(self) -> bool:
+        """Tell whether most ids came in an earlier window: as a customer's does, who is asked about each day."""
+        return self.named >= NAMED_MIN and 2 * self.recurring > self.named
 
 
 def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
@@ -69,12 +82,11 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     fresh = _unknown(pipeline, window, fetched)
     own = fresh.at >= naive(window.start_at)
     read = fetched.ids[fetched.at >= naive(window.start_at)]
-    missed = [_unknown(pipeline, window, each, set(fresh.ids)) for each in look_again(pipeline, window)]
+    named = set(read)
+    fresh, *missed = _as_known(pipeline, window, (fresh, *_missed(pipeline, window, fresh)), now)
     came_late = [each for each in (take(fresh, ~own), *missed) if len(each)]
     parts = [take(fresh, own), *(part for each in came_late for part in apart(each, settings.window))]
     parts = [part for part in parts if len(part)]
-    for part in parts:
-        pipeline.recent.add(part.ids, window.start_at)
     segments = [store.keep_rows(window.pipeline, part) for part in parts]
     labels, early, unreadable = _new_labels(pipeline, window, now=now, fresh=(fresh, *missed))
     if len(labels):
@@ -82,9 +94,12 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
     return Arrived(
         rows=take(fresh, own),
         segments=tuple(segments),
+        ids=tuple(part.ids for part in parts),
         late=sum(map(len, came_late)),
         repeated=len(read) - int(own.sum()),
-        doubled=len(read) - len(set(read)),
+        doubled=len(read) - len(named),
+        named=len(named),
+        recurring=len(_recurring(pipeline, window, named - set(fresh.ids[own]))),
         labels=len(labels) + sum(int((~is_missing(each.label)).sum()) for each in (fresh, *missed)),
         early=early,
         unreadable=unreadable,
@@ -92,6 +107,15 @@ def ingest(pipeline: Pipeline, window: Window, *, now: datetime) -> Arrived:
         substituted=int(np.count_nonzero(fresh.version[own] == SUBSTITUTE)),
         alone=bool(own.any()) and not before and not set(labels.ids) & set(fresh.ids[own]),
     )
+
+
+def _missed(pipeline: Pipeline, window: Window, fresh: Predictions) -> Sequence[Predictions]:
+    """Read what windows without rows hold now, beside the rows that are `fresh`: of all of it, each id once."""
+    found, beside = list[Predictions](), set(fresh.ids)
+    for each in look_again(pipeline, window):
+        found.append(_unknown(pipeline, window, each, beside))
+        beside |= set(found[-1].ids)
+    return found
 
 
 def _unknown(
@@ -104,6 +128,22 @@ def _unknown(
     once = take(fetched, _firsts(fetched.ids))
     known = pipeline.recent.known(pipeline.store, once, window.start_at) | beside
     return take(once, np.fromiter((each not in known for each in once.ids), np.bool_, len(once)))
+
+
+def _recurring(pipeline: Pipeline, window: Window, left_out: AbstractSet[str]) -> AbstractSet[str]:
+    """Keep the ids that were served before the window: its own are left out too, where it is tried once more."""
+    return left_out - pipeline.store.known_ids(window.pipeline, left_out, window.start_at, window.end_at)
+
+
+def _as_known(pipeline: Pipeline, window: Window, parts: Sequence[Predictions], now: datetime) -> Sequence[Predictions]:
+    """Leave out the labels of a column while windows are caught up on: which of them were known by the end of this one
+    nobody can tell, and `_new_labels` finds them all. A `label_horizon` of 0 says that rows come with theirs."""
+    source = pipeline.settings.source
+    filled_in = source.label and not source.labels and pipeline.settings.label_horizon
+    if not filled_in or _closed_at(pipeline, window, now) == window.end_at:
+        return parts
+    nothing = {"categorical": None, "numeric": np.nan}
+    return [replace(rows, label=np.full_like(rows.label, nothing[kind_of(rows.label)])) for rows in parts]
 
 
 def _firsts(ids: Strings) -> npt.NDArray[np.intp]:

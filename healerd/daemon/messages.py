@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from healerd.daemon.executor import Move
 from healerd.daemon.lookout import Outage
-from healerd.daemon.tick import Trouble
+from healerd.daemon.troubles import Trouble
 from healerd.listen_settings import NotifySettings, parse_hours
 from healerd.model import HOLD, Answer, Decision, Intent, IntentState
 from healerd.silence import silence_at
@@ -57,13 +57,13 @@ def about(told: Iterable[object]) -> Iterator[Message]:
                 )
             case Move(intent=intent):
                 yield from _of_move(intent)
-            case Trouble(pipeline=pipeline, said=said):
+            case Trouble(pipeline=pipeline, said=said, judged=judged):
                 yield Message(
                     key=f"trouble:{pipeline}:{said}",
                     kind="trouble",
                     pipeline=pipeline,
-                    what=f"{pipeline} is not judged",
-                    text=f"{said}\nsee `healerd doctor`",
+                    what=f"{pipeline} is {'judged without most of its rows' if judged else 'not judged'}",
+                    text=f"{said}\nsee `healerd {f'source probe {pipeline}' if judged else 'doctor'}`",
                 )
             case Outage(pipeline=pipeline, place=place, over=over):
                 now = "is back" if over else "is away"

@@ -4,6 +4,7 @@ Must never call an id new that is stored: a hash that is known is looked up in t
 taken in. Eight bytes an id; reading the ids of a day of one-minute windows at each of them would take .25 s of CPU.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -33,7 +34,7 @@ class RecentIds:
         """Tell which ids of rows (at least one) are stored, as far back as `patience` before the window of `at`."""
         since = at - self.patience
         if self._parts is None:
-            self._parts = {at: np.sort(_hashes(reader.ids(self.pipeline, since)))}
+            self._parts = {at: self._stored(reader, since)}
         self._parts = {start: part for start, part in self._parts.items() if start >= since - self._span}
         hashes = _hashes(rows.ids)
         met = np.zeros(len(hashes), np.bool_)
@@ -47,18 +48,23 @@ class RecentIds:
         return found
 
     def add(self, ids: Strings, at: datetime) -> None:
-        """Remember ids that are taken in with the window of `at`."""
+        """Remember ids that were stored with the window of `at`: no earlier, or each new try would add them again."""
         assert self._parts is not None, "they were looked up before"
         newest = max(self._parts, default=at)
         start = newest if at - newest < self._span else at
-        self._parts[start] = np.sort(np.concatenate((self._parts.get(start, _hashes(ids[:0])), _hashes(ids))))
+        self._parts[start] = np.sort(np.concatenate((self._parts.get(start, _hashes(())), _hashes(ids))))
+
+    def _stored(self, reader: Reader, since: datetime) -> Hashes:
+        """Read what is stored, a segment at a time: as text the ids of days take hundreds of megabytes."""
+        parts = [_hashes(reader.ids(each)) for each in reader.segments(self.pipeline, start_at=since)]
+        return np.sort(np.concatenate([_hashes(()), *parts]))
 
     @property
     def _span(self) -> timedelta:
         return self.patience / PARTS
 
 
-def _hashes(ids: Strings) -> Hashes:
+def _hashes(ids: Collection[str]) -> Hashes:
     return np.fromiter(map(hash, ids), np.int64, len(ids))
 
 

@@ -31,6 +31,7 @@ from healerd.daemon.situations import (
     prospects_of,
     situation_of,
 )
+from healerd.daemon.troubles import Trouble, troubles_with_ids
 from healerd.daemon.watch import STATE, Watched, watch
 from healerd.decision import Situation, Wish, cost_model, decide, open_for_wish, prepare
 from healerd.decision.stages import demoted, withdraw_trust
@@ -41,7 +42,7 @@ from healerd.profiles import to_bytes
 from healerd.segments.read import as_read
 from healerd.store import Reader, Store, Transaction
 
-__all__ = ["ALIAS", "Rehearsal", "Ticker", "Trouble"]
+__all__ = ["ALIAS", "Rehearsal", "Ticker"]
 
 log = logging.getLogger("healerd")
 
@@ -68,14 +69,6 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What keeps one pipeline from being judged, and is for people to mend; told once while it lasts."""
-
-    pipeline: str
-    said: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
     """Judges windows. `failing` remembers what keeps which pipeline from being judged, so that it is told once.
 
@@ -88,15 +81,19 @@ class Ticker:
     lost: Callable[[str, RegistryAway], None] = lambda pipeline, error: None
     failing: set[tuple[str, str]] = field(default_factory=set)
 
-    def tick(self, pipeline: Pipeline, window: Window, moment: Moment) -> Decision | None:
+    def tick(self, pipeline: Pipeline, window: Window, moment: Moment) -> tuple[Decision | Trouble | None, ...]:
         """Judge one closed window and commit what was decided; None when the tick itself failed, which holds.
+
+        After that stands what people have to mend, although the window was judged.
 
         Raises SourceError when the window cannot be read yet, ActionError when nobody can tell which version serves,
         SegmentError when rows that were taken in cannot be read again, StoreError when nothing can be written.
         """
+        troubles: tuple[Trouble, ...] = ()
         try:
             self._look(pipeline)
             arrived = self._take_in(pipeline, window, moment)
+            troubles = troubles_with_ids(pipeline.name, arrived)
             decision = self._judge(pipeline, window, moment, arrived)
         except HealerdError:
             raise
@@ -109,7 +106,7 @@ class Ticker:
                 tx.set_watermark(pipeline.name, window.end_at)
             decision = None
         self.failing.difference_update([each for each in self.failing if each[0] == pipeline.name])
-        return decision
+        return (decision, *troubles)
 
     def _look(self, pipeline: Pipeline) -> None:
         """See where the alias stands. While the registry is away, what it said last holds; it must have said it once.
@@ -186,6 +183,8 @@ class Ticker:
             if arrived.irregular and not told:
                 tx.note("irregular rows", _irregular(window, arrived), pipeline=pipeline.name)
         remember(pipeline, arrived.segments)
+        for ids in arrived.ids:
+            pipeline.recent.add(ids, window.start_at)
         pipeline.cache.forget(settled=arrived.late > 0)
         if arrived.alone:
             pipeline.cache.put(window.start_at, as_read(arrived.rows), as_of=window.end_at)

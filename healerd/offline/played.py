@@ -63,9 +63,9 @@ class PlayedStore(Store):
         specs = (ColumnSpec(name="label", stored="label", kind=kind_of(labels.label)),)
         return self._segment(pipeline, Content.LABELS, labels.at, specs)
 
-    def ids(self, pipeline: str, start_at: datetime) -> Strings:
-        """Give the ids of all predictions."""
-        return np.array(list(self._places[pipeline]), np.object_)
+    def ids(self, segment: Segment) -> Strings:
+        """Give the ids of all predictions of the segment's pipeline: nobody asks which are whose."""
+        return np.array(list(self._places[segment.pipeline]), np.object_)
 
     def known_ids(
         self,

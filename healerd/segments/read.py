@@ -117,11 +117,9 @@ def no_rows() -> Predictions:
     return Predictions(ids=none, at=at, version=none, output=numbers, label=numbers, features={})
 
 
-def read_ids(folder: Path, segments: Sequence[Segment]) -> Strings:
-    """Read the ids of all rows of the segments, as often as they stand there."""
-    if not segments:
-        return np.empty(0, np.object_)
-    (found,) = _fetch("SELECT id FROM read_parquet($paths)", {"paths": _paths(folder, segments)})
+def read_ids(folder: Path, segment: Segment) -> Strings:
+    """Read the ids of all rows of a segment, as often as they stand there."""
+    (found,) = _fetch("SELECT id FROM read_parquet($paths)", {"paths": _paths(folder, [segment])})
     return filled(found, "categorical")
 
 

@@ -253,7 +253,8 @@ def _troubles(
     told = []
     if repeated:
         said = f"{repeated:,} of {len(rows):,} rows have an id that came before: they are counted once"
-        told.append(Trouble(level="warn", said=said))
+        mend = "an id names one prediction: where it names a customer, name another column as `source.id`, or none"
+        told.append(Trouble(level="warn", said=said, mend=mend))
     if late_max_s > settings.window + settings.source.late_s:
         said = (
             f"rows come up to {late_max_s:,.0f} s behind newer ones, and `source.late` is {settings.source.late_s:g} s"

@@ -34,8 +34,6 @@ __all__ = ["Checked", "Range", "ReadStore", "Reader"]
 
 R = TypeVar("R")
 LEAVES_MAX = 10_000
-SHAPED = 2_000
-"""Newest segments among which shapes are looked for: six weeks of half hours."""
 _COLUMNS: dict[str, frozenset[str]] = {}
 """The columns of tables that were searched: every database that is open has those of the newest schema."""
 
@@ -143,13 +141,12 @@ class Reader(Bodies, Survey):
         )
 
     def shapes(self, pipeline: str) -> tuple[Segment, ...]:
-        """Read the newest segment of each shape that the newest SHAPED predictions have, the oldest first."""
-        sql = """SELECT CAST(body AS BLOB), max(seq) AS newest FROM (
-                SELECT seq, schema_hash, body FROM segment WHERE pipeline = ? AND content = ?
-                ORDER BY end_at DESC LIMIT ?
-            ) GROUP BY schema_hash ORDER BY newest"""
-        rows = self._query(sql, [pipeline, Content.PREDICTIONS.value, SHAPED])
-        return tuple(decode(Segment, body) for body, _ in rows)
+        """Read the newest segment of predictions of each shape, the oldest first: .1 s of CPU for 60,000 segments."""
+        sql = """SELECT CAST(body AS BLOB) FROM segment WHERE seq IN (
+                SELECT max(seq) FROM segment WHERE pipeline = ? AND content = ? GROUP BY schema_hash
+            ) ORDER BY seq"""
+        rows = self._query(sql, [pipeline, Content.PREDICTIONS.value])
+        return tuple(decode(Segment, body) for (body,) in rows)
 
     def rows(
         self,
@@ -186,11 +183,11 @@ class Reader(Bodies, Survey):
         )
         return self._rows(pipeline, selection)
 
-    def ids(self, pipeline: str, start_at: datetime) -> "Strings":
-        """Read the ids of the segments that hold predictions from `start_at` on."""
+    def ids(self, segment: Segment) -> "Strings":
+        """Read the ids of one segment, as often as they stand there. Raises SegmentError."""
         from healerd.segments.read import read_ids
 
-        return read_ids(self.folder / FOLDER, self.segments(pipeline, start_at=start_at))
+        return read_ids(self.folder / FOLDER, segment)
 
     def known_ids(
         self,

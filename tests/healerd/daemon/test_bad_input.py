@@ -53,12 +53,13 @@ class Table:
     rows: list[Row] = field(default_factory=list)
     clock: ManualClock = field(default_factory=lambda: ManualClock(START))
     number: int = 0
+    config: str = CONFIG
 
     def __post_init__(self) -> None:
         self.rng = np.random.Generator(np.random.PCG64(3))
         self.write("reference.csv", [row for hour in range(6) for row in self.hour(START - HOUR * (hour + 1))])
         self.write("rows.csv", self.hour(START))
-        config = parse_config(CONFIG, path=self.folder / "healerd.toml")
+        config = parse_config(self.config, path=self.folder / "healerd.toml")
         self.core = Core.open(config, self.clock, worker=InlineWorker(), start_at=START)
 
     def hour(self, start: datetime, rows: int = ROWS) -> list[Row]:
@@ -75,7 +76,7 @@ class Table:
         self.rows += spoil(self.hour(self.clock.now()))
         self.write("rows.csv", self.rows)
         self.clock.advance(HOUR.total_seconds())
-        self.core.run_due()
+        self.came_to = self.core.run_due()
 
     @property
     def judged_to(self) -> datetime:

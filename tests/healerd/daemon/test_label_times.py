@@ -96,9 +96,10 @@ def test_a_label_without_a_time_counts_in_the_look_that_first_sees_it(
     made.core.close()
 
 
-def test_what_is_first_seen_while_catching_up_counts_in_no_earlier_look(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", [COLUMN, TABLE])
+def test_what_is_first_seen_while_catching_up_counts_in_no_earlier_look(tmp_path: Path, source: str) -> None:
     """Of labels that came in an outage nobody knows when: only the newest closed window counts them."""
-    made = Labelled(tmp_path, source=TABLE, horizon="2h", after=1.5)
+    made = Labelled(tmp_path, source=source, horizon="2h", after=1.5)
     made.clock.advance(5)
     made.play(2)
     made.core.close()
@@ -107,6 +108,16 @@ def test_what_is_first_seen_while_catching_up_counts_in_no_earlier_look(tmp_path
     assert made.cohorts == [(0, 21), (1, 0), (2, 0), (3, ROWS)]
     made.play(1)
     assert made.cohorts[-1] == (4, ROWS)
+    made.core.close()
+
+
+def test_a_column_of_labels_that_are_never_waited_for_counts_while_catching_up(tmp_path: Path) -> None:
+    """With a label horizon of 0 a row's own label comes with it: an outage makes no cohort unknown."""
+    made = Labelled(tmp_path, source=COLUMN, horizon="0h")
+    made.clock.advance(5)
+    made.play(1)
+    made.play(4, at_once=True)
+    assert made.cohorts == [(hour, ROWS) for hour in range(5)]
     made.core.close()
 
 

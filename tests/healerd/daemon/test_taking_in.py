@@ -2,13 +2,20 @@
 
 import tracemalloc
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from healerd.actions import InlineWorker
+from healerd.columns import take
 from healerd.config import parse_config
 from healerd.daemon.core import Core
+from healerd.daemon.messages import Message, about
+from healerd.daemon.pipeline import closed_windows
+from healerd.daemon.recent import RecentIds
+from healerd.daemon.troubles import Trouble
 from healerd.model import Quality
 from tests.healerd.daemon.test_bad_input import CONFIG, HOUR, NAME, ROWS, START, Row, Table
 
@@ -44,6 +51,12 @@ def held(table: Table, first: int, last: int) -> int:
     return len(table.core.store.rows(NAME, START + HOUR * first, START + HOUR * last))
 
 
+def troubles(table: Table, spoil: Callable[[list[Row]], list[Row]]) -> list[Message]:
+    """Play an hour, and give what people are told to mend."""
+    table.play(spoil)
+    return [each for each in about(table.came_to) if each.kind == "trouble"]
+
+
 def test_an_id_of_an_earlier_window_counts_once(opened: Callable[..., Table]) -> None:
     """Rows of the window before that come again, later, are left out of theirs and told, however it is read."""
     table = opened()
@@ -56,6 +69,34 @@ def test_an_id_of_an_earlier_window_counts_once(opened: Callable[..., Table]) ->
     assert [held(table, 0, 1), held(table, 1, 2), held(table, 0, 2)] == [ROWS, ROWS, 2 * ROWS]
     assert table.told("rows").n == ROWS
     assert "'repeated': 30" in table.leaves("irregular rows")[-1]
+
+
+def test_people_are_told_where_ids_name_customers(opened: Callable[..., Table]) -> None:
+    """The same ids hour after hour: the hours left without rows are told, by one message however many; others not."""
+    table = opened()
+
+    def of_customers(rows: list[Row]) -> list[Row]:
+        return [{**row, "id": f"customer {number}"} for number, row in enumerate(rows)]
+
+    assert troubles(table, of_customers) == []
+    first, second = (troubles(table, of_customers) for _ in range(2))
+    assert first == second
+    assert [(each.kind, each.what) for each in first] == [("trouble", f"{NAME} is judged without most of its rows")]
+    assert "an id names one prediction" in first[0].text
+    assert troubles(table, lambda rows: rows + rows) == []
+
+
+def test_a_window_that_is_tried_once_more_names_its_own_rows(opened: Callable[..., Table]) -> None:
+    """After a crash between taking in and judging its own rows come again: that is no trouble with ids."""
+    table = opened()
+    table.clock.advance(HOUR.total_seconds())
+    table.write("rows.csv", table.hour(START))
+    pipeline = table.core.pipelines[NAME]
+    (window,) = closed_windows(NAME, window_s=3600.0, watermark=START, now=table.clock.now())
+    ticker, moment = table.core._ticker, table.core._moment(NAME)
+    assert len(ticker._take_in(pipeline, window, moment).rows) == ROWS
+    assert not any(isinstance(each, Trouble) for each in ticker.tick(pipeline, window, moment))
+    assert held(table, 0, 1) == ROWS
 
 
 def test_rows_that_are_written_twice_are_bad_data(opened: Callable[..., Table]) -> None:
@@ -115,6 +156,53 @@ def test_an_id_is_known_after_a_restart_and_for_as_long_as_it_is_waited_for(open
     table.play(sent_again)
     assert held(table, 5, 6) == 60
     assert "'repeated': 60" in table.leaves("irregular rows")[-1]
+
+
+def test_an_id_in_two_missed_windows_counts_once(opened: Callable[..., Table]) -> None:
+    """Two empty hours apart come back at once, both with rows of one id: it is stored in the first of them alone."""
+    table, held_back = opened(), list[list[Row]]()
+
+    def none_yet(rows: list[Row]) -> list[Row]:
+        held_back.append(rows)
+        return []
+
+    for spoil in (lambda rows: rows, none_yet, lambda rows: rows, none_yet, lambda rows: rows):
+        table.play(spoil)
+    first, second = held_back
+    table.rows += first + [{**row, "id": old["id"]} for row, old in zip(second[:7], first, strict=False)] + second[7:]
+    table.play()
+    assert [held(table, hour, hour + 1) for hour in (1, 3)] == [ROWS, ROWS - 7]
+
+
+def test_a_window_that_is_tried_again_remembers_each_id_once(tmp_path: Path) -> None:
+    """While the labels cannot be read, memory does not grow with every try; then all rows are taken in."""
+    config = PLAIN.replace('label = "label"', 'labels = { path = "labels.csv" }')
+    table = Table(tmp_path, config=config)
+    table.play()
+    for _ in range(5):
+        table.core.run_due()
+    remembered = table.core.pipelines[NAME].recent._parts or {}
+    assert sum(map(len, remembered.values())) <= ROWS
+    assert table.judged_to == START
+    (tmp_path / "labels.csv").write_text("id,label\n", encoding="utf-8")
+    table.core.run_due()
+    assert (table.judged_to, held(table, 0, 1)) == (START + HOUR, ROWS)
+    table.core.close()
+
+
+def test_a_restart_reads_the_ids_of_one_segment_at_a_time(opened: Callable[..., Table]) -> None:
+    """Of ten segments with long ids, 4 MB of text, a daemon that has just started holds less than half at once."""
+    table = opened(catch_up="1d")
+    for _ in range(10):
+        table.play(lambda rows: [{**row, "id": row["id"] * 800} for row in rows])
+    store, rows = table.core.store, table.core.store.rows(NAME, START, START + HOUR)
+    recent = RecentIds(pipeline=NAME, patience=timedelta(days=1))
+    tracemalloc.start()
+    known = recent.known(store, take(rows, np.arange(3)), table.clock.now())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert known == set(rows.ids[:3])
+    assert peak < 2_000_000 < 10 * sum(map(len, rows.ids))
 
 
 @pytest.mark.parametrize("restarted", [False, True])

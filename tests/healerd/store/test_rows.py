@@ -11,7 +11,7 @@ from healerd.segments import FOLDER, Content
 from healerd.segments.times import naive
 from healerd.segments.write import write, write_labels
 from healerd.store import ReadStore, Store
-from tests.healerd.store.records import START
+from tests.healerd.store.records import START, a_segment
 
 HOUR = timedelta(hours=1)
 
@@ -121,3 +121,12 @@ def test_readers_read_rows_as_well(store: Store) -> None:
 
 def _fields(rows: Predictions) -> dict[str, object]:
     return {name: getattr(rows, name) for name in ("ids", "at", "version", "output", "label", "features")}
+
+
+def test_each_shape_is_known_however_many_segments_came_since(store: Store) -> None:
+    """A shape of 2,001 segments ago is told beside the one of now, by its newest segment, and the newest comes last."""
+    hashes = ["old", "old", *["new"] * 2001]
+    with store.transaction() as tx:
+        for number, schema_hash in enumerate(hashes):
+            tx.add_segment(a_segment(path=f"{number}.parquet", schema_hash=schema_hash))
+    assert [each.path for each in store.shapes("p")] == ["1.parquet", "2002.parquet"]
