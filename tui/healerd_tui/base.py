@@ -43,6 +43,8 @@ GUARD_S = 0.5
 """A prompt ignores keys for this long after it opened."""
 BURST_S = 0.03
 """Keys closer together than this were pasted, not pressed."""
+ATTENDED_S = 60.0
+"""So long after a key or the mouse somebody is taken to see what is on screen (SAFETY S9)."""
 
 OWN_ROLES: Mapping[str, tuple[str, str]] = {
     "label": ("quiet", "bold"),
@@ -85,6 +87,9 @@ class Base(App[int]):
         self.theme = themes.DEFAULT
         self.options, self.monotonic = options, monotonic
         self.access = options.access
+        self._touched_s = monotonic()  # somebody has just started it
+        if isinstance(options.access, Client):
+            options.access.link.watched = self._is_watched
         self.replay = isinstance(options.access, Replay)
         self.read_only = options.read_only or self.replay
         self.hand: Client | None = options.access if isinstance(options.access, Client) and not self.read_only else None
@@ -253,8 +258,14 @@ class Base(App[int]):
         self.clear_notifications()
         self.notify(show(words), severity=severity, timeout=6, markup=False)
 
+    def _is_watched(self) -> bool:
+        """Tell whether somebody is at the keys: a screen that was left open shows every question to nobody."""
+        return self.monotonic() - self._touched_s <= ATTENDED_S
+
     async def on_event(self, event: events.Event) -> None:
         """Note how long after the one before a key came, those of a paste at once; what is pasted is made inert."""
+        if isinstance(event, events.InputEvent | events.Paste) and not event.is_forwarded:
+            self._touched_s = self.monotonic()
         if isinstance(event, events.Paste) and not event.is_forwarded:
             event.text = "\n".join(map(show, event.text.splitlines()))
         if isinstance(event, events.Key) and not event.is_forwarded:

@@ -290,6 +290,26 @@ def test_s9_a_look_counts_only_with_a_person(daemon: Served) -> None:
     assert daemon.core.calls[0] == ("channel_opened", _me())
 
 
+def test_s9_an_open_stream_is_no_look(daemon: Served) -> None:
+    """Events that come to a terminal that was left open, where `healerd watch` or the terminal UI runs, are no look."""
+    stream = Link(daemon.socket, attended=True).stream(after=0)
+    assert {kind for kind, _ in islice(stream, 4)} == {"live", "leaf", "beat"}
+    stream.close()  # type: ignore[attr-defined]
+    Link(daemon.socket).post("/v1/pipelines/churn/pause", reason=WHY)
+    assert [call[0] for call in daemon.core.calls] == ["pause"]
+
+
+def test_s9_a_look_counts_only_while_somebody_watches(daemon: Served) -> None:
+    """A client asks at each call whether anybody sees what it fetches."""
+    link, watched = Link(daemon.socket, attended=True), [False, True]
+    link.watched = lambda: watched.pop(0)
+    link.get("/v1/intents")
+    assert not daemon.core.calls
+    link.get("/v1/intents")
+    Link(daemon.socket).post("/v1/pipelines/churn/pause", reason=WHY)
+    assert daemon.core.calls[0] == ("channel_opened", _me())
+
+
 def test_s9_a_look_of_somebody_who_cannot_answer_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
