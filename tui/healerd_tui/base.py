@@ -87,9 +87,6 @@ class Base(App[int]):
         self.theme = themes.DEFAULT
         self.options, self.monotonic = options, monotonic
         self.access = options.access
-        self._touched_s = monotonic()  # somebody has just started it
-        if isinstance(options.access, Client):
-            options.access.link.watched = self._is_watched
         self.replay = isinstance(options.access, Replay)
         self.read_only = options.read_only or self.replay
         self.hand: Client | None = options.access if isinstance(options.access, Client) and not self.read_only else None
@@ -106,6 +103,7 @@ class Base(App[int]):
         self._dirty, self._follow, self._belled = False, follow, frozenset[tuple[str, str]]()
         self._jitter = jitter or _jitter
         self._follower: Follower | None = None
+        self._touched_s = monotonic()  # somebody has just started it
 
     # life
 
@@ -114,6 +112,7 @@ class Base(App[int]):
         self.set_interval(FLUSH_S, self._show_dirty)
         self.set_interval(TICK_S, self._tick)
         if self._follow and isinstance(self.access, Client):
+            self.access.link.watched = self._is_watched
             self._follower = Follower(self.access, self._say_heard, jitter=self._jitter, monotonic=self.monotonic)
             self._follower.start()
 
