@@ -8,7 +8,7 @@ imports would be a fifth of the start-up time of `healerd status`.
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -46,11 +46,14 @@ ERRORS: Mapping[str, type[HealerdError]] = {
 
 
 class Link:
-    """The control socket at `path`. `attended` says that a person sees what is fetched (SAFETY S9)."""
+    """The control socket at `path`. `attended` says that a person sees what is fetched (SAFETY S9).
+
+    `watched` narrows that to the calls at which it says so: it is asked at each, on whatever thread that is made.
+    """
 
     def __init__(self, path: Path, *, attended: bool = False, timeout_s: float = TIMEOUT_S) -> None:
-        self.path, self._timeout_s = path, timeout_s
-        self._headers = {"healerd-attended": "yes"} if attended else {}
+        self.path, self._attended, self._timeout_s = path, attended, timeout_s
+        self.watched: Callable[[], bool] = lambda: True
 
     def get(self, path: str, **query: str | int | None) -> dict[str, Any]:
         """Fetch one view. Raises ControlError when the daemon is away, NotFound and so on as it answers."""
@@ -109,8 +112,9 @@ class Link:
                 connection.connect(str(self.path))
             except OSError as error:
                 raise ControlError(_away(self.path, error)) from error
+            attended = {"healerd-attended": "yes"} if self._attended and self.watched() else {}
             try:
-                connection.sendall(_request(method, path, body, {**self._headers, **(headers or {})}))
+                connection.sendall(_request(method, path, body, {**attended, **(headers or {})}))
                 with connection.makefile("rb") as answer:
                     _read_head(answer)
                     yield answer

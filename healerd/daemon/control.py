@@ -207,7 +207,6 @@ class Control:
                 # In one piece: a client that has gone away is noticed between pieces, not between leaves.
                 yield b"".join(_event("leaf", views.entry_view(leaf), id_=leaf.seq) for leaf in leaves)
                 after = leaves[-1].seq
-                await self._note_a_look(request)
             elif stopped:  # whatever was written before the end has been sent
                 return
             if loop.time() >= beat_at:

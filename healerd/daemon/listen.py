@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from healerd.daemon.people import Peer, peer_of
@@ -24,9 +25,11 @@ __all__ = ["Listener", "bind", "unbind"]
 
 SOCKET_MODE = 0o660
 FOLDER_MODE = 0o750
-CONNECTIONS_MAX = 64
-CONNECTIONS_EACH = 24
+CONNECTIONS_MAX = 96
+CONNECTIONS_EACH = 32
 """How many of them one user may hold: whoever only looks must not keep others' vetoes out (SAFETY S8)."""
+LOOKS_EACH = 24
+"""Those that one user opens beyond so many are for changes alone: nor may it keep out their own veto."""
 HEAD_S = 10.0
 """How long a connection may stay open without having said what it wants."""
 DRAIN_S = 3
@@ -36,7 +39,7 @@ DRAIN_S = 3
 class PeerProtocol(H11Protocol):
     """HTTP on a Unix socket that remembers, for each connection, whom the kernel says is there (`state.peer`).
 
-    No user holds more than their share of the connections, and none without a question.
+    No user holds more than their share of the connections, none without a question, and the last are for changes.
     """
 
     def __init__(self, *, head_s: float, **given: Any) -> None:
@@ -49,11 +52,12 @@ class PeerProtocol(H11Protocol):
         super().connection_made(transport)
         self.peer = peer_of(transport.get_extra_info("socket"))
         self.app_state = {**self.app_state, "peer": self.peer}
-        if sum(_uid(each) == _uid(self) for each in self.connections) > CONNECTIONS_EACH:
+        held = sum(_uid(each) == _uid(self) for each in self.connections)
+        if held > CONNECTIONS_EACH:
             self.connections.discard(self)  # it takes no room from others, and is closed when it says nothing
-            self.app = JSONResponse(
-                {"error": f"more than {CONNECTIONS_EACH} connections of yours; close some"}, status_code=503
-            )
+            self.app = _busy(CONNECTIONS_EACH)
+        elif held > LOOKS_EACH:
+            self.app = _changes_alone(self.app)
         self._expect_head()
 
     def on_response_complete(self) -> None:
@@ -69,6 +73,19 @@ class PeerProtocol(H11Protocol):
         answered = cycle is None or cycle.response_complete
         if self.cycle is cycle and answered and not self.transport.is_closing():
             self.transport.close()
+
+
+def _busy(share: int) -> ASGIApp:
+    message = f"more than {share} connections of yours are open: terminal UIs, `healerd watch` and the like; close some"
+    error = {"schema": 1, "error": {"kind": "busy", "message": message}}
+    return JSONResponse(error, status_code=503, headers={"connection": "close"})
+
+
+def _changes_alone(app: Any) -> ASGIApp:
+    async def changes_alone(scope: Scope, receive: Receive, send: Send) -> None:
+        await (app if scope["method"] == "POST" else _busy(LOOKS_EACH))(scope, receive, send)
+
+    return changes_alone
 
 
 def _uid(protocol: asyncio.Protocol) -> int | None:

@@ -43,6 +43,8 @@ GUARD_S = 0.5
 """A prompt ignores keys for this long after it opened."""
 BURST_S = 0.03
 """Keys closer together than this were pasted, not pressed."""
+ATTENDED_S = 60.0
+"""So long after a key or the mouse somebody is taken to see what is on screen (SAFETY S9)."""
 
 OWN_ROLES: Mapping[str, tuple[str, str]] = {
     "label": ("quiet", "bold"),
@@ -101,6 +103,7 @@ class Base(App[int]):
         self._dirty, self._follow, self._belled = False, follow, frozenset[tuple[str, str]]()
         self._jitter = jitter or _jitter
         self._follower: Follower | None = None
+        self._touched_s = monotonic()  # somebody has just started it
 
     # life
 
@@ -109,6 +112,7 @@ class Base(App[int]):
         self.set_interval(FLUSH_S, self._show_dirty)
         self.set_interval(TICK_S, self._tick)
         if self._follow and isinstance(self.access, Client):
+            self.access.link.watched = self._is_watched
             self._follower = Follower(self.access, self._say_heard, jitter=self._jitter, monotonic=self.monotonic)
             self._follower.start()
 
@@ -253,8 +257,14 @@ class Base(App[int]):
         self.clear_notifications()
         self.notify(show(words), severity=severity, timeout=6, markup=False)
 
+    def _is_watched(self) -> bool:
+        """Tell whether somebody is at the keys: a screen that was left open shows every question to nobody."""
+        return self.monotonic() - self._touched_s <= ATTENDED_S
+
     async def on_event(self, event: events.Event) -> None:
         """Note how long after the one before a key came, those of a paste at once; what is pasted is made inert."""
+        if isinstance(event, events.InputEvent | events.Paste) and not event.is_forwarded:
+            self._touched_s = self.monotonic()
         if isinstance(event, events.Paste) and not event.is_forwarded:
             event.text = "\n".join(map(show, event.text.splitlines()))
         if isinstance(event, events.Key) and not event.is_forwarded:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from healerd.client import Link
+from healerd.client import Client, Link
 from healerd.client.views import PRESETS
+from healerd.daemon.listen import CONNECTIONS_EACH, LOOKS_EACH
 from healerd.daemon.mutations import MUTATIONS
-from healerd.errors import ConfigError, Conflict, ControlError, NotAllowed, NotFound
+from healerd.errors import ConfigError, Conflict, ControlError, HealerdError, NotAllowed, NotFound
 from healerd.model import AnswerKind, IntentState, Stage
 from tests.served import Served, a_decision, an_intent, served
 
@@ -286,6 +287,41 @@ def test_s9_a_look_counts_only_with_a_person(daemon: Served) -> None:
     Link(daemon.socket, attended=True).get("/v1/status")
     assert not daemon.core.calls
     Link(daemon.socket, attended=True).get("/v1/intents")
+    Link(daemon.socket).post("/v1/pipelines/churn/pause", reason=WHY)
+    assert daemon.core.calls[0] == ("channel_opened", _me())
+
+
+def test_s8_who_looks_from_many_terminals_can_still_stop(daemon: Served, link: Link) -> None:
+    """With a user's share of looks held by open streams, their veto and pause get through; a look names the share."""
+    streams = [Link(daemon.socket).stream() for _ in range(LOOKS_EACH)]
+    assert {next(stream)[0] for stream in streams} == {"live"}
+    answer(link, "veto")
+    link.post("/v1/pipelines/churn/pause", reason=WHY)
+    assert [call[0] for call in daemon.core.calls] == ["answer", "pause"]
+    for _ in range(CONNECTIONS_EACH):  # what is refused holds no room
+        with pytest.raises(HealerdError, match=f"more than {LOOKS_EACH} connections of yours.*close some"):
+            Client(daemon.state).status()
+    link.post("/v1/stop-all", reason=WHY)
+    for stream in streams:
+        stream.close()  # type: ignore[attr-defined]
+
+
+def test_s9_an_open_stream_is_no_look(daemon: Served) -> None:
+    """Events that come to a terminal that was left open, where `healerd watch` or the terminal UI runs, are no look."""
+    stream = Link(daemon.socket, attended=True).stream(after=0)
+    assert {kind for kind, _ in islice(stream, 4)} == {"live", "leaf", "beat"}
+    stream.close()  # type: ignore[attr-defined]
+    Link(daemon.socket).post("/v1/pipelines/churn/pause", reason=WHY)
+    assert [call[0] for call in daemon.core.calls] == ["pause"]
+
+
+def test_s9_a_look_counts_only_while_somebody_watches(daemon: Served) -> None:
+    """A client asks at each call whether anybody sees what it fetches."""
+    link, watched = Link(daemon.socket, attended=True), [False, True]
+    link.watched = lambda: watched.pop(0)
+    link.get("/v1/intents")
+    assert not daemon.core.calls
+    link.get("/v1/intents")
     Link(daemon.socket).post("/v1/pipelines/churn/pause", reason=WHY)
     assert daemon.core.calls[0] == ("channel_opened", _me())
 

@@ -62,7 +62,7 @@ def asked(path: Path, words: bytes = ASKED) -> bytes:
         said = b""
         while more := each.recv(4096):
             said += more
-            if said.endswith((b"here", b'some"}', b"0\r\n\r\n")):
+            if said.endswith((b"here", b'some"}}', b"0\r\n\r\n")):
                 break
         return said
 

@@ -291,9 +291,9 @@ class Answering(Screened, ModalScreen[None]):
 
     def can(self) -> tuple[str, ...]:
         """Say which answers are still asked for."""
-        if self.question is None or self.sending or self.is_small:
+        if self.question is None or self.sending:
             return ()
-        answers = self.question.answers
+        answers = [each for each in self.question.answers if each == "veto" or not self.is_small]
         return (*answers, "answerable") if answers else ()
 
     def taken(self) -> Mapping[str, str]:
@@ -302,10 +302,8 @@ class Answering(Screened, ModalScreen[None]):
             said = "the evidence is still being read"
         elif self.sending:
             said = "an answer is on its way"
-        elif self.is_small:
-            said = TOO_SMALL
         elif self.question.answers:
-            return {}
+            return {"approve": TOO_SMALL} if self.is_small else {}
         elif self.question.needs_person:
             said = resolving(self.question)
         else:

@@ -25,7 +25,7 @@ from healerd_tui.question import (
     summary,
 )
 from healerd_tui.screens.answering import PLACEHOLDER, Answering
-from healerd_tui.screens.frame import bindings, small_lines
+from healerd_tui.screens.frame import TOO_SMALL, bindings, small_lines
 from healerd_tui.screens.lines import KeyLine, Painted
 from healerd_tui.state import instant, pending, seconds_left
 from healerd_tui.view import Line, head
@@ -81,8 +81,8 @@ class PromptScreen(Answering):
         self.refresh_all()
 
     def on_resize(self) -> None:
-        """Break the lines anew; what can no longer be read is not answered."""
-        if self.ready and self.is_small and self.step:
+        """Break the lines anew; what can no longer be read is not approved."""
+        if self.ready and self.is_small and self.step == "approve":
             self.end_step()
         self.refresh_all()
 
@@ -247,7 +247,15 @@ class PromptScreen(Answering):
 
     def _others(self) -> Line:
         assert self.question is not None
+        if self.is_small:
+            return () if self.step else ((f"{self._stop_it()}{TOO_SMALL}", "quiet"),)
         others = [each for each in self.question.view.get("reviewing") or () if each["name"] != self.state.you]
         reading = ", ".join(f"{each['name']} is reviewing ({each['seconds']:.0f} s)" for each in others[:3])
         final = f"you answer revision {self.question.revision}; the first answer wins"
         return ((f"{reading}   " if reading else "", "watch"), (final, "quiet"))
+
+    def _stop_it(self) -> str:
+        """Name what a veto stops where nothing else of the question is shown."""
+        assert self.question is not None
+        intent = self.question.intent
+        return "" if self.why_not("veto") else f"v stops the {show(intent['action'])} of {show(intent['pipeline'])}; "
