@@ -169,8 +169,29 @@ def test_a_version_that_raises_or_hangs_has_no_output(registry: Registry, traine
     assert scored["hangs"].output is None
     assert scored["hangs"].error == "no answer before its deadline"
     assert "no version `nowhere`" in scored["nowhere"].error
+    assert not any(score.raised for score in scored.values())
     assert scored["a"].output == pytest.approx(np.zeros(30))
     assert scored["fits"].output == pytest.approx(np.full(30, 3.0))
+
+
+class Raising:
+    """A registry whose every model raises the same."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def load(self, _name):
+        return self
+
+    def predict(self, _features):
+        raise self._error
+
+
+@pytest.mark.parametrize(("error", "raised"), [(ValueError("unseen category"), True), (MemoryError(), False)])
+def test_s11_only_what_a_model_itself_raises_speaks_against_it(error: Exception, raised: bool) -> None:
+    """Memory that is short says nothing of the model that asked for it."""
+    scored = InlineWorker().score(Raising(error), ["a"], features(3))["a"]
+    assert (scored.output, scored.raised) == (None, raised)
 
 
 DAEMON = """
