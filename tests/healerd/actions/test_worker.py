@@ -15,7 +15,7 @@ import pytest
 from healerd.actions.job import TrainingJob, started_at
 from healerd.actions.registry import Draft, Registry
 from healerd.actions.worker import InlineWorker, Look, ProcessWorker, Run, Worker
-from healerd.errors import ActionError
+from healerd.errors import ActionError, StoreAway
 from healerd.model import VersionKind
 from tests.healerd.actions.models import START, features
 
@@ -96,6 +96,13 @@ def test_a_job_that_dies_has_failed(registry: Registry, trainers: str, process: 
     process.start(a_job(registry, f"{trainers}:dying"))
     process.wait(KEY)
     assert process.look(KEY).reason == "its process died"
+
+
+def test_a_place_for_jobs_that_cannot_be_made_is_tried_again(tmp_path: Path) -> None:
+    """A disk without room for a folder is the world's trouble, and no bug."""
+    (tmp_path / "full").write_text("")
+    with pytest.raises(StoreAway, match="free some disk space"):
+        ProcessWorker(tmp_path / "full" / "jobs", tmp_path / "logs")
 
 
 class KillsItsReader:
