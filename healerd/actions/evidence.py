@@ -95,8 +95,8 @@ def compare(world: World, rows: Predictions, *, new: Column | None, old: Column,
 def gains_against(world: World, rows: Predictions, names: Sequence[str], *, against: str) -> dict[str, Gain]:
     """Let versions predict the same rows, and compare each with the version `against`.
 
-    Where that one gives no answer, it is held to what it has served: that nothing is known of a version is no reason
-    to replace it (SAFETY S4). Empty where it has served fewer rows than judge anything.
+    Where that one raises, it is wrong (SAFETY S11) but for what it has served. Where nothing is known of it, it is held
+    to what it has served, which is no reason to replace it (S4): empty where that are fewer rows than judge anything.
     """
     rows = thin(rows, ROWS_MAX)
     wanted = [name for name in dict.fromkeys(names) if name != against][:VERSIONS_MAX]
@@ -108,11 +108,13 @@ def gains_against(world: World, rows: Predictions, names: Sequence[str], *, agai
             return {}
         outputs = {name: None if output is None else output[own] for name, output in outputs.items()}
         old = rows.output
+    else:
+        old = np.where(own & is_missing(old), rows.output, old)
     return {name: compare(world, rows, new=outputs[name], old=old) for name in wanted}
 
 
 def error_of(world: World, rows: Predictions, name: str) -> float | None:
-    """Measure a version's error on n labelled rows, n > 0, in shadow; None when it gives no answer."""
+    """Measure a version's error on n labelled rows, n > 0, in shadow; None when nothing is known of it."""
     rows = thin(rows, ROWS_MAX)
     output = world.outputs([name], rows)[name]
     found = _losses(parse_loss(world.settings.loss), output, rows.label)

@@ -88,12 +88,14 @@ class ScoringJob:
 class Score:
     """What one version predicted; `output` is None when it raised, timed out or gave the wrong number of rows.
 
-    `away`: the registry did not give the model, so nothing is known of it.
+    `raised`: its own code said no, so it is wrong on every row (SAFETY S11). Without that nothing is known of it: it
+    was late or killed, could not be loaded, or, with `away`, the registry did not give the model.
     """
 
     name: str
     output: Column | None
     error: str = ""
+    raised: bool = False
     away: bool = False
 
 
@@ -190,12 +192,15 @@ def started_at(pid: int) -> str | None:
 
 
 def _score_one(registry: Registry, name: str, features: Mapping[str, Column], *, rows: int) -> Score:
+    model: Model | None = None
     try:
-        return Score(name=name, output=_predict(registry.load(name), features, rows=rows))
+        model = registry.load(name)
+        return Score(name=name, output=_predict(model, features, rows=rows))
     except RegistryAway as error:  # which says nothing of the model
         return Score(name=name, output=None, error=str(error), away=True)
     except Exception as error:  # the model is foreign code: whatever it raises makes it wrong
-        return Score(name=name, output=None, error=f"{type(error).__name__}: {error}"[:500])
+        own = model is not None and not isinstance(error, MemoryError)  # what memory is left is the machine's affair
+        return Score(name=name, output=None, error=f"{type(error).__name__}: {error}"[:500], raised=own)
 
 
 def _predict(model: Model, features: Mapping[str, Column], *, rows: int) -> Column:

@@ -39,14 +39,15 @@ class Shadows:
         rows: Predictions,
         windows: npt.NDArray[np.int64],
     ) -> Mapping[str, Column | None]:
-        """Give each version's outputs for n rows, whose window numbers are in `windows`; None when it has none.
+        """Give each version's outputs for n rows, whose window numbers are in `windows`: missing ones where it raised.
 
-        Raises RegistryAway when a model could not be had: that it gave no answer is not its fault.
+        None when nothing is known of it: it was too slow, or was killed. Raises RegistryAway when a model could not be
+        had: that it gave no answer is not its fault.
         """
-        blocks = _blocks(rows, windows)
+        blocks, raised = _blocks(rows, windows), set[str]()
         for wanted, missing in self._gaps(names, blocks).items():
-            self._ask(worker, registry, missing, rows, [blocks[i] for i in wanted])
-        return {name: self._joined(name, blocks) for name in names}
+            raised |= self._ask(worker, registry, missing, rows, [blocks[i] for i in wanted])
+        return {name: np.full(len(rows), np.nan) if name in raised else self._joined(name, blocks) for name in names}
 
     def _gaps(
         self, names: Sequence[str], blocks: Sequence[tuple[_Block, slice]]
@@ -66,7 +67,8 @@ class Shadows:
         names: Sequence[str],
         rows: Predictions,
         blocks: Sequence[tuple[_Block, slice]],
-    ) -> None:
+    ) -> set[str]:
+        """Ask versions about the rows of blocks, and keep what they say; give those that raised."""
         which = np.concatenate([np.arange(at.start, at.stop) for _, at in blocks])
         scored = worker.score(registry, names, take(rows, which).features)
         for name in names:
@@ -80,6 +82,7 @@ class Shadows:
                 end = start + at.stop - at.start
                 self._keep(name, block, output[start:end])
                 start = end
+        return {name for name in names if scored[name].raised}
 
     def _keep(self, name: str, block: _Block, output: Column) -> None:
         self._kept[name, block] = output

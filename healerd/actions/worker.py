@@ -36,7 +36,7 @@ from healerd.actions.job import (
 from healerd.actions.outside import Desk
 from healerd.actions.registry import Registry
 from healerd.columns import Column
-from healerd.errors import ActionError
+from healerd.errors import ActionError, StoreAway
 
 __all__ = ["InlineWorker", "Look", "ProcessWorker", "Run", "Worker"]
 
@@ -128,7 +128,8 @@ class InlineWorker:
 class ProcessWorker:
     """Runs each job in a process group of its own, killed at its deadline and when the daemon dies.
 
-    `folder` holds a note for each job (who runs it, why it failed), `logs` what jobs print.
+    `folder` holds a note for each job (who runs it, why it failed), `logs` what jobs print. Raises StoreAway when these
+    cannot be made.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class ProcessWorker:
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         for needed in (folder, logs):
-            needed.mkdir(parents=True, exist_ok=True)
+            _make(needed)
         self._forget_old_notes()
 
     def start(self, job: Job) -> None:
@@ -260,6 +261,16 @@ class ProcessWorker:
         for files in (self._folder.glob("*.json"), self._logs.glob("job-*.log")):
             for old in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[NOTES_KEPT:]:
                 old.unlink(missing_ok=True)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise StoreAway(
+            f"the folder `{folder}` cannot be made: {problem.strerror}; free some disk space, or see who may write "
+            "there"
+        ) from problem
 
 
 def _start(process: ForkServerProcess) -> None:

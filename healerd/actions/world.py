@@ -45,7 +45,9 @@ class World:
         return "" if self.quality is Quality.GOOD else f"the newest window's data is {self.quality}, not good"
 
     def outputs(self, names: Sequence[str], rows: Predictions) -> Mapping[str, Column | None]:
-        """Let versions predict rows that were served, in shadow; None for one that raised or was too slow.
+        """Let versions predict rows that were served, in shadow; every output is missing of one that raised.
+
+        None for one of which nothing is known: it was too slow, or was killed.
 
         Raises RegistryAway when a model could not be had.
         """

@@ -36,6 +36,8 @@ MARK = "# Written by `healerd service install`; put changes of your own into a d
 """First line of every unit that is ours, and so may be replaced and removed."""
 WATCHDOG_MIN_S = 300
 """A tick judges every window that closed; five minutes are far above the longest, and short beside a window."""
+RESTART_S = 30
+"""Between two starts, however many fail: a start takes seconds of a processor, and a window is minutes at least."""
 TASKS_MAX = 4096
 """Threads count as tasks, and each of the daemon, its fork server, a job and a scorer may load two OpenBLAS of up to 64
 threads and an OpenMP of as many as there are processors: on a large machine that is over a thousand."""
@@ -182,8 +184,8 @@ def _unit(*wants: str, service: tuple[str, ...], wanted_by: str) -> str:
         "[Unit]",
         "Description=healerd, which keeps models in production healthy",
         *wants,
-        "StartLimitIntervalSec=10min",
-        "StartLimitBurst=10",
+        "# A disk may be full for longer than a few starts take: it never gives up.",
+        "StartLimitIntervalSec=0",
         "",
         "[Service]",
         *service,
@@ -207,7 +209,7 @@ def _common(config: Config, placed: Placed) -> tuple[str, ...]:
         "TimeoutStopSec=90",
         "KillMode=mixed",
         "Restart=on-failure",
-        "RestartSec=5",
+        f"RestartSec={RESTART_S}",
         f"RestartPreventExitStatus={PREVENTED}",
         "# The daemon pings only while its loop, its writer and its ticker all go on.",
         f"WatchdogSec={watchdog_s(config)}",

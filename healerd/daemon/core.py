@@ -61,8 +61,11 @@ CHANNEL_OPEN_S = 15 * 60.0
 """How long after a person's look people count as able to answer anything (SAFETY S9): the time of a coffee."""
 REACTION_S = 60.0
 """The longest pause between two runs that is no downtime: people need a minute to answer at all."""
-BACKLOG_S = 60.0
-"""How long one run works off what has closed while no daemon ran; then intents move, and the next run goes on."""
+BACKLOG_S = REACTION_S / 2
+"""How long one run works off what has closed while no daemon ran; then intents move, and the next run goes on.
+
+With its last window and the tick between, a run then ends within REACTION_S of the one before: no veto window starts
+afresh for a backlog."""
 ON_HOLD = "on hold"
 """The name under which it is saved until when nothing starts because the clock was set."""
 

@@ -95,7 +95,8 @@ def _retrained(reach: Reach, heal: Intent, now: datetime) -> Intent:
                 return heal
             judged = _judge(heal, world, shadow=phase == "shadow")
             if judged is None:
-                return _given_up(reach, heal, world.now, "too few labelled rows to judge by") if late else heal
+                too_few = f"too few labelled rows that `{heal.current}` has answered to judge by"
+                return _given_up(reach, heal, world.now, too_few) if late else heal
             if judged.accepted is None and not late:
                 return retell(reach, heal, f"not accepted yet: {judged.reason}")
             return _accept_or_refuse(reach, heal, world, judged, shadowed=phase == "shadow")
@@ -240,7 +241,8 @@ def _better(outcome: Outcome) -> str:
 
 def _kept(reach: Reach, intent: Intent, outcome: Outcome, result: dict[str, Any], now: datetime) -> Intent:
     """Keep what nothing speaks clearly for or against, and ask a person; the question bars nothing."""
-    reason = "neither better nor worse by its deadline: kept"
+    said = "neither better nor worse" if outcome.paired else f"not judged ({outcome.note})"
+    reason = f"{said} by its deadline: kept"
     with reach.store.transaction() as tx:
         tx.note("question", {"intent": intent.id, "asks": f"`{intent.action}` is kept: is it good?", "why": reason})
         return end(tx, intent, IntentState.INCONCLUSIVE, at=now, reason=reason, outcome=outcome, result=result)

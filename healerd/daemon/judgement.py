@@ -23,7 +23,7 @@ __all__ = ["Candidate", "gain_note", "judge_candidate", "judge_refit", "patience
 class Candidate:
     """What the judgement says of a candidate: accepted or not, the gain on the active version, and why.
 
-    `error` is the candidate's own on the rows that judged it; None when it gave no answer.
+    `error` is the candidate's own on the rows that judged it; None when nothing is known of it.
     """
 
     accepted: str | None

@@ -12,7 +12,7 @@ from hashlib import sha256
 import numpy as np
 
 from healerd.actions.evidence import newest, window_starts
-from healerd.columns import Column, Predictions, take
+from healerd.columns import Column, Predictions, is_missing, take
 from healerd.daemon.estimating import Calibrated, calibrated_from_bytes, calibrated_to_bytes, fit_calibration
 from healerd.daemon.kept import Kept
 from healerd.daemon.pipeline import Pipeline
@@ -187,7 +187,7 @@ class References:
         if len(judge) < pipeline.settings.healing.rows_min:
             return None
         output = pipeline.world(now).outputs([name], judge)[name]
-        if output is None:
+        if output is None or is_missing(output).all():
             return None
         rows = pipeline.rows(version.trained_from_at, version.trained_to_at, as_of=now)
         usable = _rows_where(pipeline, rows, lambda q: q is not Quality.BAD)

@@ -85,7 +85,7 @@ def return_gain(world: World, *, safe: str, model: str) -> Gain | None:
     """Compare the replaced `model`, in shadow, with the `safe` model that serves, once the data has been good again.
 
     None while the newest windows, as many as judge a candidate, are not all good or not labelled well enough, and
-    where the model gives no answer.
+    where nothing is known of the model.
     """
     windows = world.settings.healing.judge_windows
     found = newest(world, windows=windows)
@@ -124,7 +124,10 @@ def outcome_of(intent: Intent, judged: Judged, at: datetime) -> Outcome:
 
 
 def _shadowed(world: World, rows: Predictions, *, against: str, level: float) -> Gain | None:
-    """Compare what was served with the shadow of `against`. None without one: a silence proves nothing (SAFETY S4)."""
+    """Compare what was served with the shadow of `against`, which is wrong where it raises (SAFETY S11).
+
+    None without one: a silence proves nothing (S4).
+    """
     rows = thin(rows, ROWS_SHADOWED_MAX)
     shadow = world.outputs([against], rows)[against]
     return None if shadow is None else compare(world, rows, new=rows.output, old=shadow, level=level)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from healerd.errors import LockHeld
+from healerd.errors import LockHeld, StoreAway
 from healerd.store.owners import give
 
 __all__ = ["LOCK", "held"]
@@ -25,14 +25,28 @@ def held(folder: Path) -> Iterator[None]:
 
     Raises:
         LockHeld: another daemon holds it; the message names its process.
+        StoreAway: the file cannot be opened or written.
     """
-    lock = _locked(folder / LOCK)
+    with _named(folder):
+        lock = _locked(folder / LOCK)
     try:
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
+        with _named(folder):
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise StoreAway(
+            f"the state folder `{folder}` cannot be held: {problem.strerror}; free some disk space, or see who may "
+            "write there"
+        ) from problem
 
 
 def _locked(path: Path) -> int:

@@ -233,6 +233,18 @@ def test_s4_a_version_that_serves_and_gives_no_answer_is_held_to_what_it_served(
     assert "gave no answer" in refusal(bench, "rollback")
 
 
+def test_s11_a_version_that_raises_is_wrong_but_for_what_it_served(bench: Bench) -> None:
+    """On rows that others answered in its place it loses to any right answer; its own answers stand."""
+    bench.close_windows(2, label=0.0, noise=0.3)
+    rows = newest(world(bench), windows=2).rows
+    asked = gains_against(world(bench), rows, ["one"], against="zero")
+    bench.worker = Mute("zero", raised=True)
+    assert gains_against(world(bench), rows, ["one"], against="zero") == asked
+    foreign = replace(rows, version=np.full(len(rows), "substitute", dtype=object))
+    against_silence = gains_against(world(bench), foreign, ["one"], against="zero")["one"]
+    assert against_silence.mean == pytest.approx(rows.label.mean())
+
+
 def test_many_rows_are_thinned_evenly(bench: Bench) -> None:
     """At most so many rows are compared, from the first to the last."""
     bench.close_windows(4)

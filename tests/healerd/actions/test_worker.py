@@ -15,7 +15,7 @@ import pytest
 from healerd.actions.job import TrainingJob, started_at
 from healerd.actions.registry import Draft, Registry
 from healerd.actions.worker import InlineWorker, Look, ProcessWorker, Run, Worker
-from healerd.errors import ActionError
+from healerd.errors import ActionError, StoreAway
 from healerd.model import VersionKind
 from tests.healerd.actions.models import START, features
 
@@ -98,6 +98,13 @@ def test_a_job_that_dies_has_failed(registry: Registry, trainers: str, process: 
     assert process.look(KEY).reason == "its process died"
 
 
+def test_a_place_for_jobs_that_cannot_be_made_is_tried_again(tmp_path: Path) -> None:
+    """A disk without room for a folder is the world's trouble, and no bug."""
+    (tmp_path / "full").write_text("")
+    with pytest.raises(StoreAway, match="free some disk space"):
+        ProcessWorker(tmp_path / "full" / "jobs", tmp_path / "logs")
+
+
 class KillsItsReader:
     """A registry whose reader is killed, as the kernel does when memory runs out."""
 
@@ -169,8 +176,29 @@ def test_a_version_that_raises_or_hangs_has_no_output(registry: Registry, traine
     assert scored["hangs"].output is None
     assert scored["hangs"].error == "no answer before its deadline"
     assert "no version `nowhere`" in scored["nowhere"].error
+    assert not any(score.raised for score in scored.values())
     assert scored["a"].output == pytest.approx(np.zeros(30))
     assert scored["fits"].output == pytest.approx(np.full(30, 3.0))
+
+
+class Raising:
+    """A registry whose every model raises the same."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def load(self, _name):
+        return self
+
+    def predict(self, _features):
+        raise self._error
+
+
+@pytest.mark.parametrize(("error", "raised"), [(ValueError("unseen category"), True), (MemoryError(), False)])
+def test_s11_only_what_a_model_itself_raises_speaks_against_it(error: Exception, raised: bool) -> None:
+    """Memory that is short says nothing of the model that asked for it."""
+    scored = InlineWorker().score(Raising(error), ["a"], features(3))["a"]
+    assert (scored.output, scored.raised) == (None, raised)
 
 
 DAEMON = """

@@ -122,6 +122,15 @@ def test_the_watchdog_leaves_a_slow_ticker_its_time() -> None:
     assert watchdog_s(configured(TEXT.replace("[daemon]", '[daemon]\ntick = "10m"'))) == 2400
 
 
+@pytest.mark.parametrize("text", [system_unit(configured(), placed()), user_unit(configured(), placed())])
+def test_a_start_that_fails_is_tried_for_ever_and_costs_little(text: str) -> None:
+    """systemd gives no unit up for a disk that is full for an hour, and a loop of crashes is mostly pauses."""
+    said = dict(line.partition("=")[::2] for line in text.splitlines())
+    pause_s, interval_s = int(said["RestartSec"]), int(said["StartLimitIntervalSec"])
+    assert interval_s == 0 or int(said["StartLimitBurst"]) * pause_s > interval_s
+    assert pause_s >= 20
+
+
 def test_a_program_at_home_can_be_read() -> None:
     """An installation below /home is not hidden from itself, and still cannot be written."""
     assert "ProtectHome=yes" in system_unit(configured(), placed(program=Path("/opt/venv/bin/healerd")))

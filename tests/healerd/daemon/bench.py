@@ -77,16 +77,17 @@ class SaidGuards:
 
 
 class Mute(InlineWorker):
-    """A worker whose process for one version is always late, or killed for the memory of all the others."""
+    """A worker whose process for one version is always late, or killed for the memory of the others; or it `raised`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, raised: bool = False) -> None:
         super().__init__()
-        self._name = name
+        self._name, self._raised = name, raised
 
     def score(self, registry, names, features):
         scored = super().score(registry, names, features)
-        late = {self._name: Score(name=self._name, output=None, error="no answer before its deadline")}
-        return {**scored, **late} if self._name in scored else scored
+        error = "unseen category" if self._raised else "no answer before its deadline"
+        mute = {self._name: Score(name=self._name, output=None, error=error, raised=self._raised)}
+        return {**scored, **mute} if self._name in scored else scored
 
 
 class Bench:

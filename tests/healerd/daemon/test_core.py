@@ -458,12 +458,12 @@ def test_s16_of_a_backlog_only_the_newest_window_may_lead_to_an_action(loop: Loo
 class Slow(Source):
     """A source that takes its time."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, takes_s: float = 10.0) -> None:
         super().__init__()
-        self._clock = clock
+        self._clock, self.takes_s = clock, takes_s
 
     def fetch(self, start_at: datetime, end_at: datetime) -> Predictions:
-        self._clock.advance(25)
+        self._clock.advance(self.takes_s)
         return super().fetch(start_at, end_at)
 
 
@@ -478,6 +478,24 @@ def test_a_backlog_is_worked_off_over_several_runs(loop: Loop) -> None:
     ends = [decision.window_end_at for decision in loop.core.store.find(Decision, order="seq")]
     assert len(ends) == 8
     assert ends == sorted(ends)
+
+
+def test_s9_a_veto_window_runs_out_while_a_backlog_is_worked_off(make: Make) -> None:
+    """A daemon that is busy with old windows runs all the while: nobody's time begins anew for that."""
+    loop = make(table=True, daemon="unattended = true", rules=RULES.replace("within 10m", "within 2m"))
+    loop.core.close()
+    loop.source = Slow(loop.clock, takes_s=0.0)
+    loop.open()
+    loop.trust()
+    intent = ill(loop)
+    for _ in range(24):
+        loop.serve(turned=True)
+    loop.source.takes_s = 8.0
+    for _ in range(5):
+        loop.clock.advance(5.0 - loop.clock.now().timestamp() % 5.0)
+        loop.core.run_due()
+    assert loop.core.store.watermark(NAME) < loop.clock.now() - timedelta(seconds=loop.window_s)
+    assert loop.core.store.get(Intent, intent.id).state is S.READY
 
 
 def test_s15_the_stop_file_holds_what_is_ready(loop: Loop) -> None:

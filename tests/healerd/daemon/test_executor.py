@@ -136,6 +136,19 @@ def test_s4_a_replaced_version_without_an_answer_proves_no_heal(bench: Bench) ->
     assert bench.intent().state is S.INCONCLUSIVE
     outcome = bench.store.get(Outcome, "h1")
     assert (outcome.result, outcome.paired) == (Result.UNKNOWN, False)
+    assert bench.intent().reason == "not judged (`zero` gave no answer to compare with) by its deadline: kept"
+
+
+def test_s11_a_replaced_version_that_raises_is_wrong(bench: Bench) -> None:
+    """What takes the place of a version that cannot answer any more is verified like any other heal."""
+    bench.propose("rollback")
+    bench.step()
+    bench.worker = Mute("zero", raised=True)
+    bench.close_windows(2, label=1.0)
+    bench.step()
+    assert bench.intent().state is S.VERIFIED
+    outcome = bench.store.get(Outcome, "h1")
+    assert (outcome.result, outcome.paired, outcome.gain) == (Result.HEALED, True, 1.0)
 
 
 def test_s4_a_candidate_is_accepted_only_where_the_active_version_has_answered(make: Make) -> None:

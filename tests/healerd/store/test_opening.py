@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -73,6 +74,18 @@ def test_a_database_that_is_locked_or_full_is_away_and_not_damaged(tmp_path: Pat
     with pytest.raises(StoreError, match="damaged") as caught:
         Store.open(tmp_path, clock=CLOCK)
     assert not isinstance(caught.value, StoreAway)
+
+
+def test_a_state_that_does_not_fit_on_the_disk_is_away(tmp_path: Path) -> None:
+    """A first start without room is tried again, and leaves nothing that keeps the next one from starting."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(StoreAway, match="cannot be held"):
+            Store.open(tmp_path / "state", clock=CLOCK)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    make(tmp_path / "state", "a")
 
 
 def test_a_failed_opening_frees_the_folder(tmp_path: Path) -> None:
