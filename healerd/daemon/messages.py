@@ -14,7 +14,7 @@ from healerd.daemon.lookout import Outage
 from healerd.daemon.tick import Trouble
 from healerd.listen_settings import NotifySettings, parse_hours
 from healerd.model import HOLD, Answer, Decision, Intent, IntentState
-from healerd.silence import silence_at
+from healerd.silence import is_agreed, on_silence, silence_at
 
 __all__ = ["Message", "Outbox", "about", "question", "rendered", "trouble"]
 
@@ -85,9 +85,10 @@ def question(intent: Intent, answers: Collection[Answer] = ()) -> Message:
     """Say what an intent in one of the states `AWAITED` asks of people, and what silence means."""
     decides = intent.state is not IntentState.NEEDS_PERSON
     name = f"{intent.action} on {intent.pipeline}"
-    asked = f"healerd review {intent.id}\non silence: {intent.default or 'nothing is done'}"
+    agreed = ":agreed" if is_agreed(intent, answers) else ""  # silence has another meaning now, which is told as well
+    asked = f"healerd review {intent.id}\non silence: {on_silence(intent, answers) or 'nothing is done'}"
     return Message(
-        key=f"asks:{intent.id}:{intent.revision}:{intent.state}",
+        key=f"asks:{intent.id}:{intent.revision}:{intent.state}{agreed}",
         kind="asks",
         pipeline=intent.pipeline,
         what=f"{name} asks" if decides else f"{name} needs a person",

@@ -12,6 +12,7 @@ import pytest
 
 from healerd.client.channels import apprise_senders, read_addresses
 from healerd.clock import ManualClock
+from healerd.daemon.answers import take_answer
 from healerd.daemon.executor import Move
 from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, question, rendered, trouble
 from healerd.daemon.recording import MemoryStore
@@ -19,7 +20,7 @@ from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.telling import AGAIN_S, Teller
 from healerd.errors import ConfigError
 from healerd.listen_settings import NotifySettings
-from healerd.model import ApprovalNeed, Intent, IntentState
+from healerd.model import AnswerKind, ApprovalNeed, Intent, IntentState
 from healerd.store import Reader
 from tests.healerd.daemon.bench import HOUR, START, Bench
 from tests.healerd.daemon.test_app import NOON
@@ -271,6 +272,30 @@ def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
     assert len(channel.sent) == 3
     assert bench.intent().state is IntentState.ANNOUNCED
     live(bench, teller, steps=5)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_s9_once_all_have_approved_it_is_told_that_silence_runs_it(bench: Bench, restart: bool) -> None:
+    """Before what was approved runs, people have read that it does, and what they read last was not the contrary."""
+    bench.close_windows(2, label=1.0)
+    by = ApprovalNeed(role="approver", deadline_at=bench.clock.now() + HOUR * 12, otherwise="defer", rule="r")
+    waits = {"state": IntentState.AWAITING_APPROVAL, "approvals": (by,), "default": "it does not run"}
+    bench.propose("rollback", veto_within_s=600.0, **waits)
+    channel = Channel()
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=3)
+    assert "on silence: it does not run" in channel.sent[-1][1]
+    take_answer(bench.store, bench.answer(AnswerKind.APPROVE))
+    if restart:
+        bench.reopen()
+        teller.close()
+        teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=2)
+    assert (len(channel.sent), bench.registry.active) == (2, "zero")
+    assert "on silence: it runs" in channel.sent[-1][1]
+    live(bench, teller, steps=15)
     assert bench.registry.active == "one"
     teller.close()
 
