@@ -82,17 +82,18 @@ def trouble(said: str) -> Message:
 
 
 def question(intent: Intent, answers: Collection[Answer] = ()) -> Message:
-    """Say what an intent in one of the states `AWAITED` asks of people, and what silence means."""
+    """Say what an intent in one of the states `AWAITED` asks of people, and what silence means where it decides."""
     decides = intent.state is not IntentState.NEEDS_PERSON
     name = f"{intent.action} on {intent.pipeline}"
     agreed = ":agreed" if is_agreed(intent, answers) else ""  # silence has another meaning now, which is told as well
     asked = f"healerd review {intent.id}\non silence: {on_silence(intent, answers) or 'nothing is done'}"
+    looked = f"look whether it took effect, then: healerd resolve {intent.id} --took-effect, or --no-effect"
     return Message(
         key=f"asks:{intent.id}:{intent.revision}:{intent.state}{agreed}",
         kind="asks",
         pipeline=intent.pipeline,
         what=f"{name} asks" if decides else f"{name} needs a person",
-        text=f"{intent.reason}\n{asked}".strip(),
+        text=f"{intent.reason}\n{asked if decides else looked}".strip(),
         silence_at=silence_at(intent, answers) if decides else None,
         asks=((intent.id, intent.revision),),
     )

@@ -43,6 +43,15 @@ def test_a_question_is_told_with_how_to_answer() -> None:
     assert (asks.kind, asks.silence_at) == ("asks", intent.deadline_at)
 
 
+def test_what_needs_a_person_is_told_with_how_to_resolve_it() -> None:
+    """Where nobody can tell whether it took effect, the message says how to say so; silence decides nothing there."""
+    asks = question(an_intent(state=IntentState.NEEDS_PERSON, reason="nobody can tell", deadline_at=NOON))
+    assert (asks.kind, asks.what, asks.silence_at) == ("asks", "retrain on churn needs a person", None)
+    assert asks.text.startswith("nobody can tell\n")
+    assert "healerd resolve act-1 --took-effect, or --no-effect" in asks.text
+    assert "silence" not in asks.text
+
+
 def test_a_decision_to_act_tells_its_incident() -> None:
     """A decision that opened an incident tells of it; a hold tells nothing."""
     assert [each.kind for each in about([a_decision(), a_decision(chosen="hold")])] == ["incident"]
