@@ -1,6 +1,7 @@
 """Messages to people: told once, not in the quiet unless it presses, and accepted only when a channel took them."""
 
 import importlib.util
+import re
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import wait
 from dataclasses import replace
@@ -126,11 +127,38 @@ def test_a_storm_is_one_message_more() -> None:
     """Beyond a limit messages are counted instead of sent."""
     box = Outbox(NotifySettings())
     for number in range(100):
-        box.add(a_question(key=str(number)), NOON)
+        box.add(trouble(f"trouble {number}"), NOON)
     sent = box.take(NOON)
     assert len(sent) == AT_ONCE_MAX + 1
     assert "80 more" in sent[-1].text
     assert box.take(NOON) == ()
+
+
+def test_s9_in_a_storm_every_question_is_named() -> None:
+    """Whatever else is told, each question that counts as asked stands in a message with how to answer it."""
+    box = Outbox(NotifySettings())
+    for number in range(30):
+        box.add(trouble(f"trouble {number}"), NOON)
+        box.add(question(an_intent(id=f"act-{number}")), NOON)
+    sent = box.take(NOON)
+    assert len(sent) == AT_ONCE_MAX + 2
+    for each in sent:
+        assert re.findall(r"healerd review ([\w-]+)", each.text) == [name for name, _ in each.asks]
+        assert each.text.count("on silence: it runs") == len(each.asks)
+    assert len({one for each in sent for one in each.asks}) == 30
+
+
+def test_what_was_told_together_and_refused_is_told_again() -> None:
+    """Of two storms that a channel refused nothing is lost, and what was answered meanwhile is not told."""
+    box = Outbox(NotifySettings())
+    every = [question(an_intent(id=f"act-{number}")) for number in range(60)]
+    for storm in (every[:30], every[30:]):
+        for each in storm:
+            box.add(each, NOON)
+        for each in box.take(NOON):
+            box.put_back(each)
+    box.drop_answered({each.key for each in every[:-1]})
+    assert {one for each in box.take(NOON) for one in each.asks} == {(f"act-{number}", 3) for number in range(59)}
 
 
 def test_templates_are_filled_in_and_harmless() -> None:
