@@ -242,6 +242,24 @@ def test_an_answered_question_is_not_asked_any_more() -> None:
     assert channel.sent == []
 
 
+def test_a_tick_that_failed_tells_no_question_that_may_be_answered() -> None:
+    """What a failing tick tells is its trouble; a question that stands is told by the next one that ends well."""
+    channel = Channel()
+    teller = Teller(QUIET, senders=[channel])
+    waits, stands = an_intent(), an_intent(id="act-2", key="k2")
+    record = a_record(waits, stands)
+    tick(teller, record, NIGHT, 0.0)
+    record.put(replace(waits, state=IntentState.VETOED), instead_of=waits, actor="ann")
+    teller.trouble("the disk is full", at=NIGHT + timedelta(hours=9), boot_s=10.0)
+    sent(teller)
+    assert [body.partition("\n")[0] for _, body in channel.sent] == ["the disk is full"]
+    for second in (20.0, 30.0):
+        tick(teller, record, NIGHT + timedelta(hours=9), second)
+    teller.close()
+    assert len(channel.sent) == 2
+    assert "healerd review act-2" in channel.sent[-1][1]
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path).with_versions()
