@@ -96,11 +96,10 @@ def shifted(intent: Intent, jump_s: float) -> Intent:
 
 def _counted_anew(intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> Intent:
     """Begin the veto window at zero if people can answer; otherwise none runs."""
+    note = f"veto window begins anew: {passage.broken}" if intent.counted_at and passage.broken else intent.reason
     if not channel_open:
-        closed = intent.counted_at is None
-        return intent if closed else replace(intent, counted_at=None, deadline_at=None, countdown_s=0.0)
+        return replace(intent, counted_at=None, deadline_at=None, countdown_s=0.0, reason=note)
     deadline = now.at + timedelta(seconds=intent.veto_within_s) if intent.veto_within_s is not None else None
-    note = f"veto window begun anew: {passage.broken}" if intent.counted_at and passage.broken else intent.reason
     return replace(intent, counted_at=now.at, deadline_at=deadline, countdown_s=0.0, reason=note)
 
 

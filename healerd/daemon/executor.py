@@ -74,8 +74,9 @@ class Executor:
         now = self._clock.read()
         passage = passage_between(self._read, now, gap_max_s=self._gap_max_s)
         self._read = now
-        if passage.broken:  # also for an intent that this step does not come to
+        if passage.broken:  # also for an intent that this step does not come to, and until it is known who was told
             self._counts.clear()
+            self.reached = frozenset()
         moves: list[Move] = []
         for _ in range(PASSES_MAX):
             made = self._pass(now, passage, channel_open=channel_open)

@@ -302,12 +302,28 @@ def test_s9_a_question_that_a_channel_took_counts_for_its_whole_window(bench: Be
 def test_s9_what_was_told_counts_for_its_own_question_alone(bench: Bench) -> None:
     """A question of another revision has to be told itself before its window counts."""
     announce(bench, 10)
+    bench.step(channel_open=False)
     bench.executor.reached = {("h1", bench.intent().revision + 1), ("h2", bench.intent().revision)}
     bench.step(channel_open=False)
     assert bench.intent().counted_at is None
     bench.executor.reached = {("h1", bench.intent().revision)}
     bench.step(channel_open=False)
     assert bench.intent().counted_at == bench.clock.now()
+
+
+def test_s9_after_a_pause_no_deadline_is_named_before_people_are_told_again(bench: Bench) -> None:
+    """In the first step after a pause nobody counts as told: whether they were is said after it."""
+    announce(bench, 30)
+    teller = Teller(NotifySettings(), senders=[Channel()])
+    live(bench, teller, steps=5)
+    assert bench.intent().deadline_at is not None
+    bench.clock.advance(7500.0)
+    live(bench, teller, steps=1)
+    assert (bench.intent().deadline_at, bench.intent().counted_at) == (None, None)
+    assert "did not run" in bench.intent().reason
+    live(bench, teller, steps=2)
+    assert bench.intent().deadline_at == bench.intent().counted_at + timedelta(minutes=30)
+    teller.close()
 
 
 def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
