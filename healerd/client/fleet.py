@@ -148,16 +148,19 @@ def _row(known: Known, at: datetime) -> Json:
 
 
 def _state(known: Known, at: datetime) -> PipelineState:
-    """Choose the word for a pipeline: what asks for a person first, what is merely so last."""
-    last, incident = known.last, known.incident
+    """Choose the word for a pipeline: what asks for a person first, what is merely so last.
+
+    Rows that do not come ask for a person whatever else is so, and nothing heals or cools down without them.
+    """
+    last, incident, stale = known.last, known.incident, _is_stale(known, at)
     ladder = (
         (any(state in AWAITED for state in known.open), PipelineState.PENDING),
-        (known.paused, PipelineState.PAUSED),
-        (any(state in WORKING for state in known.open), PipelineState.HEALING),
+        (known.paused and not stale, PipelineState.PAUSED),
+        (any(state in WORKING for state in known.open) and not stale, PipelineState.HEALING),
         (known.newest is IntentState.FAILED and incident is not None, PipelineState.FAILED),
         (known.newest is IntentState.VETOED and incident is not None, PipelineState.VETOED),
+        (stale, PipelineState.STALE),
         (last is not None and last.deferred_until is not None and last.deferred_until > at, PipelineState.COOLDOWN),
-        (_is_stale(known, at), PipelineState.STALE),
         (incident is not None and incident.clean_windows > 0, PipelineState.WATCH),
         (incident is not None, PipelineState.DRIFT),
     )

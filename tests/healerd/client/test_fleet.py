@@ -17,6 +17,7 @@ from healerd.model import (
     Layer,
     Measurement,
     Outcome,
+    Pause,
     Result,
     Window,
 )
@@ -139,6 +140,20 @@ def test_time_alone_makes_a_pipeline_stale(store: MemoryStore) -> None:
     store.put(a_decision())
     assert row(store, fleet=fleet)["state"] == "ok"
     assert row(store, at=NOW + timedelta(hours=2), fleet=fleet)["state"] == "stale"
+
+
+@pytest.mark.parametrize("hides", ["pause", "heal", "cooldown"])
+def test_nothing_hides_that_rows_do_not_come(store: MemoryStore, hides: str) -> None:
+    """A pipeline that is paused, heals or cools down is stale all the same once its rows stay away."""
+    later = NOW + timedelta(hours=2)
+    store.put(a_decision(chosen="hold", deferred_until=later + timedelta(hours=1) if hides == "cooldown" else None))
+    match hides:
+        case "pause":
+            store.put(Pause(pipeline="churn", since_at=NOW, author="ana", reason="labels are late"))
+        case "heal":
+            store.put(an_intent(state=IntentState.VERIFYING, effect_at=NOW))
+    assert row(store)["state"] == {"pause": "paused", "heal": "healing"}.get(hides, hides)
+    assert row(store, at=later)["state"] == "stale"
 
 
 def test_a_cooldown_ends_with_the_clock(store: MemoryStore) -> None:
