@@ -78,7 +78,7 @@ class PipelineState(StrEnum):
 class Known:
     """What the store holds about one pipeline, and the row made of it; only the state depends on the time.
 
-    `judged_to` is up to when its windows were judged, or from when they are; `window_s` how long one is.
+    `judged_to` is up to when its windows were judged, or from when they are; `window_s` how long one is now.
     """
 
     last: DecisionBrief | None
@@ -277,7 +277,7 @@ def _known(
         incident=incident,
         paused=pause is not None,
         judged_to=last.window_end_at if last and last.window_end_at else mark,
-        window_s=_window_s(last) or settings.get("window_s"),
+        window_s=settings.get("window_s") or _window_s(last),
         row=row,
     )
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from healerd.client.access import ACTIONS
 from healerd.client.fleet import Fleet, status_view
 from healerd.clock import ManualClock
 from healerd.daemon.recording import MemoryStore
@@ -154,6 +155,15 @@ def test_nothing_hides_that_rows_do_not_come(store: MemoryStore, hides: str) -> 
             store.put(an_intent(state=IntentState.VERIFYING, effect_at=NOW))
     assert row(store)["state"] == {"pause": "paused", "heal": "healing"}.get(hides, hides)
     assert row(store, at=later)["state"] == "stale"
+
+
+def test_a_longer_window_is_waited_for(store: MemoryStore) -> None:
+    """After a window was made longer, a pipeline is stale by its length of now, not by that of the last one judged."""
+    store.put(a_decision())
+    with store.transaction() as tx:
+        tx.save_state("churn", ACTIONS, {"actions": [], "window_s": 86400.0})
+    assert row(store, at=NOW + timedelta(hours=2))["state"] == "ok"
+    assert row(store, at=NOW + timedelta(days=4))["state"] == "stale"
 
 
 def test_a_cooldown_ends_with_the_clock(store: MemoryStore) -> None:
