@@ -136,13 +136,13 @@ def _together(rest: Sequence[Message]) -> Iterator[Message]:
 
 
 class Outbox:
-    """Messages that wait for one channel, and when each was told last. One thread at a time."""
+    """What waits for one channel; when each was told last, and for how long that counts. One thread at a time."""
 
     def __init__(self, settings: NotifySettings) -> None:
         self._settings, self._zone = settings, ZoneInfo(settings.zone)
         self._hours = parse_hours(settings.quiet) if settings.quiet else None
         self._waiting: dict[str, Message] = {}
-        self._told: dict[str, datetime] = {}
+        self._told: dict[str, tuple[datetime, float]] = {}
 
     def add(self, message: Message, now: datetime) -> None:
         """Keep a message, unless nobody wants its kind or it was told lately."""
@@ -157,8 +157,7 @@ class Outbox:
         ready.sort(key=lambda each: each.kind != "asks")  # a question that is only counted has reached nobody
         for each in ready:
             del self._waiting[each.key]
-            later_s = 0.0 if each.repeat_s is None else each.repeat_s - self._settings.repeat
-            self._told[each.key] = now + timedelta(seconds=later_s)  # as if told when that makes it due in time
+            self._told[each.key] = now, self._settings.repeat if each.repeat_s is None else each.repeat_s
         self._forget(now)
         return (*ready[:AT_ONCE_MAX], *_together(ready[AT_ONCE_MAX:]))
 
@@ -200,11 +199,11 @@ class Outbox:
         return self._settings.urgent and (presses or message.kind == "trouble")
 
     def _is_recent(self, key: str, now: datetime) -> bool:
-        told = self._told.get(key)
-        return told is not None and (now - told).total_seconds() < self._settings.repeat
+        at, repeat_s = self._told.get(key, (now, 0.0))
+        return 0.0 <= (now - at).total_seconds() < repeat_s  # before it was told: the clock was set back since
 
     def _forget(self, now: datetime) -> None:
-        self._told = {key: at for key, at in self._told.items() if self._is_recent(key, now)}
+        self._told = {key: told for key, told in self._told.items() if self._is_recent(key, now)}
 
 
 def rendered(message: Message, settings: NotifySettings, *, host: str) -> tuple[str, str]:

@@ -85,6 +85,15 @@ def test_the_same_is_told_once_until_its_time() -> None:
     assert len(box.take(NOON + timedelta(hours=7))) == 1
 
 
+def test_s16_a_clock_set_back_mutes_nothing() -> None:
+    """What was told by a clock that was ahead is told again when it is back, and then counts as told."""
+    box = Outbox(NotifySettings())
+    for at in (NOON + timedelta(days=1), NOON):
+        for expected in (1, 0):
+            box.add(trouble("the disk is full"), at)
+            assert len(box.take(at)) == expected
+
+
 def test_kinds_that_nobody_wants_are_not_told() -> None:
     """Only the configured kinds are kept."""
     box = Outbox(NotifySettings(kinds=["failed"]))
