@@ -119,6 +119,7 @@ def test_s16_a_question_older_than_a_day_lives_on_after_a_break(bench: Bench, br
             bench.clock.jump(25 * 3600.0)
     bench.step(channel_open=False)
     assert bench.intent().state is state
+    assert bench.intent().reason.startswith("veto window begins anew") != approval
     for _ in range(23):
         pass_time(bench, 3600, channel_open=False)
     assert bench.intent().state is state
