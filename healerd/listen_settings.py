@@ -14,10 +14,8 @@ import msgspec
 
 from healerd.settings import Duration, Settings, require
 
-__all__ = ["KINDS", "AlertsSettings", "ListenSettings", "NotifySettings", "parse_address", "parse_hours"]
+__all__ = ["AlertsSettings", "ListenSettings", "NotifySettings", "parse_address", "parse_hours"]
 
-KINDS = ("asks", "acts", "failed", "incident", "trouble")
-"""What people are told of: a question, an act that began or failed, an incident, trouble of the daemon itself."""
 LOOPBACK = "a loopback address with a port, such as `127.0.0.1:9464`"
 HOURS = "hours of a day such as `22:00-07:00`"
 ZONE = "a time zone such as `Europe/Berlin`"

@@ -1,4 +1,4 @@
-"""Which approvals a question still lacks, and when silence decides about it. Pure.
+"""Which approvals a question still lacks, when silence decides about it, and what. Pure.
 
 Must never name a veto window's end while an approval is missing: silence never passes an approval (SAFETY S3).
 """
@@ -8,7 +8,9 @@ from datetime import datetime
 
 from healerd.model import Answer, AnswerKind, ApprovalNeed, Intent, IntentState
 
-__all__ = ["giver", "is_agreed", "missing", "silence_at"]
+__all__ = ["giver", "is_agreed", "missing", "on_silence", "silence_at"]
+
+AGREED = "it runs, for everybody who was asked has said yes"
 
 
 def giver(need: ApprovalNeed, intent: Intent, answers: Collection[Answer]) -> str | None:
@@ -30,6 +32,11 @@ def is_agreed(intent: Intent, answers: Collection[Answer]) -> bool:
     """Tell whether all that were asked have approved, and only a veto window is still open."""
     waits = intent.state is IntentState.AWAITING_APPROVAL
     return waits and bool(intent.approvals) and not missing(intent, answers)
+
+
+def on_silence(intent: Intent, answers: Collection[Answer]) -> str:
+    """Say what silence does from now on: once all have approved it no longer keeps the intent from running."""
+    return AGREED if is_agreed(intent, answers) else intent.default
 
 
 def silence_at(intent: Intent, answers: Collection[Answer]) -> datetime | None:

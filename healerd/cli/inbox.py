@@ -52,7 +52,7 @@ def review(client: Client, show: Show, intent_id: str, plain: bool) -> None:
     has_agreed = bool(view["intent"]["approved_by"]) and _me(client) in view["intent"]["approved_by"]
     answers = [answer for answer in view["answers"] if answer in ANSWERS and not (has_agreed and answer == "approve")]
     if has_agreed and "approve" in view["answers"]:
-        show.note("you have approved it; it waits for somebody else's word")
+        show.note(f"you have approved it; {_waits_for(view['review'])}")
     if answers and is_interactive():
         _ask(client, show, view["intent"], answers)
     else:
@@ -64,6 +64,12 @@ def _me(client: Client) -> str | None:
     """Ask the daemon by which name it knows whoever runs this; None where none answers."""
     you = client.status().get("you")
     return you["name"] if you else None
+
+
+def _waits_for(question: dict[str, Any] | None) -> str:
+    """Say what is still open of an intent that one has approved oneself."""
+    agreed = question is not None and all(need["given_by"] is not None for need in question["approvals"])
+    return "it runs unless somebody vetoes it" if agreed else "it waits for somebody else's word"
 
 
 def _command(intent: dict[str, Any], answer: str) -> str:

@@ -78,7 +78,7 @@ class PipelineState(StrEnum):
 class Known:
     """What the store holds about one pipeline, and the row made of it; only the state depends on the time.
 
-    `judged_to` is up to when its windows were judged, or from when they are; `window_s` how long one is.
+    `judged_to` is up to when its windows were judged, or from when they are; `window_s` how long one is now.
     """
 
     last: DecisionBrief | None
@@ -148,16 +148,19 @@ def _row(known: Known, at: datetime) -> Json:
 
 
 def _state(known: Known, at: datetime) -> PipelineState:
-    """Choose the word for a pipeline: what asks for a person first, what is merely so last."""
-    last, incident = known.last, known.incident
+    """Choose the word for a pipeline: what asks for a person first, what is merely so last.
+
+    Rows that do not come ask for a person whatever else is so, and nothing heals or cools down without them.
+    """
+    last, incident, stale = known.last, known.incident, _is_stale(known, at)
     ladder = (
         (any(state in AWAITED for state in known.open), PipelineState.PENDING),
-        (known.paused, PipelineState.PAUSED),
-        (any(state in WORKING for state in known.open), PipelineState.HEALING),
+        (known.paused and not stale, PipelineState.PAUSED),
+        (any(state in WORKING for state in known.open) and not stale, PipelineState.HEALING),
         (known.newest is IntentState.FAILED and incident is not None, PipelineState.FAILED),
         (known.newest is IntentState.VETOED and incident is not None, PipelineState.VETOED),
+        (stale, PipelineState.STALE),
         (last is not None and last.deferred_until is not None and last.deferred_until > at, PipelineState.COOLDOWN),
-        (_is_stale(known, at), PipelineState.STALE),
         (incident is not None and incident.clean_windows > 0, PipelineState.WATCH),
         (incident is not None, PipelineState.DRIFT),
     )
@@ -274,7 +277,7 @@ def _known(
         incident=incident,
         paused=pause is not None,
         judged_to=last.window_end_at if last and last.window_end_at else mark,
-        window_s=_window_s(last) or settings.get("window_s"),
+        window_s=settings.get("window_s") or _window_s(last),
         row=row,
     )
 

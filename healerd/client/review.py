@@ -26,11 +26,10 @@ from healerd.model import (
     Outcome,
     Result,
 )
-from healerd.silence import giver, is_agreed, silence_at
+from healerd.silence import giver, on_silence, silence_at
 
 __all__ = ["intent", "review_view"]
 
-AGREED = "it runs, for everybody who was asked has said yes"
 PAST_MAX = 500
 """Newest intents that count as past experience."""
 EFFECTS: Mapping[str, str] = {"forbid": "block", "limit": "defer", "cooldown": "defer", "permit": "pass"}
@@ -90,7 +89,7 @@ def _clock(found: Intent, decision: Decision, answers: Sequence[Answer], at: dat
         "seconds_left": max(0.0, (deadline - at).total_seconds()) if deadline else None,
         "veto_within_s": found.veto_within_s if found.state in ANSWERABLE else None,
         "counting": found.counted_at is not None and found.state in ANSWERABLE,
-        "on_silence": AGREED if is_agreed(found, answers) else found.default,
+        "on_silence": on_silence(found, answers),
         "silence_by": None if by is None else f"{by} ({places[by]})" if by in places else by,
     }
 

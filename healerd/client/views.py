@@ -29,7 +29,7 @@ from healerd.model import (
     Stage,
     StageChange,
 )
-from healerd.silence import missing, silence_at
+from healerd.silence import missing, on_silence, silence_at
 from healerd.store import Reader
 
 __all__ = [
@@ -179,7 +179,7 @@ def entry_view(entry: Entry) -> Json:
 
 
 def intent_line(intent: Intent, answers: Collection[Answer]) -> Json:
-    """One intent as a row of a table; `deadline_at` is when silence decides about it, or could have decided."""
+    """One intent as a row of a table; `deadline_at` is when silence decides about it, or could have; `default` what."""
     return {
         "id": intent.id,
         "pipeline": intent.pipeline,
@@ -192,7 +192,7 @@ def intent_line(intent: Intent, answers: Collection[Answer]) -> Json:
         "created_at": plain(intent.created_at),
         "deadline_at": plain(silence_at(intent, answers) if intent.state in ANSWERABLE else intent.deadline_at),
         "ended_at": plain(intent.ended_at),
-        "default": intent.default,
+        "default": on_silence(intent, answers),
         "reason": intent.reason,
         "author": intent.author,
     }

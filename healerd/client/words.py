@@ -76,7 +76,7 @@ def say_intent(view: Json) -> Iterator[str]:
     yield f"  id          {intent['id']}  revision {intent['revision']}  state {intent['state']}"
     if decision is not None:
         yield f"  why         {view['prompt']['why']}"
-        yield f"  silence     {view['prompt']['default']}{_when(intent)}"
+        yield f"  silence     {view['prompt']['default']}"
         yield f"  stage       {say_stage(decision['stage'])}"
     yield f"  confidence  {_confidence(intent['confidence'])}"
     if decision is not None:
@@ -104,7 +104,10 @@ def duration(seconds: float) -> str:
 
 
 def _intent_moved(intent: Json) -> str:
-    ends = f"; if nobody answers, {intent['default']}" if intent["state"] in ANSWERABLE else ""
+    silence = f"; if nobody answers, {intent['default']}"
+    if intent["approved_by"]:  # the record does not tell whether they are all who were asked
+        silence = "; once all have approved, it runs unless somebody vetoes it"
+    ends = silence if intent["state"] in ANSWERABLE else ""
     because = f": {intent['reason']}" if intent["reason"] else ""
     return f"{_what(intent)} is {intent['state']}{because}{ends}  [{intent['id']}]"
 
@@ -116,10 +119,6 @@ def _what(record: Json) -> str:
 
 def _from_to(intent: Json) -> str:
     return f"{intent['current'] or '-'} -> {intent['target'] or 'a new version'}"
-
-
-def _when(intent: Json) -> str:
-    return f" That is at {intent['deadline_at']}." if intent["deadline_at"] else ""
 
 
 def _confidence(confidence: float | None) -> str:

@@ -17,7 +17,7 @@ __all__ = ["Count", "Passage", "Waiting", "passage_between", "review", "shifted"
 JUMP_S = 2.0
 """Wall and boot clock may part by this much between two steps before the wall clock counts as set."""
 UNREACHED_S = 86400.0
-"""An intent that nobody could ever have answered expires after this long."""
+"""A question that nobody could have answered for this long expires; a pause or a restart begins the time anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +30,15 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """One unbroken count of a veto window, as this process has seen it: the boot clock when it began."""
+    """One unbroken count, as this process has seen it: since when, by the boot clock, people can answer, or cannot."""
 
     since_boot_s: float
+    open: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """What came of a review: the intent as it should stand now, and the count to go on with (None: none runs)."""
+    """What came of a review: the intent as it should stand, and the count to go on with; None: it waits no more."""
 
     intent: Intent
     count: Count | None
@@ -69,16 +70,16 @@ def review(
 ) -> Waiting:
     """Review an intent that waits for people. Gives it back unchanged while there is nothing to write down."""
     intent = shifted(intent, passage.jump_s)
-    counting = count is not None and not passage.broken and channel_open
-    if not counting:
-        intent, count = _counted_anew(intent, now, passage, channel_open=channel_open)
+    if count is None or passage.broken or count.open != channel_open:
+        count = Count(since_boot_s=now.boot_s, open=channel_open)
+        intent = _counted_anew(intent, now, passage, channel_open=channel_open)
     lacking = missing(intent, answers)
-    expiry = _expiry(intent, lacking, now.at)
+    expiry = _expiry(intent, lacking, count, now)
     if expiry:
         return Waiting(intent=_ended(intent, IntentState.EXPIRED, now.at, expiry), count=None)
     if lacking or not _silent_long_enough(intent, count, now):
         return Waiting(intent=intent, count=count)
-    counted_s = now.boot_s - count.since_boot_s if count else 0.0
+    counted_s = now.boot_s - count.since_boot_s if count.open else 0.0
     return Waiting(intent=replace(intent, state=IntentState.READY, countdown_s=counted_s), count=None)
 
 
@@ -93,34 +94,32 @@ def shifted(intent: Intent, jump_s: float) -> Intent:
     return replace(intent, approvals=later)
 
 
-def _counted_anew(intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> tuple[Intent, Count | None]:
-    """Begin the count at zero if people can answer; otherwise no count runs."""
+def _counted_anew(intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> Intent:
+    """Begin the veto window at zero if people can answer; otherwise none runs."""
+    broke = intent.deadline_at is not None and passage.broken != ""
+    note = f"veto window begins anew: {passage.broken}" if broke else intent.reason
     if not channel_open:
-        closed = intent.counted_at is None
-        return (intent if closed else replace(intent, counted_at=None, deadline_at=None, countdown_s=0.0)), None
+        return replace(intent, counted_at=None, deadline_at=None, countdown_s=0.0, reason=note)
     deadline = now.at + timedelta(seconds=intent.veto_within_s) if intent.veto_within_s is not None else None
-    note = f"veto window begun anew: {passage.broken}" if intent.counted_at and passage.broken else intent.reason
-    begun = replace(intent, counted_at=now.at, deadline_at=deadline, countdown_s=0.0, reason=note)
-    return begun, Count(since_boot_s=now.boot_s)
+    return replace(intent, counted_at=now.at, deadline_at=deadline, countdown_s=0.0, reason=note)
 
 
-def _silent_long_enough(intent: Intent, count: Count | None, now: Instant) -> bool:
+def _silent_long_enough(intent: Intent, count: Count, now: Instant) -> bool:
     """A veto window is over when both clocks say so."""
     if intent.veto_within_s is None:
         return True
-    if count is None or intent.deadline_at is None:
+    if not count.open or intent.deadline_at is None:
         return False
     return now.boot_s - count.since_boot_s >= intent.veto_within_s and now.at >= intent.deadline_at
 
 
-def _expiry(intent: Intent, lacking: Collection[ApprovalNeed], now: datetime) -> str:
+def _expiry(intent: Intent, lacking: Collection[ApprovalNeed], count: Count, now: Instant) -> str:
     """Say why an intent has run out of time; empty while it has not."""
-    late = [need for need in lacking if need.deadline_at is not None and now >= need.deadline_at]
+    late = [need for need in lacking if need.deadline_at is not None and now.at >= need.deadline_at]
     if late:
-        need = min(late, key=lambda each: (each.deadline_at or now, each.role))
+        need = min(late, key=lambda each: (each.deadline_at or now.at, each.role))
         return f"no approval from `{need.role}` in time; {need.otherwise}"
-    unreached = (now - intent.created_at).total_seconds() >= UNREACHED_S
-    if intent.counted_at is None and unreached:
+    if not count.open and now.boot_s - count.since_boot_s >= UNREACHED_S:
         return "no channel reached a person for 24 h"
     return ""
 

@@ -48,6 +48,7 @@ from healerd.model import (
     StageChange,
     Version,
     VersionKind,
+    Window,
 )
 from healerd.sources import Source
 from healerd.sources.alertmanager import Message
@@ -147,7 +148,9 @@ class Core:
         for pipeline in self.pipelines.values():
             told += self._lookout.seek(pipeline)
             judged = self._judge_closed(pipeline)
-            told += [*judged, *said_by_rules(judged, self._rules)]
+            told += judged
+            if judged and not self._closed(pipeline):  # of a backlog that goes on, what rules said is past
+                told += said_by_rules(judged, self._rules)
         told += self._executor.step(channel_open=self._channel_open())
         self._anchoring.step(self._clock.read().boot_s)
         return tuple(told)
@@ -156,17 +159,18 @@ class Core:
         """Wait until nothing that was started still runs: for offline runs."""
         return self._executor.settle(channel_open=self._channel_open())
 
-    def _judge_closed(self, pipeline: Pipeline) -> list[object]:
-        now = self._clock.now()
+    def _closed(self, pipeline: Pipeline) -> tuple[Window, ...]:
+        """List the windows that have closed and are not judged yet."""
         mark = self.store.watermark(pipeline.name)
         if mark is None:
-            return []
-        windows = closed_windows(
-            pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now - pipeline.settle
-        )
+            return ()
+        now = self._clock.now() - pipeline.settle
+        return closed_windows(pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now)
+
+    def _judge_closed(self, pipeline: Pipeline) -> list[object]:
         told: list[object] = []
         until_s = self._clock.read().boot_s + BACKLOG_S / len(self.pipelines)
-        for window in windows:
+        for window in self._closed(pipeline):
             if told and self._clock.read().boot_s >= until_s:
                 break
             try:

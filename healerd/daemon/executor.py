@@ -74,6 +74,9 @@ class Executor:
         now = self._clock.read()
         passage = passage_between(self._read, now, gap_max_s=self._gap_max_s)
         self._read = now
+        if passage.broken:  # also for an intent that this step does not come to, and until it is known who was told
+            self._counts.clear()
+            self.reached = frozenset()
         moves: list[Move] = []
         for _ in range(PASSES_MAX):
             made = self._pass(now, passage, channel_open=channel_open)
@@ -158,7 +161,7 @@ class Executor:
         waiting = review(
             intent,
             answers=store.find(Answer, intent_id=intent.id),
-            count=self._counts.get(intent.id),
+            count=self._counts.pop(intent.id, None),
             now=now,
             passage=passage,
             channel_open=channel_open or (intent.id, intent.revision) in self.reached,
@@ -167,7 +170,6 @@ class Executor:
         if waiting.intent != intent:
             with store.transaction() as tx:
                 after = tx.replace(waiting.intent, expect=intent)
-        self._counts.pop(intent.id, None)
         if waiting.count is not None:
             self._counts[intent.id] = waiting.count
         return after

@@ -3,7 +3,7 @@
 Pure: must never send, nor tell the same twice soon.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import Template
@@ -14,13 +14,15 @@ from healerd.daemon.lookout import Outage
 from healerd.daemon.troubles import Trouble
 from healerd.listen_settings import NotifySettings, parse_hours
 from healerd.model import HOLD, Answer, Decision, Intent, IntentState
-from healerd.silence import silence_at
+from healerd.silence import is_agreed, on_silence, silence_at
 
 __all__ = ["Message", "Outbox", "about", "question", "rendered", "trouble"]
 
 QUEUED_MAX = 1000
 AT_ONCE_MAX = 20
-"""Messages sent together; what is more is told as a number: a storm must not become one of messages."""
+"""Messages sent together; what is more is told in fewer: a storm must not become one of messages."""
+LISTED_MAX = 10
+"""Questions that one message lists: what a channel cuts off has reached nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class Message:
     """One thing to tell: `key` is what makes it the same thing, `silence_at` when silence decides about it.
 
     `asks` are the questions that it puts: intents, each with its revision. It is not told again within `repeat_s`; None
-    leaves that to the settings.
+    leaves that to the settings. `line` says it in a list; `of` are the messages that it stands for, where it is one.
     """
 
     key: str
@@ -39,6 +41,8 @@ class Message:
     silence_at: datetime | None = None
     asks: tuple[tuple[str, int], ...] = ()
     repeat_s: float | None = None
+    line: str = ""
+    of: tuple["Message", ...] = ()
 
 
 def about(told: Iterable[object]) -> Iterator[Message]:
@@ -82,16 +86,20 @@ def trouble(said: str) -> Message:
 
 
 def question(intent: Intent, answers: Collection[Answer] = ()) -> Message:
-    """Say what an intent in one of the states `AWAITED` asks of people, and what silence means."""
+    """Say what an intent in one of the states `AWAITED` asks of people, and what silence means where it decides."""
     decides = intent.state is not IntentState.NEEDS_PERSON
-    name = f"{intent.action} on {intent.pipeline}"
-    asked = f"healerd review {intent.id}\non silence: {intent.default or 'nothing is done'}"
+    what = f"{intent.action} on {intent.pipeline} {'asks' if decides else 'needs a person'}"
+    agreed = ":agreed" if is_agreed(intent, answers) else ""  # silence has another meaning now, which is told as well
+    answer = f"healerd review {intent.id}\non silence: {on_silence(intent, answers) or 'nothing is done'}"
+    if not decides:
+        answer = f"look whether it took effect, then: healerd resolve {intent.id} --took-effect, or --no-effect"
     return Message(
-        key=f"asks:{intent.id}:{intent.revision}:{intent.state}",
+        key=f"asks:{intent.id}:{intent.revision}:{intent.state}{agreed}",
         kind="asks",
         pipeline=intent.pipeline,
-        what=f"{name} asks" if decides else f"{name} needs a person",
-        text=f"{intent.reason}\n{asked}".strip(),
+        what=what,
+        text=f"{intent.reason}\n{answer}".strip(),
+        line=f"{what}: {answer}".replace("\n", "; "),
         silence_at=silence_at(intent, answers) if decides else None,
         asks=((intent.id, intent.revision),),
     )
@@ -113,14 +121,28 @@ def _of_move(intent: Intent) -> Iterator[Message]:
         )
 
 
+def _together(rest: Sequence[Message]) -> Iterator[Message]:
+    """Tell of many in few messages: of every question its line, for each must be known, of the others their number."""
+    asks = [each for each in rest if each.kind == "asks"]
+    others = [each for each in rest if each.kind != "asks"]
+    for first in range(0, len(asks), LISTED_MAX):
+        some = tuple(asks[first : first + LISTED_MAX])
+        text = "\n".join(each.line for each in some)
+        asked = tuple(one for each in some for one in each.asks)
+        yield Message(key="more", kind="asks", what=f"{len(some)} more that ask", text=text, asks=asked, of=some)
+    if others:
+        text = f"and {len(others)} more: see `healerd watch`"
+        yield Message(key="more", kind=others[0].kind, what=f"{len(others)} more", text=text, of=tuple(others))
+
+
 class Outbox:
-    """Messages that wait for one channel, and when each was told last. One thread at a time."""
+    """What waits for one channel; when each was told last, and for how long that counts. One thread at a time."""
 
     def __init__(self, settings: NotifySettings) -> None:
         self._settings, self._zone = settings, ZoneInfo(settings.zone)
         self._hours = parse_hours(settings.quiet) if settings.quiet else None
         self._waiting: dict[str, Message] = {}
-        self._told: dict[str, datetime] = {}
+        self._told: dict[str, tuple[datetime, float]] = {}
 
     def add(self, message: Message, now: datetime) -> None:
         """Keep a message, unless nobody wants its kind or it was told lately."""
@@ -130,24 +152,20 @@ class Outbox:
             self._waiting[message.key] = message
 
     def take(self, now: datetime) -> tuple[Message, ...]:
-        """Take what may be sent now; more than AT_ONCE_MAX end in one line that counts the rest."""
+        """Take what may be sent now; of more than AT_ONCE_MAX the rest is told together."""
         ready = [each for each in self._waiting.values() if self._may_go(each, now)]
+        ready.sort(key=lambda each: each.kind != "asks")  # a question that is only counted has reached nobody
         for each in ready:
             del self._waiting[each.key]
-            later_s = 0.0 if each.repeat_s is None else each.repeat_s - self._settings.repeat
-            self._told[each.key] = now + timedelta(seconds=later_s)  # as if told when that makes it due in time
+            self._told[each.key] = now, self._settings.repeat if each.repeat_s is None else each.repeat_s
         self._forget(now)
-        shown, more = ready[:AT_ONCE_MAX], len(ready) - AT_ONCE_MAX
-        if more > 0:
-            text = f"and {more} more: see `healerd inbox` and `healerd watch`"
-            asks = tuple(one for each in ready[AT_ONCE_MAX:] for one in each.asks)
-            shown.append(Message(key="more", kind="asks", what=f"{more} more", text=text, asks=asks))
-        return tuple(shown)
+        return (*ready[:AT_ONCE_MAX], *_together(ready[AT_ONCE_MAX:]))
 
     def put_back(self, message: Message) -> None:
         """Keep a message that the channel did not take, to be tried again."""
-        self._told.pop(message.key, None)
-        self._waiting.setdefault(message.key, message)
+        for each in message.of or (message,):
+            self._told.pop(each.key, None)
+            self._waiting.setdefault(each.key, each)
 
     def forget_told(self) -> None:
         """Take nothing for told: who was told may not know any more that it stands."""
@@ -181,11 +199,11 @@ class Outbox:
         return self._settings.urgent and (presses or message.kind == "trouble")
 
     def _is_recent(self, key: str, now: datetime) -> bool:
-        told = self._told.get(key)
-        return told is not None and (now - told).total_seconds() < self._settings.repeat
+        at, repeat_s = self._told.get(key, (now, 0.0))
+        return 0.0 <= (now - at).total_seconds() < repeat_s  # before it was told: the clock was set back since
 
     def _forget(self, now: datetime) -> None:
-        self._told = {key: at for key, at in self._told.items() if self._is_recent(key, now)}
+        self._told = {key: told for key, told in self._told.items() if self._is_recent(key, now)}
 
 
 def rendered(message: Message, settings: NotifySettings, *, host: str) -> tuple[str, str]:

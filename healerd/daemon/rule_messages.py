@@ -15,7 +15,7 @@ __all__ = ["said_by_rules"]
 
 
 def said_by_rules(told: Sequence[object], rules: Rulebook) -> Iterator[Message]:
-    """Give the messages of the newest of some decisions: of a backlog, the others are past."""
+    """Give the messages of the newest of some decisions; the others are past."""
     decisions = [each for each in told if isinstance(each, Decision)]
     newest = decisions[-1] if decisions else None
     if newest is None or not newest.trace.get("notifications"):

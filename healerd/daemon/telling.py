@@ -107,8 +107,10 @@ class Teller:
         return frozenset(self._taken)
 
     def trouble(self, said: str, *, at: datetime, boot_s: float) -> None:
-        """Tell that a tick failed."""
+        """Tell that a tick failed; questions wait for one that ends well, which knows whether they still stand."""
         self._settle(boot_s)
+        for channel in self._channels:
+            channel.outbox.drop_answered(())
         self._send((trouble(said),), at, boot_s)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from healerd.decision.aftermath import Deed, Move, Trace, states_of, undo_of
 from healerd.decision.explain import page, sentences
 from healerd.decision.words import when
 from healerd.model import ANSWERABLE, DAEMON, HOLD, Answer, AnswerKind, IntentState, Outcome
+from healerd.silence import on_silence, silence_at
 
 __all__ = ["answer_said", "deed_lines", "move_said", "outcome_said", "prose", "trace_page"]
 
@@ -115,8 +116,9 @@ def _silence(deed: Deed) -> str:
     intent = deed.intent
     if intent.state not in ANSWERABLE:
         return ""
-    until = f" until {when(intent.deadline_at)}" if intent.deadline_at is not None else ""
-    return f"{until}; if nobody answers, {intent.default}"
+    at = silence_at(intent, deed.answers)
+    until = f" until {when(at)}" if at is not None else ""
+    return f"{until}; if nobody answers, {on_silence(intent, deed.answers)}"
 
 
 def _reason(deed: Deed) -> str:

@@ -10,8 +10,9 @@ import pytest
 
 from healerd.cli import answer, inbox, options
 from healerd.cli.exits import Exit
+from healerd.client import Client
 from healerd.clock import ManualClock
-from healerd.model import AnswerKind, ApprovalNeed, IntentState
+from healerd.model import Answer, AnswerKind, ApprovalNeed, IntentState
 from healerd.store import Store, Watermark
 from tests.served import NOW, Served, a_decision, an_intent
 
@@ -182,6 +183,22 @@ def test_a_person_at_a_terminal_is_asked(ask: Call, daemon: Served, monkeypatch:
     assert called.code == Exit.OK
     assert called.err.index("RETRAIN churn") < called.err.index("let it run?")
     assert daemon.core.calls[-1][4:] == ("easter campaign", 3)
+
+
+@pytest.mark.parametrize("others", [(), ("ml-oncall",)])
+def test_who_has_approved_is_told_what_it_waits_for(ask: Call, daemon: Served, others: tuple[str, ...]) -> None:
+    """Who was the last to approve is told that it runs, anybody else that another word is missing."""
+    me = Client(daemon.state).status()["you"]["name"]
+    needs = tuple(ApprovalNeed(role=role, deadline_at=None, otherwise="deny", rule="r") for role in ("mine", *others))
+    asked = an_intent(id="act-2", state=IntentState.AWAITING_APPROVAL, approvals=needs, approved_by=(me,))
+    yes = Answer(
+        id="a", intent_id="act-2", pipeline="churn", kind=AnswerKind.APPROVE, author=me, roles=("mine",),
+        reason="it looks right", revision=3, at=NOW,
+    )  # fmt: skip
+    daemon.store.put(asked)
+    daemon.store.put(yes)
+    said = "it waits for somebody else's word" if others else "it runs unless somebody vetoes it"
+    assert f"you have approved it; {said}" in ask("review", "act-2").err
 
 
 def test_who_declines_has_approved_nothing(ask: Call, daemon: Served, monkeypatch: pytest.MonkeyPatch) -> None:

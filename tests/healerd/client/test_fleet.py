@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from healerd.client.access import ACTIONS
 from healerd.client.fleet import Fleet, status_view
 from healerd.clock import ManualClock
 from healerd.daemon.recording import MemoryStore
@@ -17,6 +18,7 @@ from healerd.model import (
     Layer,
     Measurement,
     Outcome,
+    Pause,
     Result,
     Window,
 )
@@ -139,6 +141,29 @@ def test_time_alone_makes_a_pipeline_stale(store: MemoryStore) -> None:
     store.put(a_decision())
     assert row(store, fleet=fleet)["state"] == "ok"
     assert row(store, at=NOW + timedelta(hours=2), fleet=fleet)["state"] == "stale"
+
+
+@pytest.mark.parametrize("hides", ["pause", "heal", "cooldown"])
+def test_nothing_hides_that_rows_do_not_come(store: MemoryStore, hides: str) -> None:
+    """A pipeline that is paused, heals or cools down is stale all the same once its rows stay away."""
+    later = NOW + timedelta(hours=2)
+    store.put(a_decision(chosen="hold", deferred_until=later + timedelta(hours=1) if hides == "cooldown" else None))
+    match hides:
+        case "pause":
+            store.put(Pause(pipeline="churn", since_at=NOW, author="ana", reason="labels are late"))
+        case "heal":
+            store.put(an_intent(state=IntentState.VERIFYING, effect_at=NOW))
+    assert row(store)["state"] == {"pause": "paused", "heal": "healing"}.get(hides, hides)
+    assert row(store, at=later)["state"] == "stale"
+
+
+def test_a_longer_window_is_waited_for(store: MemoryStore) -> None:
+    """After a window was made longer, a pipeline is stale by its length of now, not by that of the last one judged."""
+    store.put(a_decision())
+    with store.transaction() as tx:
+        tx.save_state("churn", ACTIONS, {"actions": [], "window_s": 86400.0})
+    assert row(store, at=NOW + timedelta(hours=2))["state"] == "ok"
+    assert row(store, at=NOW + timedelta(days=4))["state"] == "stale"
 
 
 def test_a_cooldown_ends_with_the_clock(store: MemoryStore) -> None:

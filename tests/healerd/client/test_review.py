@@ -158,11 +158,17 @@ def test_s9_silence_after_every_approval_lets_it_run(daemon: Served) -> None:
         reason="it looks right", revision=3, at=NOW,
     )  # fmt: skip
     daemon.store.put(yes)
-    after = Client(daemon.state).intent("act-2")
+    daemon.store.put(replace(asked, approved_by=("bo",)), instead_of=asked)
+    client = Client(daemon.state)
+    after = client.intent("act-2")
     assert after["review"]["on_silence"].startswith("it runs")
     assert after["review"]["seconds_left"] == 90.0
     assert "unless somebody vetoes it" in after["prompt"]["default"]
-    assert "does not run" not in "\n".join([*say_intent(after), *say_plainly(after)])
+    rows = [one["default"] for one in (*client.intents()["intents"], *client.pipeline("churn")["open"])]
+    told = question(daemon.store.get(Intent, "act-2"), (yes,)).text
+    said = "\n".join([*say_intent(after), *say_plainly(after), *rows, *client.trace("act-2")["said"], told])
+    assert "does not run" not in said
+    assert said.count("it runs, for everybody") == 5
 
 
 def test_a_rule_alone_is_said_not_to_have_asked_the_policy(past: Past) -> None:

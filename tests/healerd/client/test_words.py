@@ -47,6 +47,9 @@ SAID = {
         "intent", an_intent(action="rollback", target="v12", state=IntentState.VERIFIED)
     ),
     "churn: retrain is announced; if nobody answers, it runs  [act-1]": event("intent", an_intent()),
+    "churn: retrain is awaiting approval; once all have approved, it runs unless somebody vetoes it  [act-1]": event(
+        "intent", an_intent(state=IntentState.AWAITING_APPROVAL, approved_by=("bo",), default="it does not run")
+    ),
     "churn: incident of severity 2: the error rose": event("incident", INCIDENT),
     "churn: healed: +6.0 points fewer errors (+2.0 to +10.0, n=800)": event("outcome", OUTCOME),
     "churn: paused: labels are late (by ana)": event(

@@ -9,7 +9,7 @@ import pytest
 from healerd.daemon.answers import take_answer
 from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.starting import start
-from healerd.errors import NotAllowed, NotFound
+from healerd.errors import NotAllowed, NotFound, StoreError
 from healerd.model import AnswerKind, ApprovalNeed, Bar, IntentState
 from tests.healerd.daemon.bench import START, Bench
 
@@ -90,14 +90,76 @@ def test_s9_a_daemon_that_hung_starts_the_window_anew(bench: Bench) -> None:
 
 @pytest.mark.parametrize("state", [S.ANNOUNCED, S.AWAITING_APPROVAL])
 def test_s9_with_no_channel_the_intent_expires_after_a_day(bench: Bench, state: IntentState) -> None:
-    """What nobody could ever have answered ends without an effect."""
+    """What nobody could have answered for a whole day ends without an effect."""
     bench.propose("rollback", state=state, veto_within_s=600.0, approvals=needs("sre"))
+    bench.step(channel_open=False)
     for _ in range(23):
         pass_time(bench, 3600, channel_open=False)
     assert bench.intent().state is state
     pass_time(bench, 3600, channel_open=False)
     assert bench.intent().state is S.EXPIRED
     assert bench.registry.active == "zero"
+
+
+@pytest.mark.parametrize("breaks", ["restart", "pause", "jump"])
+@pytest.mark.parametrize("approval", [False, True])
+def test_s16_a_question_older_than_a_day_lives_on_after_a_break(bench: Bench, breaks: str, approval: bool) -> None:
+    """However long it stood, a break leaves people a day in which it can be told to them again."""
+    by = needs("sre", within_s=144 * 3600.0, at=bench.clock.now()) if approval else ()
+    state = S.AWAITING_APPROVAL if approval else S.ANNOUNCED
+    announced(bench, state=state, approvals=by, veto_within_s=None if approval else 48 * 3600.0)
+    for _ in range(30):
+        pass_time(bench, 3600)
+    match breaks:
+        case "restart":
+            bench.reopen()
+        case "pause":
+            bench.clock.advance(30 * 3600.0)
+        case "jump":
+            bench.clock.jump(25 * 3600.0)
+    bench.step(channel_open=False)
+    assert bench.intent().state is state
+    assert bench.intent().reason.startswith("veto window begins anew") != approval
+    for _ in range(23):
+        pass_time(bench, 3600, channel_open=False)
+    assert bench.intent().state is state
+    pass_time(bench, 3600, channel_open=False)
+    assert bench.intent().state is S.EXPIRED
+
+
+def test_s9_what_is_asked_anew_is_not_over_before_it_was_told(bench: Bench) -> None:
+    """A revision of an intent that is days old has a day in which it can be told."""
+    announced(bench)
+    stop = bench.folder / "STOP"
+    stop.touch()
+    for _ in range(30):
+        pass_time(bench, 3600)
+    assert bench.intent().state is S.READY
+    bench.guards.recheck_says = lambda _: Ruling(go=Go.ASK, veto_within_s=600.0, reason="more severe")
+    stop.unlink()
+    bench.step(channel_open=False)
+    bench.step(channel_open=False)
+    assert (bench.intent().state, bench.intent().revision) == (S.ANNOUNCED, 1)
+
+
+def test_s9_a_break_counts_for_what_a_failed_step_did_not_come_to(bench: Bench) -> None:
+    """Where the first step after a pause fails early, the windows of all others begin anew all the same."""
+    bench.propose("rollback", name="h0", incident="i0")
+    stop = bench.folder / "STOP"
+    stop.touch()
+    announced(bench)
+    pass_time(bench, 500)
+
+    def fail(_: object) -> Ruling:
+        raise StoreError("the disk is full")
+
+    bench.guards.recheck_says = fail
+    stop.unlink()
+    with pytest.raises(StoreError):
+        pass_time(bench, 7201)
+    stop.touch()
+    bench.step()
+    assert bench.intent().counted_at == bench.clock.now()
 
 
 @pytest.mark.parametrize("seconds", [-7200.0, -60.0, 3.0, 7200.0])

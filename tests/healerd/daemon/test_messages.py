@@ -1,6 +1,7 @@
 """Messages to people: told once, not in the quiet unless it presses, and accepted only when a channel took them."""
 
 import importlib.util
+import re
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import wait
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from healerd.client.channels import apprise_senders, read_addresses
 from healerd.clock import ManualClock
+from healerd.daemon.answers import take_answer
 from healerd.daemon.executor import Move
 from healerd.daemon.messages import AT_ONCE_MAX, Message, Outbox, about, question, rendered, trouble
 from healerd.daemon.recording import MemoryStore
@@ -19,7 +21,7 @@ from healerd.daemon.rulings import Go, Ruling
 from healerd.daemon.telling import AGAIN_S, Teller
 from healerd.errors import ConfigError
 from healerd.listen_settings import NotifySettings
-from healerd.model import ApprovalNeed, Intent, IntentState
+from healerd.model import AnswerKind, ApprovalNeed, Intent, IntentState
 from healerd.store import Reader
 from tests.healerd.daemon.bench import HOUR, START, Bench
 from tests.healerd.daemon.test_app import NOON
@@ -40,6 +42,15 @@ def test_a_question_is_told_with_how_to_answer() -> None:
     assert "healerd review act-1" in asks.text
     assert "on silence: it runs" in asks.text
     assert (asks.kind, asks.silence_at) == ("asks", intent.deadline_at)
+
+
+def test_what_needs_a_person_is_told_with_how_to_resolve_it() -> None:
+    """Where nobody can tell whether it took effect, the message says how to say so; silence decides nothing there."""
+    asks = question(an_intent(state=IntentState.NEEDS_PERSON, reason="nobody can tell", deadline_at=NOON))
+    assert (asks.kind, asks.what, asks.silence_at) == ("asks", "retrain on churn needs a person", None)
+    assert asks.text.startswith("nobody can tell\n")
+    assert "healerd resolve act-1 --took-effect, or --no-effect" in asks.text
+    assert "silence" not in asks.text
 
 
 def test_a_decision_to_act_tells_its_incident() -> None:
@@ -72,6 +83,15 @@ def test_the_same_is_told_once_until_its_time() -> None:
     assert box.take(NOON + timedelta(hours=5)) == ()
     box.add(a_question(), NOON + timedelta(hours=7))
     assert len(box.take(NOON + timedelta(hours=7))) == 1
+
+
+def test_s16_a_clock_set_back_mutes_nothing() -> None:
+    """What was told by a clock that was ahead is told again when it is back, and then counts as told."""
+    box = Outbox(NotifySettings())
+    for at in (NOON + timedelta(days=1), NOON):
+        for expected in (1, 0):
+            box.add(trouble("the disk is full"), at)
+            assert len(box.take(at)) == expected
 
 
 def test_kinds_that_nobody_wants_are_not_told() -> None:
@@ -116,11 +136,38 @@ def test_a_storm_is_one_message_more() -> None:
     """Beyond a limit messages are counted instead of sent."""
     box = Outbox(NotifySettings())
     for number in range(100):
-        box.add(a_question(key=str(number)), NOON)
+        box.add(trouble(f"trouble {number}"), NOON)
     sent = box.take(NOON)
     assert len(sent) == AT_ONCE_MAX + 1
     assert "80 more" in sent[-1].text
     assert box.take(NOON) == ()
+
+
+def test_s9_in_a_storm_every_question_is_named() -> None:
+    """Whatever else is told, each question that counts as asked stands in a message with how to answer it."""
+    box = Outbox(NotifySettings())
+    for number in range(30):
+        box.add(trouble(f"trouble {number}"), NOON)
+        box.add(question(an_intent(id=f"act-{number}")), NOON)
+    sent = box.take(NOON)
+    assert len(sent) == AT_ONCE_MAX + 2
+    for each in sent:
+        assert re.findall(r"healerd review ([\w-]+)", each.text) == [name for name, _ in each.asks]
+        assert each.text.count("on silence: it runs") == len(each.asks)
+    assert len({one for each in sent for one in each.asks}) == 30
+
+
+def test_what_was_told_together_and_refused_is_told_again() -> None:
+    """Of two storms that a channel refused nothing is lost, and what was answered meanwhile is not told."""
+    box = Outbox(NotifySettings())
+    every = [question(an_intent(id=f"act-{number}")) for number in range(60)]
+    for storm in (every[:30], every[30:]):
+        for each in storm:
+            box.add(each, NOON)
+        for each in box.take(NOON):
+            box.put_back(each)
+    box.drop_answered({each.key for each in every[:-1]})
+    assert {one for each in box.take(NOON) for one in each.asks} == {(f"act-{number}", 3) for number in range(59)}
 
 
 def test_templates_are_filled_in_and_harmless() -> None:
@@ -204,6 +251,24 @@ def test_an_answered_question_is_not_asked_any_more() -> None:
     assert channel.sent == []
 
 
+def test_a_tick_that_failed_tells_no_question_that_may_be_answered() -> None:
+    """What a failing tick tells is its trouble; a question that stands is told by the next one that ends well."""
+    channel = Channel()
+    teller = Teller(QUIET, senders=[channel])
+    waits, stands = an_intent(), an_intent(id="act-2", key="k2")
+    record = a_record(waits, stands)
+    tick(teller, record, NIGHT, 0.0)
+    record.put(replace(waits, state=IntentState.VETOED), instead_of=waits, actor="ann")
+    teller.trouble("the disk is full", at=NIGHT + timedelta(hours=9), boot_s=10.0)
+    sent(teller)
+    assert [body.partition("\n")[0] for _, body in channel.sent] == ["the disk is full"]
+    for second in (20.0, 30.0):
+        tick(teller, record, NIGHT + timedelta(hours=9), second)
+    teller.close()
+    assert len(channel.sent) == 2
+    assert "healerd review act-2" in channel.sent[-1][1]
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path).with_versions()
@@ -246,12 +311,28 @@ def test_s9_a_question_that_a_channel_took_counts_for_its_whole_window(bench: Be
 def test_s9_what_was_told_counts_for_its_own_question_alone(bench: Bench) -> None:
     """A question of another revision has to be told itself before its window counts."""
     announce(bench, 10)
+    bench.step(channel_open=False)
     bench.executor.reached = {("h1", bench.intent().revision + 1), ("h2", bench.intent().revision)}
     bench.step(channel_open=False)
     assert bench.intent().counted_at is None
     bench.executor.reached = {("h1", bench.intent().revision)}
     bench.step(channel_open=False)
     assert bench.intent().counted_at == bench.clock.now()
+
+
+def test_s9_after_a_pause_no_deadline_is_named_before_people_are_told_again(bench: Bench) -> None:
+    """In the first step after a pause nobody counts as told: whether they were is said after it."""
+    announce(bench, 30)
+    teller = Teller(NotifySettings(), senders=[Channel()])
+    live(bench, teller, steps=5)
+    assert bench.intent().deadline_at is not None
+    bench.clock.advance(7500.0)
+    live(bench, teller, steps=1)
+    assert (bench.intent().deadline_at, bench.intent().counted_at) == (None, None)
+    assert "did not run" in bench.intent().reason
+    live(bench, teller, steps=2)
+    assert bench.intent().deadline_at == bench.intent().counted_at + timedelta(minutes=30)
+    teller.close()
 
 
 def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
@@ -271,6 +352,30 @@ def test_s9_after_a_long_pause_people_are_told_again(bench: Bench) -> None:
     assert len(channel.sent) == 3
     assert bench.intent().state is IntentState.ANNOUNCED
     live(bench, teller, steps=5)
+    assert bench.registry.active == "one"
+    teller.close()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_s9_once_all_have_approved_it_is_told_that_silence_runs_it(bench: Bench, restart: bool) -> None:
+    """Before what was approved runs, people have read that it does, and what they read last was not the contrary."""
+    bench.close_windows(2, label=1.0)
+    by = ApprovalNeed(role="approver", deadline_at=bench.clock.now() + HOUR * 12, otherwise="defer", rule="r")
+    waits = {"state": IntentState.AWAITING_APPROVAL, "approvals": (by,), "default": "it does not run"}
+    bench.propose("rollback", veto_within_s=600.0, **waits)
+    channel = Channel()
+    teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=3)
+    assert "on silence: it does not run" in channel.sent[-1][1]
+    take_answer(bench.store, bench.answer(AnswerKind.APPROVE))
+    if restart:
+        bench.reopen()
+        teller.close()
+        teller = Teller(NotifySettings(), senders=[channel])
+    live(bench, teller, steps=2)
+    assert (len(channel.sent), bench.registry.active) == (2, "zero")
+    assert "on silence: it runs" in channel.sent[-1][1]
+    live(bench, teller, steps=15)
     assert bench.registry.active == "one"
     teller.close()
 

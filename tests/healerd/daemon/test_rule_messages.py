@@ -8,8 +8,10 @@ from healerd.daemon.messages import Message, Outbox, about
 from healerd.daemon.rule_messages import said_by_rules
 from healerd.daemon.rulebook import Rulebook
 from healerd.listen_settings import NotifySettings
+from healerd.model import Decision
 from tests.healerd.daemon.loop import NAME, RULES, Loop
 from tests.healerd.daemon.test_app import NOON
+from tests.healerd.daemon.test_core import Slow
 
 NOTIFY = """
 notify page: "pager:ml" when error_rate > 0.3
@@ -38,6 +40,22 @@ def test_what_a_notify_rule_says_is_told(tmp_path: Path) -> None:
     assert list(said_by_rules([decision, past], rules)) == []
     erased = replace(decision, trace={"notifications": decision.trace["notifications"]})
     assert list(said_by_rules([erased], rules)) == []
+    loop.core.close()
+
+
+def test_of_a_backlog_only_the_newest_window_tells(tmp_path: Path) -> None:
+    """However many runs a backlog takes, what rules said in the past is not told: the newest window's word is."""
+    loop = Loop(tmp_path, rules=RULES + "metric p_stored_better: ratio\n" + NOTIFY)
+    loop.core.close()
+    loop.source = Slow(loop.clock)
+    loop.open()
+    for _ in range(8):
+        loop.serve()
+    runs = [loop.core.run_due() for _ in range(5)]
+    assert [sum(isinstance(each, Decision) for each in told) for told in runs] == [2, 2, 2, 2, 0]
+    assert [[each.key for each in told if isinstance(each, Message)] for told in runs] == [
+        [], [], [], [f"rule:{NAME}:blind"], []
+    ]  # fmt: skip
     loop.core.close()
 
 
