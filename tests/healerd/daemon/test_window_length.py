@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from healerd.daemon.beginning import floor
 from healerd.model import Quality
 from tests.healerd.daemon.loop import HOUR_S, NAME, START, Loop
 
@@ -53,3 +54,12 @@ def test_s13_nothing_acts_on_a_good_half_until_a_whole_window_is_judged(loop: Lo
     assert loop.core.pipelines[NAME].world(loop.clock.now()).quality is U
     loop.play()
     assert loop.core.pipelines[NAME].world(loop.clock.now()).quality is G
+
+
+@pytest.mark.parametrize("window_s", [0.1, 0.3, 1.1, 11.3, 1800.0, 86_400.0])
+def test_windows_that_follow_each_other_stay_where_windows_are_counted(window_s: float) -> None:
+    """The end of any window is the start of one, also where the length is no binary fraction: a restart moves none."""
+    mark = floor(START, window_s)
+    for number in range(1000):
+        end = mark + timedelta(seconds=window_s) * number
+        assert floor(end, window_s) == end
