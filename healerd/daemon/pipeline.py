@@ -120,7 +120,7 @@ class Pipeline:
         """Show the pipeline to an action, as of now."""
         judged_to = self.store.watermark(self.name)
         length = timedelta(seconds=self.settings.window)
-        behind = max(0, (now - judged_to) // length) if judged_to else 0
+        behind = (now - judged_to) // length if judged_to else 0
         return World(
             pipeline=self.name,
             settings=self.settings,

@@ -56,6 +56,17 @@ def test_s13_nothing_acts_on_a_good_half_until_a_whole_window_is_judged(loop: Lo
     assert loop.core.pipelines[NAME].world(loop.clock.now()).quality is G
 
 
+def test_s16_nothing_starts_before_the_first_window_of_a_new_length_is_judged(loop: Loop) -> None:
+    """Windows of a day go on from the next midnight: until that day is over, no newest window has been judged."""
+    loop.play(3)
+    reopened(loop, 24 * HOUR_S)
+    current = []
+    for _ in range(3):
+        current.append(loop.core.pipelines[NAME].world(loop.clock.now()).current)
+        loop.play()
+    assert current == [False, True, True]
+
+
 @pytest.mark.parametrize("window_s", [0.1, 0.3, 1.1, 11.3, 1800.0, 86_400.0])
 def test_windows_that_follow_each_other_stay_where_windows_are_counted(window_s: float) -> None:
     """The end of any window is the start of one, also where the length is no binary fraction: a restart moves none."""
