@@ -7,7 +7,7 @@ own, and it could not open what they leave.
 import os
 from pathlib import Path
 
-__all__ = ["give"]
+__all__ = ["give", "give_open"]
 
 
 def give(*paths: Path, like: Path) -> None:
@@ -20,3 +20,10 @@ def give(*paths: Path, like: Path) -> None:
     owner = like.stat()
     for path in paths:
         os.lchown(path, owner.st_uid, owner.st_gid)
+
+
+def give_open(file: int, *, like: Path) -> None:
+    """Let an open file that root has made belong to the owner and group of `like`, if this is root. Raises OSError."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)

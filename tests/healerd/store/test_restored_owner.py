@@ -37,6 +37,25 @@ def test_what_root_restores_is_handed_over(tmp_path: Path, there: bool) -> None:
 
 
 @as_root
+@pytest.mark.parametrize("how", ["first", "rotated", "lost"])
+def test_a_key_that_root_makes_elsewhere_is_the_daemons(tmp_path: Path, how: str) -> None:
+    """Outside the state, in a folder of root's own, a new key belongs to whoever the state belongs to."""
+    state, key = tmp_path / "state", tmp_path / "etc" / "audit.key"
+    key.parent.mkdir()
+    state.mkdir()
+    os.chown(state, SOMEBODY, SOMEBODY)
+    with Store.open(state, clock=CLOCK, key=key):
+        pass
+    if how != "first":
+        with Store.open(state, clock=CLOCK, key=key, lost="ada" if how == "lost" else "") as store:
+            if how == "rotated":
+                store.rotate(key, actor="ada")
+    found = key.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (SOMEBODY, SOMEBODY, 0o600)
+    assert key.parent.stat().st_uid == 0
+
+
+@as_root
 @pytest.mark.parametrize("lost", ["", "ada"], ids=["rotated", "lost"])
 def test_what_root_does_to_a_state_leaves_nothing_of_its_own(tmp_path: Path, lost: str) -> None:
     """A new key and a lock that root makes in the daemon's folder belong to the daemon."""
