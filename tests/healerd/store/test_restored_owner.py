@@ -1,6 +1,9 @@
 """What root does to a state belongs to whoever the state belongs to: else a daemon of its own could not open it."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,41 @@ def test_what_root_restores_is_handed_over(tmp_path: Path, there: bool) -> None:
     restore(tmp_path / "backup.tar", place, clock=CLOCK, actor="ada", reason="a drill", replace=there)
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in (place, *place.rglob("*"))}
     assert owners == {(SOMEBODY, SOMEBODY)}
+
+
+IN_A_NAMESPACE = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from healerd.clock import ManualClock
+from healerd.store import Store
+from healerd.store.backup import back_up
+from healerd.store.restore import restore
+
+state, at = Path(sys.argv[1]), datetime(2026, 1, 1, tzinfo=UTC)
+assert state.stat().st_uid != 0, "its owner has no name here"
+with Store.open(state, clock=ManualClock(at)) as store:
+    store.rotate(actor="ada")
+back_up(state, state.parent / "backup.tar", at=at, made_by="test")
+restore(state.parent / "backup.tar", state, clock=ManualClock(at), actor="ada", reason="a drill", replace=True)
+"""
+
+
+@as_root
+def test_the_root_of_a_container_without_root_keeps_what_it_makes(tmp_path: Path) -> None:
+    """In a user namespace that does not know the folder's owner, a state begins, its key rotates, a restore ends."""
+    inside = ["unshare", "--user", "--map-root-user"]
+    if not shutil.which("unshare") or subprocess.run([*inside, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no user namespace can be made here")
+    around = tmp_path / "lib"
+    (around / "state").mkdir(parents=True)
+    os.chown(around / "state", SOMEBODY, SOMEBODY)
+    (around / "state").chmod(0o777)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [*inside, sys.executable, "-c", IN_A_NAMESPACE, str(around / "state")]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {path.stat().st_uid for path in (around / "state").iterdir()} == {0}
 
 
 @as_root
