@@ -28,8 +28,12 @@ def give(*paths: Path, like: Path) -> None:
 
 
 def give_open(file: int, *, like: Path) -> None:
-    """Let an open file that root has made belong to the owner and group of `like`, if this is root. Raises OSError."""
-    if os.geteuid() == 0:
+    """Let an open file that root made, and that has no other name, belong to the owner and group of `like`.
+
+    Raises OSError.
+    """
+    found = os.fstat(file)
+    if os.geteuid() == found.st_uid == 0 and found.st_nlink == 1:
         owner = like.stat()
         with _if_it_may():
             os.fchown(file, owner.st_uid, owner.st_gid)

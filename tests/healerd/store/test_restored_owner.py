@@ -11,6 +11,7 @@ import pytest
 from healerd.clock import ManualClock
 from healerd.store import Store
 from healerd.store.backup import back_up
+from healerd.store.lock import held
 from healerd.store.restore import restore
 from tests.healerd.store.records import START
 
@@ -46,6 +47,7 @@ from pathlib import Path
 from healerd.clock import ManualClock
 from healerd.store import Store
 from healerd.store.backup import back_up
+from healerd.store.lock import held
 from healerd.store.restore import restore
 
 state, at = Path(sys.argv[1]), datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,6 +57,51 @@ with Store.open(state, clock=ManualClock(at)) as store:
 back_up(state, state.parent / "backup.tar", at=at, made_by="test")
 restore(state.parent / "backup.tar", state, clock=ManualClock(at), actor="ada", reason="a drill", replace=True)
 """
+
+
+GIVEN = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from healerd.clock import ManualClock
+from healerd.store.restore import restore
+
+sys.addaudithook(lambda event, arguments: event == "os.chown" and print(arguments[0]))
+clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+restore(Path(sys.argv[1]), Path(sys.argv[2]), clock=clock, actor="ada", reason="a drill")
+"""
+
+
+@as_root
+def test_what_root_restores_is_handed_over_from_inside(tmp_path: Path) -> None:
+    """The folder goes last: were it given first, its new owner could put other files in the place of those in it."""
+    with Store.open(tmp_path / "made", clock=CLOCK):
+        pass
+    back_up(tmp_path / "made", tmp_path / "backup.tar", at=START, made_by="test")
+    command = [sys.executable, "-c", GIVEN, str(tmp_path / "backup.tar"), str(tmp_path / "state")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    given = [Path(line) for line in done.stdout.splitlines() if ".restoring-" in line]
+    assert "healerd.db" in {path.name for path in given}
+    assert [path.name.startswith(".state.restoring-") for path in given] == [False] * (len(given) - 1) + [True]
+
+
+@as_root
+def test_root_gives_away_no_file_of_another_name(tmp_path: Path) -> None:
+    """A lock that is a second name of a file of root's stays root's, and one that somebody else made is theirs."""
+    state, secret = tmp_path / "state", tmp_path / "secret"
+    state.mkdir()
+    os.chown(state, SOMEBODY, SOMEBODY)
+    secret.touch()
+    (state / "lock").hardlink_to(secret)
+    with held(state):
+        assert secret.stat().st_uid == 0
+    secret.unlink()
+    with held(state):
+        assert (state / "lock").stat().st_uid == SOMEBODY
+    os.chown(state / "lock", SOMEBODY + 1, SOMEBODY + 1)
+    with held(state):
+        assert (state / "lock").stat().st_uid == SOMEBODY + 1
 
 
 @as_root
