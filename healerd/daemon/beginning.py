@@ -103,8 +103,8 @@ def _set_watermark(beginning: Beginning, pipeline: Pipeline) -> None:
 
 
 def floor(at: datetime, window_s: float) -> datetime:
-    """Give the start of the window that `at` lies in; windows are counted from 1970."""
-    return at - timedelta(seconds=at.timestamp() % window_s)
+    """Give the start of the window that `at` lies in; windows are counted from 1970, in whole microseconds."""
+    return at - (at - datetime.fromtimestamp(0, UTC)) % timedelta(seconds=window_s)
 
 
 def _add_first(beginning: Beginning, pipeline: Pipeline, path: Path) -> None:

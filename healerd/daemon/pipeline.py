@@ -20,7 +20,7 @@ from healerd.errors import ActionError, RegistryAway
 from healerd.model import Quality, Version, Window
 from healerd.profiles import Loss, parse_loss
 from healerd.sources import SOURCES, PrometheusSource, Source
-from healerd.store import Store
+from healerd.store import SavedProfile, Store
 
 __all__ = ["Pipeline", "Sight", "closed_windows", "make_pipelines"]
 
@@ -120,7 +120,7 @@ class Pipeline:
         """Show the pipeline to an action, as of now."""
         judged_to = self.store.watermark(self.name)
         length = timedelta(seconds=self.settings.window)
-        behind = max(0, (now - judged_to) // length) if judged_to else 0
+        behind = (now - judged_to) // length if judged_to else 0
         return World(
             pipeline=self.name,
             settings=self.settings,
@@ -138,10 +138,15 @@ class Pipeline:
         """Give the verdict on a judged window's data; unknown for a window that was never judged."""
         if window_start_at not in self.qualities:
             end = window_start_at + timedelta(seconds=self.settings.window)
-            told = [m for m in self.store.measurements(self.name, end) if m.name == VERDICT]
-            verdict = {None: Quality.UNKNOWN, True: Quality.BAD, False: Quality.GOOD}
-            self.remember(window_start_at, verdict[told[0].alarm] if told else Quality.UNKNOWN)
+            bad = next((m.alarm for m in self.store.measurements(self.name, end) if m.name == VERDICT), None)
+            good = bad is False and self._profiled(window_start_at, end)
+            self.remember(window_start_at, Quality.BAD if bad else Quality.GOOD if good else Quality.UNKNOWN)
         return self.qualities[window_start_at]
+
+    def _profiled(self, start_at: datetime, end_at: datetime) -> bool:
+        """Tell whether this very window was judged, not one of another length with its end (SAFETY S13)."""
+        kept = self.store.find(SavedProfile, pipeline=self.name, window_end_at=end_at)
+        return any(each.window_start_at == start_at for each in kept)
 
     def remember(self, window_start_at: datetime, quality: Quality) -> None:
         """Keep the verdict on a window's data, in the place of the oldest one when there are too many."""

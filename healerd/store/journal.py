@@ -137,7 +137,7 @@ class Store(ReadStore):
         made = rotated(old, at=self._clock.now())
         # One that waits still was never named: its rotation was cut short before the log heard of it.
         set_aside(next_path(path), at=made.record.at)
-        keep_key(made.signer, next_path(path))
+        keep_key(made.signer, next_path(path), like=self.folder)
         with self.transaction() as tx:
             tx.put(made.record, kind="key rotated", actor=actor)
             tx.sign_with(made.signer)
@@ -216,7 +216,9 @@ class Store(ReadStore):
             tx.put(Epoch(number=self.epoch, at=now.at, boot_id=now.boot_id, process=os.getpid()), kind="started")
             if held is None:
                 origin = origin_of(self._seal.origin or tx.first_leaf())
-                made = first_key(key, origin, at=now.at, before=newest_key, lost=bool(lost), begun=begun)
+                made = first_key(
+                    key, origin, state=self.folder, at=now.at, before=newest_key, lost=bool(lost), begun=begun
+                )
                 tx.put(made.record, kind="key lost" if newest_key else "key", actor=lost or DAEMON)
                 held, waits = made.signer, made.waits
             tx.sign_with(held)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from healerd.audit.notes import VerifierKey, read_key
 from healerd.errors import StoreError
-from healerd.store.owners import give
+from healerd.store.owners import give_open
 from healerd.store.tables import SigningKey
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ _MEND = "put the right one back from a backup, or go on with a new one by `heale
 
 
 def first_key(
-    path: Path, origin: str, *, at: datetime, before: SigningKey | None, lost: bool, begun: bool = False
+    path: Path, origin: str, *, state: Path, at: datetime, before: SigningKey | None, lost: bool, begun: bool = False
 ) -> MadeKey:
     """Make the key of a log, or take the one that lies there; after a loss, make a new one beside what is there.
 
@@ -149,7 +149,7 @@ def first_key(
     else:
         signer, place = Signer.make(name=origin), next_path(path) if waits else path
         set_aside(place, at=at)
-        keep_key(signer, place)
+        keep_key(signer, place, like=state)
     how = "lost" if before is not None else "first"
     record = _record(signer, signer, how=how, at=at, before=before.id if before else None)
     return MadeKey(signer=signer, record=record, waits=waits)
@@ -163,8 +163,8 @@ def rotated(old: "Signer", *, at: datetime) -> MadeKey:
     return MadeKey(signer=signer, record=_record(signer, old, how="rotated", at=at, before=old.key.id.hex()))
 
 
-def keep_key(signer: "Signer", path: Path) -> None:
-    """Write a new key file that only its owner, the folder's, can read, and see that it is on the disk.
+def keep_key(signer: "Signer", path: Path, *, like: Path) -> None:
+    """Write a new key file that only its owner, that of `like`, can read, and see that it is on the disk.
 
     Raises:
         StoreError: it cannot be written, or there is one already.
@@ -176,8 +176,8 @@ def keep_key(signer: "Signer", path: Path) -> None:
             with os.fdopen(out, "wb") as file:
                 file.write(signer.pem())
                 file.flush()
+                give_open(file.fileno(), like=like)
                 os.fsync(file.fileno())
-            give(path, like=path.parent)
             _sync(path.parent)
         except OSError:
             path.unlink()  # on a full disk half a key would stand in the way of a whole one
@@ -229,8 +229,7 @@ def settle_restored(waiting: Path, path: Path, *, newest: SigningKey, at: dateti
         if not _holds(path, wanted):
             fresh = path.with_name(f"{path.name}.new")
             fresh.unlink(missing_ok=True)  # half of a copy of the one that waits
-            keep_key(_read(waiting, wanted.name), fresh)
-            give(fresh, like=path if path.exists() else waiting)
+            keep_key(_read(waiting, wanted.name), fresh, like=path if path.exists() else waiting)
             set_aside(path, at=at)
             fresh.replace(path)
             _sync(path.parent)

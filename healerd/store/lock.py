@@ -4,14 +4,15 @@ A process that is stopped, or hangs, still owns its lock: nobody can tell whethe
 be taken away, two may believe that they hold the folder; then the epoch tells which is the newer one.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from healerd.errors import LockHeld, StoreAway
-from healerd.store.owners import give
+from healerd.errors import LockHeld, StoreAway, StoreError
+from healerd.store.owners import give_open
 
 __all__ = ["LOCK", "held"]
 
@@ -26,6 +27,7 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         LockHeld: another daemon holds it; the message names its process.
         StoreAway: the file cannot be opened or written.
+        StoreError: a link bears its name, which might lead root to a file of anybody's.
     """
     with _named(folder):
         lock = _locked(folder / LOCK)
@@ -52,9 +54,8 @@ def _named(folder: Path) -> Iterator[None]:
 def _locked(path: Path) -> int:
     """Open and lock the file that bears the name: one that was replaced meanwhile keeps nobody out."""
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        with suppress(OSError):  # a folder whose owner this root may not serve: then it is locked all the same
-            give(path, like=path.parent)
+        lock = _opened(path)
+        give_open(lock, like=path.parent)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -67,6 +68,15 @@ def _locked(path: Path) -> int:
         if _bears_the_name(lock, path):
             return lock
         os.close(lock)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise StoreError(f"the lock `{path}` is a link: take it away; healerd makes a file of its own") from None
+        raise
 
 
 def _bears_the_name(lock: int, path: Path) -> bool:

@@ -310,7 +310,7 @@ def _swap_in(staging: Path, state: Path, done: Restored, *, at: datetime) -> Res
     kept = state.with_name(f"{state.name}.replaced-{at:%Y%m%dT%H%M%S%f}")
     like = state if state.exists() else state.parent
     try:
-        give(staging, *staging.rglob("*"), like=like)
+        give(*staging.rglob("*"), staging, like=like)  # the folder last: until then nobody else reaches into it
     except OSError as problem:
         said = problem.strerror or str(problem)
         raise StoreError(f"`{staging}` cannot be handed over to the owner of `{like}`: {said}") from problem

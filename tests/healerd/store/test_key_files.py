@@ -97,7 +97,7 @@ def test_a_key_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> N
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
     try:
         with pytest.raises(StoreError, match="cannot be written"):
-            keep_key(Signer.make(name="a"), tmp_path / KEY)
+            keep_key(Signer.make(name="a"), tmp_path / KEY, like=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
@@ -165,7 +165,7 @@ def test_the_words_for_a_wrong_key_name_its_own_file(state: Path, key: Path) -> 
     key.unlink()
     with pytest.raises(StoreError, match=r"put it where `audit.key` says"):
         put_back(state, key)
-    keep_key(Signer.make(name="other"), key)
+    keep_key(Signer.make(name="other"), key, like=key.parent)
     with pytest.raises(StoreError, match=re.escape(f"the key `{key}` is not the one")):
         put_back(state, key)
 

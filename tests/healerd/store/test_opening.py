@@ -55,6 +55,20 @@ def test_s14_whoever_was_overtaken_writes_nothing_more(tmp_path: Path) -> None:
             assert newer.verify().problem is None
 
 
+def test_a_lock_that_is_a_link_is_refused_and_leads_nowhere(tmp_path: Path) -> None:
+    """Whoever owns the folder makes root write to no file of anybody's, nor make one: the link is named."""
+    other, missing = tmp_path / "other", tmp_path / "missing"
+    other.write_text("root's\n")
+    state = tmp_path / "state"
+    state.mkdir()
+    for target in (other, missing):
+        (state / "lock").symlink_to(target)
+        with pytest.raises(StoreError, match="is a link"):
+            Store.open(state, clock=CLOCK)
+        (state / "lock").unlink()
+    assert (other.read_text(), missing.exists()) == ("root's\n", False)
+
+
 def test_a_database_that_is_locked_or_full_is_away_and_not_damaged(tmp_path: Path) -> None:
     """What a restart may find mended is told from a file that is damaged, which no restart mends."""
     make(tmp_path, "a")
