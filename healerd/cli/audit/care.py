@@ -43,6 +43,7 @@ def erase(
     as_json: bool,
 ) -> None:
     """Print how many entries it was. Copies outside, exports and backups among them, are not reached."""
+    from healerd.client.heals import keep_told
     from healerd.store.care import ERASED_MAX, in_use, mentions
     from healerd.store.care import erase as erase_in
 
@@ -59,6 +60,7 @@ def erase(
         with store.transaction() as tx:
             wanted = {*leaves, *(mentions(tx.writer(), person) if person else ())}
             _ask(f"erase the personal values of {len(wanted):,} entries for good", yes=yes)
+            keep_told(tx, wanted)
             done = erase_in(tx, wanted, actor=who(), reason=why)
             waiting = len(wanted & in_use(tx.writer()))
         store.shrink()
