@@ -99,7 +99,8 @@ def _counted_anew(intent: Intent, now: Instant, passage: Passage, *, channel_ope
         closed = intent.counted_at is None
         return (intent if closed else replace(intent, counted_at=None, deadline_at=None, countdown_s=0.0)), None
     deadline = now.at + timedelta(seconds=intent.veto_within_s) if intent.veto_within_s is not None else None
-    note = f"veto window begun anew: {passage.broken}" if intent.counted_at and passage.broken else intent.reason
+    told = intent.counted_at and passage.broken and not intent.revision  # why it is asked anew stays said
+    note = f"veto window begun anew: {passage.broken}" if told else intent.reason
     begun = replace(intent, counted_at=now.at, deadline_at=deadline, countdown_s=0.0, reason=note)
     return begun, Count(since_boot_s=now.boot_s)
 

@@ -298,6 +298,11 @@ def test_what_is_asked_anew_says_what_was_decided_and_how_sure_it_is_by_now(loop
     why = intent_view(loop.core.store, anew.id)["prompt"]["why"]
     assert "It would retrain, because rule learn proposes retrain" in why
     assert f"It is asked anew: {anew.reason}; by now that probability is {anew.confidence:.2f}." in why
+    loop.clock.advance(60)
+    loop.reopen()
+    loop.run()
+    recounted = loop.intent("retrain")
+    assert (recounted.reason, recounted.counted_at) == (anew.reason, loop.clock.now())
     with loop.core.store.transaction() as tx:
         prune(tx, loop.clock.now(), actor="bob", reason="old")
     assert loop.core.store.get(Decision, anew.decision_id) is not None
