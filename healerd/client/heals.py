@@ -9,13 +9,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from healerd.decision.deeds import Told, impossible, told_of
-from healerd.model import ACTS_ALONE, Decision, Intent, Outcome, StageChange
-from healerd.policy import KEEP, CostModel, Event, event_of
-from healerd.store import Checked, Reader
-from healerd.store.tables import HOLDS
+import msgspec
 
-__all__ = ["Log", "activated_at", "events_of", "holds_of", "read_log", "refused_of"]
+from healerd.decision.deeds import Told, impossible, told_of
+from healerd.model import ACTS_ALONE, HOLD, Decision, Intent, Outcome, StageChange
+from healerd.policy import KEEP, CostModel, Event, event_of
+from healerd.store import Checked, Reader, Transaction
+from healerd.store.tables import HOLDS, TOLD
+
+__all__ = ["Log", "activated_at", "events_of", "holds_of", "keep_told", "read_log", "refused_of", "told_by"]
 
 
 LESSONS = round(1.0 / (1.0 - KEEP))
@@ -76,6 +78,31 @@ def holds_of(reader: Reader, name: str) -> dict[str, str]:
     return dict(json.loads(saved)) if saved else {}
 
 
+def told_by(reader: Reader, decision: Decision) -> Told:
+    """Read what a decision tells; of one that was erased, what was kept of it."""
+    told = told_of(decision)
+    return told if told.context else _kept_told(reader, decision.pipeline).get(decision.id, told)
+
+
+def keep_told(tx: Transaction, leaves: Collection[int]) -> None:
+    """Keep what these decisions tell of heals and holds: nothing of it is about a person, and they are to be erased."""
+    kept: dict[str, dict[str, Told]] = {}
+    for decision in (each for seq in sorted(leaves) for each in tx.find(Decision, seq=seq)):
+        told = told_of(decision)
+        if told.context and (decision.chosen != HOLD or decision.candidate == HOLD != decision.rule_action):
+            kept.setdefault(decision.pipeline, _kept_told(tx, decision.pipeline))[decision.id] = told
+    for name, of_pipeline in kept.items():
+        tx.save_state(name, TOLD, of_pipeline)
+
+
+def _kept_told(reader: Reader, name: str) -> dict[str, Told]:
+    saved = reader.state(name, TOLD)
+    return _told_in(saved) if saved else {}
+
+
+_told_in = msgspec.json.Decoder(dict[str, Told]).decode
+
+
 def _told(reader: Reader, heal: Intent, kept: dict[str, Told]) -> Told | None:
     """Read what the decision behind a heal tells, once: of what was asked anew, the decision that first chose it."""
     if heal.id not in kept:
@@ -85,7 +112,7 @@ def _told(reader: Reader, heal: Intent, kept: dict[str, Told]) -> Told | None:
             decision = first[0] if first else decision
         if decision is None:
             return None
-        kept[heal.id] = told_of(decision)
+        kept[heal.id] = told_by(reader, decision)
     return kept[heal.id]
 
 

@@ -48,19 +48,24 @@ def intent(reader: Reader, names: Sequence[str], at: datetime, asked: Asked) -> 
 
 
 def review_view(reader: Reader, found: Intent, decision: Decision, *, at: datetime) -> Json:
-    """The question in numbers: what else could be done, what the rules say, what stands behind it, who said what."""
-    trace, answers = decision.trace, reader.find(Answer, intent_id=found.id)
+    """The question in numbers: what else could be done, what the rules say, what stands behind it, who said what.
+
+    What would be done, and what else could be, is of the decision that chose it; evidence and rules of what is asked
+    anew are those of the newest decision by then, as its confidence, severity and approvals are.
+    """
+    basis = (reader.get(Decision, found.asked_on_id) if found.asked_on_id else None) or decision
+    trace, answers = basis.trace, reader.find(Answer, intent_id=found.id)
     return {
         "evidence_revision": found.revision,
-        "evidence_hash": _hash(found, decision),
-        **_clock(found, decision, answers, at),
+        "evidence_hash": _hash(found, basis),
+        **_clock(found, basis, answers, at),
         "confidence": found.confidence,
         "gate": AUTONOMOUS_FROM,
-        "stage": decision.stage.value,
-        "consulted": bool(trace.get("policy")) and not (trace.get("policy") or {}).get("failure"),
+        "stage": basis.stage.value,
+        "consulted": _consulted(decision),
         "decided_by": _decided_by(found, decision),
         "alternatives": list(_alternatives(reader, found, decision)),
-        "rules": list(_rules(reader, found, decision)),
+        "rules": list(_rules(reader, found, basis)),
         "evidence": list(_evidence(trace)),
         "diagnosis": list(diagnosis_of(trace)),
         "segments": [segment_said(one) for one in segments_told(measurements_of(trace)) if one.alarms],
@@ -79,7 +84,7 @@ def _hash(found: Intent, decision: Decision) -> str:
 def _clock(found: Intent, decision: Decision, answers: Sequence[Answer], at: datetime) -> Json:
     """When silence decides, and what."""
     deadline = silence_at(found, answers) if found.state in ANSWERABLE else None
-    acting = (decision.trace.get("second_pass") or {}).get("acting", ())
+    acting = _verdict(found, decision).get("acting", ())
     places = {one["rule"]: f"{one['path']}:{one['line']}" for one in acting if one.get("path")}
     by = next((need.rule for need in found.approvals), None) or next(
         (one["rule"] for one in acting if one["kind"] == "require"), None
@@ -92,6 +97,11 @@ def _clock(found: Intent, decision: Decision, answers: Sequence[Answer], at: dat
         "on_silence": on_silence(found, answers),
         "silence_by": None if by is None else f"{by} ({places[by]})" if by in places else by,
     }
+
+
+def _consulted(decision: Decision) -> bool:
+    policy = decision.trace.get("policy")
+    return bool(policy) and not policy.get("failure")
 
 
 def _decided_by(found: Intent, decision: Decision) -> str:
@@ -159,7 +169,7 @@ def _past(reader: Reader, found: Intent) -> dict[str, Json]:
 
 def _rules(reader: Reader, found: Intent, decision: Decision) -> Iterator[Json]:
     """What each rule says on this action: first those that act, then those in force that let it pass."""
-    verdict = decision.trace.get("second_pass") or decision.trace.get("first_pass", {}).get(found.action) or {}
+    verdict = _verdict(found, decision)
     asking = {approval["rule"] for approval in verdict.get("approvals", ())}
     acting = verdict.get("acting", ())
     for one in acting:
@@ -169,6 +179,12 @@ def _rules(reader: Reader, found: Intent, decision: Decision) -> Iterator[Json]:
         covers = found.action in rule["actions"] and rule["kind"] in GUARDS
         if covers and rule["name"] not in told:
             yield {**_place({**rule, "rule": rule["name"]}), "effect": "pass", "leaves": []}
+
+
+def _verdict(found: Intent, decision: Decision) -> Mapping[str, Any]:
+    """What the rules said on this action: of what a newer decision did not choose there is no second pass."""
+    second = decision.trace.get("second_pass") if decision.chosen == found.action else None
+    return second or decision.trace.get("first_pass", {}).get(found.action) or {}
 
 
 def _place(one: Mapping[str, Any]) -> Json:

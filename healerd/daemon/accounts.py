@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from healerd.client.heals import Log, activated_at, holds_of, read_log, refused_of
+from healerd.client.heals import Log, activated_at, holds_of, read_log, refused_of, told_by
 from healerd.config import PipelineSettings
 from healerd.daemon.pipeline import Pipeline
 from healerd.decision import cost_model
-from healerd.decision.deeds import deed_of_heal, deed_of_hold, told_of
+from healerd.decision.deeds import deed_of_heal, deed_of_hold
 from healerd.decision.incidents import GRAVE
 from healerd.model import ACTIONS_THAT_HEAL, HOLD, Decision, Incident, Intent
 from healerd.policy import Account, CostModel, Deed, Terms, begin_account, failed, keep_account, pooled_windows
@@ -135,7 +135,7 @@ def _hold_deeds(
     patience = timedelta(seconds=terms_of(pipeline.settings).hold_windows * pipeline.settings.window)
     for incident_id, decision_id in holds_of(reader, pipeline.name).items():
         incident, decision = reader.get(Incident, incident_id), reader.get(Decision, decision_id)
-        if incident is None or decision is None or not (told := told_of(decision)).context:
+        if incident is None or decision is None or not (told := told_by(reader, decision)).context:
             continue
         yield deed_of_hold(
             told,

@@ -37,7 +37,7 @@ from healerd.model import (
     Version,
 )
 from healerd.policy import CostModel
-from healerd.store import Checked, Range, Reader
+from healerd.store import Checked, Holding, Range, Reader
 from healerd_rules import RuleSet, SignalState
 
 __all__ = [
@@ -336,8 +336,8 @@ def _last_run(reader: Reader, pipeline: str, actions: Collection[str]) -> Iterat
     """Find when each of these actions last ran on a pipeline, however long ago: rules ask for its age."""
     of_pipeline = {"pipeline": pipeline, "state": TERMINAL_STATES}
     for action in sorted(actions):
-        ended = reader.find(Intent, action=Checked(action), order="-ended_at", limit=NEWEST_MAX, **of_pipeline)
-        yield from [intent for intent in ended if intent.executed_at is not None][:1]
+        ran = {"action": Checked(action), "body": Holding("executed_at")}
+        yield from reader.find(Intent, order="-ended_at", limit=1, **of_pipeline, **ran)
 
 
 def _clock_sets(reader: Reader, since: datetime) -> tuple[tuple[datetime, timedelta], ...]:

@@ -49,7 +49,7 @@ def prompt(intent: Intent, decision: Decision, *, answers: Collection[Answer]) -
     target = f" to `{intent.target}`" if intent.target else ""
     return Prompt(
         what=f"{intent.action} on `{intent.pipeline}`{change}{target}",
-        why=f"{_seen(decision)} {_decided(decision)}{_anew(intent)}",
+        why=f"{_seen(decision)} {_decided(decision)}{_anew(intent, decision)}",
         default=_default(intent, answers),
     )
 
@@ -78,12 +78,18 @@ def _decided(decision: Decision) -> str:
     return f"It would {does}{target}, because {held(decision.reason)}; {_sureness(decision)}."
 
 
-def _anew(intent: Intent) -> str:
+def _anew(intent: Intent, decision: Decision) -> str:
     """Say why what was decided is asked once more, and how sure it is by now."""
     if not intent.revision:
         return ""
-    sure = "" if intent.confidence is None else f"; by now that probability is {intent.confidence:.2f}"
-    return f" It is asked anew: {held(intent.reason)}{sure}."
+    return f" It is asked anew: {held(intent.reason)}{_sure_by_now(intent, decision)}."
+
+
+def _sure_by_now(intent: Intent, decision: Decision) -> str:
+    if intent.confidence is None:
+        return "" if decision.confidence is None else "; by now nobody knows how sure that is to help"
+    probability = "that probability" if decision.confidence is not None else f"the probability that {_than(decision)}"
+    return f"; by now {probability} is {intent.confidence:.2f}"
 
 
 def _sureness(decision: Decision) -> str:
@@ -94,8 +100,11 @@ def _sureness(decision: Decision) -> str:
             f", as nobody configured `failure` of {decision.chosen}" if unsaid and "step" not in decision.trace else ""
         )
         return f"how sure that is to help is unknown{why}"
-    than = "it improves matters" if "step" in decision.trace else "this costs less than doing nothing"
-    return f"the probability that {than} is {decision.confidence:.2f}"
+    return f"the probability that {_than(decision)} is {decision.confidence:.2f}"
+
+
+def _than(decision: Decision) -> str:
+    return "it improves matters" if "step" in decision.trace else "this costs less than doing nothing"
 
 
 def _next(decision: Decision) -> str:

@@ -4,13 +4,14 @@ Must never lose a commit, change a leaf, or make a new database over a damaged o
 """
 
 from healerd.store.journal import Store, Transaction
-from healerd.store.read import Checked, Range, Reader, ReadStore
+from healerd.store.read import Checked, Holding, Range, Reader, ReadStore
 from healerd.store.tables import TABLES, Epoch, Saved, SavedProfile, SigningKey, Watermark
 
 __all__ = [
     "TABLES",
     "Checked",
     "Epoch",
+    "Holding",
     "Range",
     "ReadStore",
     "Reader",

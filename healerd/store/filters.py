@@ -8,7 +8,7 @@ from typing import Any
 
 from healerd.audit import stamp
 
-__all__ = ["Checked", "Range", "order_by", "where"]
+__all__ = ["Checked", "Holding", "Range", "order_by", "where"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,13 @@ class Checked:
     """
 
     wanted: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A filter of `body`: the rows whose record has a value in a field, which need not be a column."""
+
+    name: str
 
 
 def where(filters: Mapping[str, object]) -> tuple[str, list[Any]]:
@@ -52,6 +59,8 @@ def _clause(field: str, wanted: object) -> tuple[list[str], list[Any]]:
             return [f"{field} IS NULL"], []
         case Checked(wanted=value):
             return _clause(f"+{field}", value)
+        case Holding(name=name):
+            return [f"{field} ->> ? IS NOT NULL"], [name]
         case Range(low=low, high=high):
             bounds = [(f"{field} >= ?", low), (f"{field} < ?", high)]
             given = [(clause, _bound(value)) for clause, value in bounds if value is not None]

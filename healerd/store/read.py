@@ -17,7 +17,7 @@ from healerd.model import Measurement
 from healerd.segments import FOLDER, Content, Segment
 from healerd.store.bodies import Bodies
 from healerd.store.check import check, check_slice
-from healerd.store.filters import Checked, Range, order_by, where
+from healerd.store.filters import Checked, Holding, Range, order_by, where
 from healerd.store.library import DATABASE, connect_to_read, guarded, sqlite
 from healerd.store.measured import OF_ONE_WINDOW
 from healerd.store.schema import check_version
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from healerd.segments.read import Selection
     from healerd.store.export import Exported
 
-__all__ = ["Checked", "Range", "ReadStore", "Reader"]
+__all__ = ["Checked", "Holding", "Range", "ReadStore", "Reader"]
 
 R = TypeVar("R")
 LEAVES_MAX = 10_000
@@ -58,7 +58,7 @@ class Reader(Bodies, Survey):
     ) -> tuple[R, ...]:
         """Read the records whose fields have the given values.
 
-        A filter is a value, None, a collection of values (any of them), a `Range`, or one of these `Checked`.
+        A filter is a value, None, a collection of values (any of them), a `Range`, or one of these `Checked`; of `body`, a `Holding`.
         `order` is a field, with `-` before it for the newest or largest first; without it, the order in which the
         rows were first written.
         """

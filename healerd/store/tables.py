@@ -30,6 +30,7 @@ from healerd.segments import Segment
 __all__ = [
     "HOLDS",
     "TABLES",
+    "TOLD",
     "Epoch",
     "Key",
     "Saved",
@@ -46,6 +47,8 @@ __all__ = [
 R = TypeVar("R")
 HOLDS = "policy holds"
 """The name under which the decisions are saved that held in the place of what the rules proposed."""
+TOLD = "policy told"
+"""The name under which is saved what erased decisions tell the policy's account."""
 Key = str | int | datetime | tuple[str | int | datetime, ...]
 """What names a row: the value of its key field, or a tuple of them where the key has several."""
 

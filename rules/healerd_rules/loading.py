@@ -112,14 +112,14 @@ def _checked(reader: Reader, base: Module, checker: Checker) -> Loaded:
 def _identity(modules: list[Module]) -> str:
     """The same for the same texts, wherever they lie and in whatever order they were read.
 
-    Where several own files are imported by a name, also which of them bears which.
+    Where several own files are imported, also which of them is imported where, and by which name.
     """
     digests = {id(module): hashlib.sha256(module.source.text.encode("utf-8", "replace")).digest() for module in modules}
-    named = sorted(
+    edges = sorted(
         (digests[id(module)], alias.encode(), digests[id(imported)])
         for module in modules
         for alias, imported in module.imports
-        if alias and not imported.shipped
+        if not imported.shipped
     )
-    parts = [*sorted(digests.values()), *(b"".join(edge) for edge in named if len(named) > 1)]
+    parts = [*sorted(digests.values()), *(b"".join(edge) for edge in edges if len(edges) > 1)]
     return hashlib.sha256(b"".join(parts)).hexdigest()

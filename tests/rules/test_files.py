@@ -271,13 +271,28 @@ def test_the_identity_follows_the_texts(tmp_path: Path) -> None:
     assert changed.id not in ids
 
 
-def test_the_identity_tells_which_file_bears_which_name(tmp_path: Path) -> None:
+FORBIDS = "forbid f: retrain when a.bound\nforbid g: rollback when {}bound\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main": 'import "a" as a\nimport "b" as b\n' + FORBIDS.format("b.")},
+        {"main": 'import "a" as a\nimport "b"\n' + FORBIDS.format("")},
+        {
+            "main": 'import "c"\nimport "d"\n',
+            "c": 'import "a"\nforbid f: retrain when bound\n',
+            "d": 'import "b"\nforbid g: rollback when bound\n',
+        },
+    ],
+    ids=["named", "one is named", "unnamed behind two files"],
+)
+def test_the_identity_tells_which_file_is_imported_where(tmp_path: Path, files: dict[str, str]) -> None:
     """Two imported files with each other's text are another rule set."""
     few, many = "let bound = rows < 10\n", "let bound = rows < 5000\n"
     ids = set()
     for a, b in ((few, many), (many, few)):
-        main = 'import "a" as a\nimport "b" as b\nforbid f: retrain when a.bound\nforbid g: rollback when b.bound\n'
-        write(tmp_path, main=main, a=a, b=b)
+        write(tmp_path, **files, a=a, b=b)
         ids.add(load(tmp_path / "main.heal", schema=SCHEMA).ruleset.id)  # type: ignore[union-attr]
     assert len(ids) == 2
 

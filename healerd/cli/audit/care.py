@@ -42,6 +42,7 @@ def erase(
     as_json: bool,
 ) -> None:
     """Print how many entries it was. Copies outside, exports and backups among them, are not reached."""
+    from healerd.client.heals import keep_told
     from healerd.store.care import ERASED_MAX, in_use, mentions
     from healerd.store.care import erase as erase_in
 
@@ -58,6 +59,7 @@ def erase(
         with store.transaction() as tx:
             wanted = {*leaves, *(mentions(tx.writer(), person) if person else ())}
             yes_or_ask(f"erase the personal values of {len(wanted):,} entries for good", yes=yes)
+            keep_told(tx, wanted)
             done = erase_in(tx, wanted, actor=who(), reason=why)
             waiting = len(wanted & in_use(tx.writer()))
         store.shrink()

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
 
-from healerd.client.heals import Log, activated_at, events_of, holds_of, read_log, refused_of
+from healerd.client.heals import Log, activated_at, events_of, holds_of, read_log, refused_of, told_by
 from healerd.decision import Situation
-from healerd.decision.deeds import Told, deed_of_heal, deed_of_hold, told_of
+from healerd.decision.deeds import Told, deed_of_heal, deed_of_hold
 from healerd.model import HOLD, Decision, Incident, Intent, IntentState
 from healerd.policy import Account, CostModel, Deed, PolicyState, begin, keep_account, learn_all, learn_event
 from healerd.store import Reader
@@ -107,7 +107,7 @@ class History:
     @cached_property
     def _held(self) -> Sequence[tuple[str, Told]]:
         found = ((name, self._reader.get(Decision, id_)) for name, id_ in holds_of(self._reader, self._name).items())
-        return tuple((name, told_of(decision)) for name, decision in found if decision is not None)
+        return tuple((name, told_by(self._reader, decision)) for name, decision in found if decision is not None)
 
 
 def _then(heal: Intent, now: datetime) -> Intent:

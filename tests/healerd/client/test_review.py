@@ -14,7 +14,7 @@ from healerd.client.words import say_intent
 from healerd.clock import ManualClock
 from healerd.daemon.messages import question
 from healerd.decision import prompt
-from healerd.model import Answer, AnswerKind, ApprovalNeed, Decision, Intent, IntentState, Option
+from healerd.model import Answer, AnswerKind, ApprovalNeed, Decision, Intent, IntentState, Option, Stage
 from tests.healerd.client.conftest import Past
 from tests.served import NOW, Served, a_decision, an_intent, served
 
@@ -90,6 +90,29 @@ def test_what_changes_the_question_changes_its_hash(past: Past, change: dict) ->
     hash_of = lambda intent: review(past, intent, a_decision())["evidence_hash"]  # noqa: E731
     assert hash_of(an_intent()) == hash_of(an_intent(state=IntentState.READY, approved_by=("bo",)))
     assert hash_of(an_intent()) != hash_of(an_intent(**change))
+
+
+def test_what_is_asked_anew_shows_rules_and_evidence_of_by_then(daemon: Served) -> None:
+    """What would be done is of the decision that chose it; why, of the newest one when it was asked anew."""
+    first = a_decision(id="first", trace=seen("drift", rule="early"))
+    newer = a_decision(id="newer", chosen="hold", stage=Stage.LIVE, trace=seen("harm", rule="late"))
+    for decision in (first, newer):
+        daemon.store.put(decision)
+    once, anew = an_intent(), an_intent(revision=1, asked_on_id="newer")
+    questions = [review_view(daemon.store, intent, first, at=NOW) for intent in (once, anew)]
+    assert [[one["name"] for one in each["evidence"]] for each in questions] == [["drift"], ["harm"]]
+    assert [[one["rule"] for one in each["rules"]] for each in questions] == [["early"], ["late"]]
+    assert [each["stage"] for each in questions] == [first.stage.value, "live"]
+    assert questions[0]["alternatives"] == questions[1]["alternatives"]
+
+
+def seen(name: str, *, rule: str) -> dict:
+    """A trace with one measurement, and one rule that speaks on the retraining."""
+    acting = {"rule": rule, "kind": "require", "path": "my.heal", "line": 1, "because": "so"}
+    return {
+        "situation": {"measurements": [{"name": name, "layer": "harm", "value": 0.5, "n": 9}]},
+        "first_pass": {"retrain": {"acting": [acting]}},
+    }
 
 
 def test_the_time_left_runs_to_the_approvals(past: Past) -> None:

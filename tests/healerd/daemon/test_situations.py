@@ -170,6 +170,22 @@ def test_a_rule_counts_what_happened_in_the_whole_of_its_period(tmp_path: Path, 
     loop.core.close()
 
 
+def test_an_age_is_known_however_many_questions_went_unanswered_since(tmp_path: Path) -> None:
+    """What ran last is found behind any number of intents that never ran."""
+    loop = Loop(tmp_path, rules=RULES + "forbid young: retrain when age(fallback) < 60d\n")
+    began = loop.clock.now()
+    ended(loop, "fallback", 0, created_at=began - 40 * DAY, at=began - 40 * DAY)
+    with loop.core.store.transaction() as tx:
+        for number in range(101):
+            times = dict.fromkeys(("created_at", "ended_at"), began - number * DAY / 4)
+            asked = {"id": f"asked-{number}", "key": f"asked-{number}", "pipeline": NAME, "action": "fallback"}
+            tx.put(an_intent(**asked, state=IntentState.EXPIRED, **times))
+    loop.play(1)
+    acting = {each["rule"] for each in loop.decision().trace["first_pass"]["retrain"]["acting"]}
+    loop.core.close()
+    assert "young" in acting
+
+
 def test_what_was_made_long_ago_and_ended_just_now_counts(tmp_path: Path) -> None:
     """The rest after a heal runs from its end, however long its question waited for an answer."""
     loop = Loop(tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from healerd.cli.group import invoke
 from healerd.client.backtest.lessons import History
 from healerd.client.heals import activated_at, holds_of
 from healerd.client.trust import policy
@@ -33,6 +34,7 @@ from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop
 from tests.healerd.decision.test_gate import announced_and_more_severe
 
 MANY = 60
+PAST = ("decision-0", "decision-1", "decision-2")
 
 
 @pytest.fixture
@@ -296,6 +298,11 @@ def test_what_is_asked_anew_says_what_was_decided_and_how_sure_it_is_by_now(loop
     why = intent_view(loop.core.store, anew.id)["prompt"]["why"]
     assert "It would retrain, because rule learn proposes retrain" in why
     assert f"It is asked anew: {anew.reason}; by now that probability is {anew.confidence:.2f}." in why
+    loop.clock.advance(60)
+    loop.reopen()
+    loop.run()
+    recounted = loop.intent("retrain")
+    assert (recounted.reason, recounted.counted_at) == (anew.reason, loop.clock.now())
     with loop.core.store.transaction() as tx:
         prune(tx, loop.clock.now(), actor="bob", reason="old")
     assert loop.core.store.get(Decision, anew.decision_id) is not None
@@ -319,6 +326,26 @@ def test_a_prune_changes_no_account(loop: Loop):
     with loop.core.store.transaction() as tx:
         assert prune(tx, loop.clock.now(), actor="bob", reason="old")
     loop.reopen()
+    assert account(loop) == before
+
+
+def test_an_erasure_changes_no_account(loop: Loop):
+    """Holds and heals count the same after what they stood on was erased and the daemon began anew."""
+    past_heals(loop, len(PAST), result=Result.WORSE)
+    loop.trust(Stage.LIVE)
+    held = a_hold(loop)
+    keep(loop, held)
+    close(loop, held)
+    loop.play(turned=True)
+    loop.clock.advance(3 * 3600)
+    before, store = account(loop), loop.core.store
+    behind = [leaf.seq for leaf in store.leaves(kind="decision", limit=5000) if leaf.record["id"] in PAST]
+    assert (before.ledger.deviations, before.check.outcomes) == (1, 3)
+    loop.core.close()
+    words = ["--reason", "asked to be forgotten", "--yes", "--state", str(loop.folder / "state")]
+    assert invoke(["audit", "erase", "--person", "zoe", *(f"--leaf={seq}" for seq in behind), *words]) == 0
+    loop.open()
+    assert all("erased" in loop.core.store.get(Decision, name).trace for name in ("held", *PAST))
     assert account(loop) == before
 
 

@@ -104,6 +104,22 @@ def test_s9_a_prompt_states_what_why_and_the_default(changes: dict[str, Any]):
     assert decision.trace["on_silence"] in said.default
 
 
+@pytest.mark.parametrize(
+    ("first", "by_now", "ends"),
+    [
+        (0.93, 0.41, "; by now that probability is 0.41."),
+        (0.93, None, "; by now nobody knows how sure that is to help."),
+        (None, 0.41, "; by now the probability that this costs less than doing nothing is 0.41."),
+        (None, None, "It is asked anew: so."),
+    ],
+)
+def test_s9_what_is_asked_anew_says_how_sure_it_is_by_now(first: float | None, by_now: float | None, ends: str):
+    """The first decision's probability never stands alone, and none is spoken of that was not said."""
+    decision = replace(decide(a_situation(), rules()), confidence=first)
+    asked = replace(ready(decision), revision=1, confidence=by_now, reason="so")
+    assert prompt(asked, decision, answers=()).why.endswith(ends)
+
+
 def test_a_step_is_told():
     """A step says which heal it belongs to and how sure its own test is."""
     heal = an_intent(action="rollback")
