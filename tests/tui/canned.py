@@ -54,7 +54,13 @@ def an_intent(id_: str, pipeline: str, action: str, **changed: Any) -> Json:
 
 
 PENDING = (
-    an_intent("retrain-8f3a", "churn-eu", "retrain", deadline_at=ahead(minutes=3, seconds=41)),
+    an_intent(
+        "retrain-8f3a",
+        "churn-eu",
+        "retrain",
+        created_at=ago(minutes=1, seconds=19),
+        deadline_at=ahead(minutes=3, seconds=41),
+    ),
     an_intent(
         "rollback-61d0",
         "fraud-v2",

@@ -6,8 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from healerd.clock import ManualClock
-from healerd.model import Answer, AnswerKind, IntentState
+from healerd.model import Answer, AnswerKind, ApprovalNeed, IntentState
 from healerd_tui.places import Place
 from healerd_tui.screens.prompt import PromptScreen
 from tests.served import NOW, Served, served
@@ -62,6 +64,32 @@ def test_an_approval_that_was_given_ends_nothing(tmp_path: Path) -> None:
 
     window = {"veto_within_s": 1800.0, "counted_at": NOW, "deadline_at": NOW + timedelta(minutes=30)}
     prompted(tmp_path, story, given, at_s=300.0, **window)
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_the_countdown_is_that_of_the_approval_while_one_is_missing(tmp_path: Path, *, reached: bool) -> None:
+    """What is left and of how much are both the approval's, though a veto window follows; that time always runs."""
+
+    async def story(played: Played, screen: PromptScreen, daemon: Served) -> None:
+        left, window = screen._left(), screen._window()
+        assert left is not None
+        assert window == 12 * 3600
+        assert window - 310 <= left <= window - 300
+        assert "The time does not run" not in played.text()
+
+    need = ApprovalNeed(role="operators", deadline_at=NOW + timedelta(hours=12), otherwise="deny", rule="mine.ask")
+    counted = {"counted_at": NOW, "deadline_at": NOW + timedelta(minutes=10)} if reached else {}
+    prompted(tmp_path, story, at_s=300.0, approvals=(need,), veto_within_s=600.0, **counted)
+
+
+def test_a_veto_window_that_nobody_was_told_of_stands_still(tmp_path: Path) -> None:
+    """Where silence decides at the end of a veto window, and that does not count yet, the prompt says so."""
+
+    async def story(played: Played, screen: PromptScreen, daemon: Served) -> None:
+        assert screen._left() is None
+        assert "The time does not run" in played.text()
+
+    prompted(tmp_path, story, state=IntentState.ANNOUNCED, approvals=(), veto_within_s=600.0)
 
 
 def test_what_needs_a_person_says_why_and_how_to_answer(tmp_path: Path) -> None:

@@ -213,7 +213,8 @@ def _silence(question: Question) -> str:
     review, prompt = question.review, question.view.get("prompt") or {}
     said = str(prompt.get("default") or f"If nobody answers, {question.intent['default']}.")
     by = f" ({review['silence_by']})" if review.get("silence_by") else ""
-    idle = "" if review.get("counting", True) else " The time does not run: nobody could have answered yet."
+    stands = review.get("veto_within_s") and not review.get("deadline_at") and not review.get("counting", True)
+    idle = " The time does not run: nobody could have answered yet." if stands else ""
     return f"{said}{by}{idle}"
 
 

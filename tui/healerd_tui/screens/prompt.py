@@ -176,9 +176,11 @@ class PromptScreen(Answering):
         return seconds_left(self.question.review, self.ui.daemon_now()) if self.state.live else None
 
     def _window(self) -> float | None:
+        """Give what is counted down from: all the time for an approval while one is missing, then the veto window."""
         assert self.question is not None
         review = self.question.review
-        if review.get("veto_within_s"):
+        lacking = any(not need.get("given_by") for need in review.get("approvals") or ())
+        if review.get("veto_within_s") and not lacking:
             return float(review["veto_within_s"])
         if not review.get("deadline_at"):
             return None
