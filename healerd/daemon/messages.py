@@ -61,13 +61,13 @@ def about(told: Iterable[object]) -> Iterator[Message]:
                 )
             case Move(intent=intent):
                 yield from _of_move(intent)
-            case Trouble(pipeline=pipeline, said=said, judged=judged):
+            case Trouble(pipeline=pipeline, said=said, what=what, see=see):
                 yield Message(
                     key=f"trouble:{pipeline}:{said}",
                     kind="trouble",
                     pipeline=pipeline,
-                    what=f"{pipeline} is {'judged without most of its rows' if judged else 'not judged'}",
-                    text=f"{said}\nsee `healerd {f'source probe {pipeline}' if judged else 'doctor'}`",
+                    what=f"{pipeline} {what}",
+                    text=f"{said}\nsee `healerd {see}`",
                 )
             case Outage(pipeline=pipeline, place=place, over=over):
                 now = "is back" if over else "is away"

@@ -93,7 +93,7 @@ class Ticker:
         try:
             self._look(pipeline)
             arrived = self._take_in(pipeline, window, moment)
-            troubles = troubles_with_ids(pipeline.name, arrived)
+            troubles = troubles_with_ids(pipeline, arrived)
             decision = self._judge(pipeline, window, moment, arrived)
         except HealerdError:
             raise

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from healerd.daemon.ingest import Arrived
+from healerd.daemon.pipeline import Pipeline
 
 __all__ = ["Trouble", "troubles_with_ids"]
 
@@ -20,19 +21,27 @@ NO_ROWS_NAMED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """What keeps one pipeline from being judged, and is for people to mend; told once while it lasts.
+    """What goes wrong with one pipeline, and is for people to mend: `what` with it, and the verb to `see`.
 
-    Where it is `judged` nevertheless, most of its rows are left out.
+    Told once while it lasts.
     """
 
     pipeline: str
     said: str
-    judged: bool = False
+    what: str = "is not judged"
+    see: str = "doctor"
 
 
-def troubles_with_ids(pipeline: str, arrived: Arrived) -> tuple[Trouble, ...]:
-    """Say that ids name no predictions, where most of them came before."""
-    if not arrived.names_no_rows:
-        return ()
-    log.warning("`%s`: %d of %d ids were served in earlier windows", pipeline, arrived.recurring, arrived.named)
-    return (Trouble(pipeline=pipeline, said=NO_ROWS_NAMED, judged=True),)
+def troubles_with_ids(pipeline: Pipeline, arrived: Arrived) -> tuple[Trouble, ...]:
+    """Say that ids are missing, with files that cannot be read, or name no predictions: most of them came before."""
+    found, unread = [], pipeline.recent.unread
+    if unread:
+        first = next(iter(unread.values()))
+        said = f"rows may be taken in twice, for the ids of {len(unread):,} files cannot be read; the first: {first}"
+        found.append(Trouble(pipeline=pipeline.name, said=said, what="misses ids"))
+    if arrived.names_no_rows:
+        counted = f"{arrived.recurring} of {arrived.named} ids"
+        log.warning("`%s`: %s were served in earlier windows", pipeline.name, counted)
+        what, see = "is judged without most of its rows", f"source probe {pipeline.name}"
+        found.append(Trouble(pipeline=pipeline.name, said=NO_ROWS_NAMED, what=what, see=see))
+    return tuple(found)

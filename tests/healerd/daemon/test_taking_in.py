@@ -17,6 +17,7 @@ from healerd.daemon.pipeline import closed_windows
 from healerd.daemon.recent import RecentIds
 from healerd.daemon.troubles import Trouble
 from healerd.model import Quality
+from healerd.segments import FOLDER
 from tests.healerd.daemon.test_bad_input import CONFIG, HOUR, NAME, ROWS, START, Row, Table
 
 PLAIN = CONFIG.replace('segments = ["city"]\n', "")
@@ -203,6 +204,32 @@ def test_a_restart_reads_the_ids_of_one_segment_at_a_time(opened: Callable[..., 
     tracemalloc.stop()
     assert known == set(rows.ids[:3])
     assert peak < 2_000_000 < 10 * sum(map(len, rows.ids))
+
+
+def test_a_damaged_file_that_no_window_needs_stops_no_start(opened: Callable[..., Table]) -> None:
+    """One file of a day of ids is damaged: the next hour is judged, people are told, and all that can be read is known;
+    once the file is mended its ids are too."""
+    table = opened(catch_up="1d")
+    for _ in range(3):
+        table.play()
+    oldest = table.core.store.segments(NAME)[0]
+    file = table.folder / "state" / FOLDER / oldest.path
+    content = file.read_bytes()
+    file.write_bytes(b"not a segment")
+    again(table, catch_up="1d")
+
+    def sent_again(first: int) -> Callable[[list[Row]], list[Row]]:
+        old = table.rows[first : first + 30]
+        return lambda rows: rows + [{**each, "time": rows[0]["time"]} for each in old]
+
+    (told,) = troubles(table, sent_again(2 * ROWS))
+    assert table.judged_to == START + 4 * HOUR
+    assert held(table, 3, 4) == ROWS
+    assert told.what == f"{NAME} misses ids"
+    assert oldest.path in told.text
+    file.write_bytes(content)
+    assert troubles(table, sent_again(0)) == []
+    assert held(table, 4, 5) == ROWS
 
 
 @pytest.mark.parametrize("restarted", [False, True])
