@@ -141,12 +141,16 @@ class Core:
     def run_due(self) -> tuple[object, ...]:
         """Judge every closed window, and move every intent that can move. Harmless when late or doubled.
 
+        The pipelines that are furthest behind come last, and have the time that the others left.
         What goes wrong with one pipeline holds that one. Raises StaleEpoch, and StoreError for the database.
         """
         told: list[object] = []
-        for pipeline in self.pipelines.values():
+        ends_s = self._clock.read().boot_s + BACKLOG_S
+        behind = sorted(self.pipelines.values(), key=self._windows_behind)
+        for left, pipeline in zip(range(len(behind), 0, -1), behind, strict=True):
             told += self._lookout.seek(pipeline)
-            judged = self._judge_closed(pipeline)
+            now_s = self._clock.read().boot_s
+            judged = self._judge_closed(pipeline, until_s=now_s + (ends_s - now_s) / left)
             told += [*judged, *said_by_rules(judged, self._rules)]
         told += self._executor.step(channel_open=self._channel_open())
         self._anchoring.step(self._clock.read().boot_s)
@@ -156,7 +160,11 @@ class Core:
         """Wait until nothing that was started still runs: for offline runs."""
         return self._executor.settle(channel_open=self._channel_open())
 
-    def _judge_closed(self, pipeline: Pipeline) -> list[object]:
+    def _windows_behind(self, pipeline: Pipeline) -> int:
+        mark = self.store.watermark(pipeline.name)
+        return (self._clock.now() - mark) // timedelta(seconds=pipeline.settings.window) if mark else 0
+
+    def _judge_closed(self, pipeline: Pipeline, *, until_s: float) -> list[object]:
         now = self._clock.now()
         mark = self.store.watermark(pipeline.name)
         if mark is None:
@@ -165,7 +173,6 @@ class Core:
             pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now - pipeline.settle
         )
         told: list[object] = []
-        until_s = self._clock.read().boot_s + BACKLOG_S / len(self.pipelines)
         for window in windows:
             if told and self._clock.read().boot_s >= until_s:
                 break
