@@ -142,12 +142,16 @@ class Core:
     def run_due(self) -> tuple[object, ...]:
         """Judge every closed window, and move every intent that can move. Harmless when late or doubled.
 
+        The pipelines that are furthest behind come last, and have the time that the others left.
         What goes wrong with one pipeline holds that one. Raises StaleEpoch, and StoreError for the database.
         """
         told: list[object] = []
-        for pipeline in self.pipelines.values():
+        ends_s = self._clock.read().boot_s + BACKLOG_S
+        due = sorted(((each, self._closed(each)) for each in self.pipelines.values()), key=lambda one: len(one[1]))
+        for left, (pipeline, windows) in zip(range(len(due), 0, -1), due, strict=True):
             told += self._lookout.seek(pipeline)
-            judged = self._judge_closed(pipeline)
+            now_s = self._clock.read().boot_s
+            judged = self._judge(pipeline, windows, until_s=now_s + (ends_s - now_s) / left)
             told += judged
             if judged and not self._closed(pipeline):  # of a backlog that goes on, what rules said is past
                 told += said_by_rules(judged, self._rules)
@@ -167,10 +171,9 @@ class Core:
         now = self._clock.now() - pipeline.settle
         return closed_windows(pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now)
 
-    def _judge_closed(self, pipeline: Pipeline) -> list[object]:
+    def _judge(self, pipeline: Pipeline, windows: Sequence[Window], *, until_s: float) -> list[object]:
         told: list[object] = []
-        until_s = self._clock.read().boot_s + BACKLOG_S / len(self.pipelines)
-        for window in self._closed(pipeline):
+        for window in windows:
             if told and self._clock.read().boot_s >= until_s:
                 break
             try:

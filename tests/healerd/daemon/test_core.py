@@ -480,6 +480,18 @@ def test_a_backlog_is_worked_off_over_several_runs(loop: Loop) -> None:
     assert ends == sorted(ends)
 
 
+def test_one_pipeline_that_is_behind_has_the_time_of_those_that_are_not(make: Make) -> None:
+    """What the others do not need of a run is not lost, wherever in the configuration they stand."""
+    other = '\n[pipeline.{}]\nwindow = "1000d"\n[pipeline.{}.source]\nkind = "memory"\n'
+    loop = make(more="".join(other.format(name, name) for name in ("trains", "ships", "trams")))
+    loop.core.close()
+    loop.source = Slow(loop.clock)
+    loop.open()
+    for _ in range(4):
+        loop.serve()
+    assert [len(loop.core.run_due()) for _ in range(3)] == [2, 2, 0]
+
+
 def test_s9_a_veto_window_runs_out_while_a_backlog_is_worked_off(make: Make) -> None:
     """A daemon that is busy with old windows runs all the while: nobody's time begins anew for that."""
     loop = make(table=True, daemon="unattended = true", rules=RULES.replace("within 10m", "within 2m"))
