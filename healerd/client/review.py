@@ -101,7 +101,7 @@ def _clock(found: Intent, decision: Decision, answers: Sequence[Answer], at: dat
 
 
 def _consulted(decision: Decision) -> bool:
-    policy = decision.trace.get("policy")
+    policy = decision.trace.get("policy") or {}
     return bool(policy) and not policy.get("failure")
 
 
