@@ -100,8 +100,8 @@ def _clock(found: Intent, decision: Decision, answers: Sequence[Answer], at: dat
 
 
 def _consulted(decision: Decision) -> bool:
-    policy = decision.trace.get("policy")
-    return policy is not None and bool(policy) and not policy.get("failure")
+    policy = decision.trace.get("policy") or {}
+    return bool(policy) and not policy.get("failure")
 
 
 def _decided_by(found: Intent, decision: Decision) -> str:

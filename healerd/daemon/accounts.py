@@ -100,6 +100,8 @@ def _is_news(reader: Reader, decision: Decision, kept_id: str | None) -> bool:
     if kept_id is None:
         return True
     kept, (since_at, _) = reader.get(Decision, kept_id), activated_at(reader, decision.pipeline)
+    if kept is not None and kept.candidate != HOLD:  # one that only waited: older versions kept it
+        return True
     return kept is not None and since_at is not None and kept.at < since_at <= decision.at
 
 
@@ -135,7 +137,12 @@ def _hold_deeds(
     patience = timedelta(seconds=terms_of(pipeline.settings).hold_windows * pipeline.settings.window)
     for incident_id, decision_id in holds_of(reader, pipeline.name).items():
         incident, decision = reader.get(Incident, incident_id), reader.get(Decision, decision_id)
-        if incident is None or decision is None or not (told := told_by(reader, decision)).context:
+        if (
+            incident is None
+            or decision is None
+            or decision.candidate != HOLD
+            or not (told := told_by(reader, decision)).context
+        ):
             continue
         yield deed_of_hold(
             told,

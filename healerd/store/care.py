@@ -28,9 +28,8 @@ ERASED_MAX = 100_000
 """Leaves that one tombstone names."""
 _NAMES = frozenset(table.name for table in TABLES.values())
 _READ_AGAIN = (
-    "SELECT max(seq) FROM decision GROUP BY pipeline UNION SELECT max(d.seq) FROM decision d JOIN (SELECT pipeline, "
-    "max(window_end_at) AS newest_at FROM decision GROUP BY pipeline) n ON n.pipeline = d.pipeline "
-    "AND n.newest_at = d.window_end_at GROUP BY d.pipeline"
+    "SELECT max(seq) FROM decision GROUP BY pipeline UNION SELECT seq FROM (SELECT seq, row_number() OVER "
+    "(PARTITION BY pipeline ORDER BY window_end_at DESC, seq DESC) AS place FROM decision) WHERE place = 1"
 )
 """The decisions that the next tick and a recheck read: a pipeline's newest, and the newest on its newest window, after
 which a wish or a step may have been decided."""
@@ -77,7 +76,7 @@ def would_erase(connection: sqlite.Connection, leaves: Collection[int]) -> int:
 
 def in_use(connection: sqlite.Connection) -> set[int]:
     """Name the leaves that the next tick reads again: the newest decisions of a pipeline, and those of open heals."""
-    of_open_heals = "UNION SELECT d.seq FROM decision d JOIN intent i ON d.id = {} WHERE i.ended_at IS NULL"
+    of_open_heals = "UNION SELECT d.seq FROM decision d JOIN intent i ON d.row_key = {} WHERE i.ended_at IS NULL"
     sql = f"{_READ_AGAIN} {of_open_heals.format('i.decision_id')} {of_open_heals.format(_ASKED_ON)}"
     return {seq for (seq,) in connection.execute(sql)}
 
@@ -164,9 +163,10 @@ def _drop_rows(connection: sqlite.Connection, upto: int, before: datetime, stayi
     """
     windows = "SELECT pipeline, window_end_at FROM decision WHERE window_end_at IS NOT NULL"
     old = (
-        f'(leaf <= ? AND {_NOT_STAYING} AND "at" < ? AND id NOT IN (SELECT decision_id FROM intent) '
-        f"AND id NOT IN (SELECT one.value FROM saved, json_each(CAST(saved.value AS TEXT)) one WHERE name = '{HOLDS}') "
-        f"AND id NOT IN (SELECT {_ASKED_ON} FROM intent i WHERE {_ASKED_ON} IS NOT NULL) "
+        f'(leaf <= ? AND {_NOT_STAYING} AND "at" < ? AND row_key NOT IN (SELECT decision_id FROM intent) '
+        "AND row_key NOT IN (SELECT one.value FROM saved, json_each(CAST(saved.value AS TEXT)) one "
+        f"WHERE name = '{HOLDS}') "
+        f"AND row_key NOT IN (SELECT {_ASKED_ON} FROM intent i WHERE {_ASKED_ON} IS NOT NULL) "
         f"AND seq NOT IN ({_READ_AGAIN}) "
         "AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = decision.incident_id AND i.closed_at IS NULL))"
     )

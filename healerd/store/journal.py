@@ -404,7 +404,9 @@ class Transaction(Reader):
         if len(leaf.body) > RECORD_BYTES_MAX:
             raise TooLong(
                 f"a leaf of kind `{kind}` has {len(leaf.body):,} bytes, the limit is {RECORD_BYTES_MAX:,}: a decision "
-                "grows with the features, some kilobytes each; name fewer as `source.features`"
+                f"grows with the features{_bytes_of(leaf.body, 'measurements')}, some kilobytes each, and with the "
+                f"action log that its rules count{_bytes_of(leaf.body, 'log')}; name fewer as `source.features`, or "
+                "let limits count less far back, or their own pipeline alone"
             )
         self._connection().execute(
             "INSERT INTO audit_leaf (seq, body, leaf_hash, chain, salt) VALUES (?, ?, ?, ?, ?)",
@@ -417,6 +419,14 @@ class Transaction(Reader):
 
 class _Recorded(msgspec.Struct):
     record: msgspec.Raw
+
+
+def _bytes_of(body: bytes, part: str) -> str:
+    """Say how long a part of the situation of a decision is, in brackets; empty where a leaf has no such part."""
+    found: Any = msgspec.json.decode(body)
+    for name in ("record", "trace", "situation", part):
+        found = found.get(name) if isinstance(found, dict) else None
+    return f" ({len(msgspec.json.encode(found)):,} bytes)" if found else ""
 
 
 def _key(table: Table, record: object) -> str:

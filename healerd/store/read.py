@@ -59,9 +59,8 @@ class Reader(Bodies, Survey):
         """Read the records whose fields have the given values.
 
         A filter is a value, None, a collection of values (any of them), a `Range`, or one of these `Checked`; of
-        `body`, a `Holding`.
-        `order` is a field, with `-` before it for the newest or largest first; without it, the order in which the
-        rows were first written.
+        `body`, a `Holding`. `order` is a field, with `-` before it for the newest or largest first; without it, the
+        order in which the rows were first written.
         """
         table = table_of(record)
         self._check_fields(table, {*filters, order.removeprefix("-")})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from healerd_rules.evaluation import OPERATORS, applies, weigh_at
 from healerd_rules.explanation import describe
 from healerd_rules.judging import Judging
-from healerd_rules.program import PROPOSING, ApprovalTerms, CompiledRule, RuleSet, VetoTerms
+from healerd_rules.program import PROPOSING, ApprovalTerms, BoundTerms, CompiledRule, RuleSet, VetoTerms
 from healerd_rules.proofs import Change, Difference, Status
 from healerd_rules.proving import Prover, Provers, Question
 from healerd_rules.schema import ActionDecl
@@ -241,15 +241,26 @@ def _by_name(before: RuleSet, after: RuleSet) -> tuple[tuple[str, ...], tuple[st
 
 
 def _uncompared(before: RuleSet, after: RuleSet, names: Iterable[str]) -> tuple[str, ...]:
-    """Those of the rules that differ in more than their texts, and of which more is said than moments show."""
+    """Those of the rules that differ in more than their texts, and of which more is said than moments show.
+
+    With them the limits of money over actions whose price differs: how much was spent is in no moment.
+    """
     old, new = ({rule.id: rule for rule in side.compiled} for side in (before, after))
     pairs = ((name, old.get(name), new.get(name)) for name in sorted(names))
-    return tuple(
+    found = {
         name
         for name, one, other in pairs
         if any(rule.kind in UNCOMPARED for rule in (one, other) if rule is not None)
         and (one is None or other is None or _effect(one) != _effect(other))
-    )
+    }
+    prices = [{action.name: action.cost for action in side.actions} for side in (before, after)]
+    moved = [name for name in prices[0].keys() & prices[1].keys() if prices[0][name] != prices[1][name]]
+    found |= {rule.id for rule in after.compiled if _is_money(rule) and any(rule.covers(name) for name in moved)}
+    return tuple(sorted(found))
+
+
+def _is_money(rule: CompiledRule) -> bool:
+    return isinstance(rule.terms, BoundTerms) and rule.terms.kind == "money"
 
 
 def _meaning(rule: CompiledRule) -> tuple[object, ...]:

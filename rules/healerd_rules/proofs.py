@@ -149,7 +149,8 @@ class Change:
 class Difference:
     """What changes from one rule set to another: rules by name, and what that means for actions.
 
-    `uncompared` are the rules that differ in what no moment shows: ranks, notifications, ends of deferrals.
+    `uncompared` are the rules that differ in what no moment shows: ranks, notifications, ends of deferrals, and
+    limits of money where prices differ.
     """
 
     added: tuple[str, ...]
@@ -171,4 +172,5 @@ class Difference:
             "removed": list(self.removed),
             "changed": list(self.changed),
             "changes": [change.to_json() for change in self.changes],
+            "uncompared": list(self.uncompared),
         }

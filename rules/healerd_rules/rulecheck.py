@@ -23,7 +23,7 @@ from healerd_rules.program import (
 )
 from healerd_rules.schema import SEVERITIES, Type
 from healerd_rules.vocabulary import usable
-from healerd_rules.words import did_you_mean
+from healerd_rules.words import did_you_mean, letters_apart
 
 # What `if unknown` may say where: anything else would let unknown data loosen a rule.
 POLICIES = {
@@ -39,6 +39,8 @@ ENFORCEMENTS = ("hard", "soft", "advisory")
 SOFT_KINDS = ("forbid", "cooldown", "limit")
 MAX_SCOPE_DEPTH = 50
 PIPELINE = "pipeline"
+SLIP_LETTERS = 2
+"""So many letters off, a group is taken for a slip; further off, somebody may have such tags."""
 
 
 class RuleChecker:
@@ -212,11 +214,11 @@ class RuleChecker:
         return BoundTerms(kind=kind, amount=amount, share=share, period_s=seconds, windows=windows, per=per)
 
     def _per(self, per: tree.Ident | None) -> str | None:
-        """What records are grouped by: the pipeline, or tags of that prefix, unless `pipeline` seems to be meant."""
+        """What records are grouped by: the pipeline, or tags of that prefix, unless it is a slip for `pipeline`."""
         if per is not None and per.text != PIPELINE and (mend := did_you_mean(per.text, (PIPELINE,))):
-            self.findings.error(
-                "unknown-name", per.span, f"`per {per.text}` would group by tags `{per.text}:...`", mend
-            )
+            slip = letters_apart(per.text, PIPELINE) <= SLIP_LETTERS
+            report = self.findings.error if slip else self.findings.warning
+            report("unknown-name", per.span, f"`per {per.text}` would group by tags `{per.text}:...`", mend)
         return per.text if per else None
 
     def _unpriced(self, rule: tree.Rule, terms: Terms) -> None:

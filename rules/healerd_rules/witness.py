@@ -56,7 +56,10 @@ def verdict_on(ruleset: RuleSet, moment: Scene, action: str) -> Verdict:
 
 
 def scene(world: World, model: Any, ruleset: RuleSet, *, by_model: bool = False) -> Scene:
-    """The moment of a model; its time is one that lies in the calendars as the model has it, or the model's own."""
+    """The moment of a model; its time is one that lies in the calendars as the model has it, or the model's own.
+
+    What no file prices is taken for free: the configuration may say so, and a limit of money then bars by its log.
+    """
     things = {**(world.twin.things if world.twin else {}), **world.things}
     reading = _Reading(ruleset, world, model, things)
     now = reading.now(by_model=by_model)
@@ -73,6 +76,7 @@ def scene(world: World, model: Any, ruleset: RuleSet, *, by_model: bool = False)
         alarms={key[1]: reading.truth(key) for key in things if key[0] == "alarm"},
         log=tuple(_records(reading, ruleset, pipeline, now)),
         pipelines=FLEET,
+        prices={action.name: 0.0 for action in ruleset.actions if action.cost is None},
         incident_id=None if any(_undecided(reading, key) for key in things) else "i1",
         members=reading.members(),
     )

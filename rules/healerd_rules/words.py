@@ -111,6 +111,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
+def letters_apart(one: str, other: str) -> int:
+    """How many letters of the longer word are not also the other's, in that order."""
+    blocks = difflib.SequenceMatcher(a=one[:60], b=other[:60], autojunk=False).get_matching_blocks()
+    return max(len(one), len(other)) - sum(block.size for block in blocks)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean ...?` when something is close, else an empty string."""
     near = nearest(word, known)

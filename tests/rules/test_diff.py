@@ -95,6 +95,18 @@ def test_what_no_moment_shows_is_not_called_the_same(before: str, after: str) ->
     assert diff(rules(before), rules(f'{before}\n  because "so"' if before else "")).same
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(" cost $40", " cost $150"), (" cost $40", " cost $250"), ("", " cost $40"), (" cost $40", "")],
+)
+def test_another_price_under_a_limit_of_money_is_not_called_the_same(before: str, after: str) -> None:
+    """The limits that count an action of another price are named, in JSON too; others are not."""
+    limits = "\nlimit m: z at most $200 per 24h\nlimit n: retrain at most $200 per 24h"
+    found = diff(*(rules(f"action z{price}{limits}") for price in (before, after)))
+    told = found.to_json()
+    assert (found.changes, told["same"], told["uncompared"]) == ((), False, ["m"])
+
+
 def test_rules_are_compared_by_meaning_and_name() -> None:
     """Rules are added, removed or changed by name; where they stand and how they are laid out does not count."""
     before = "forbid a: retrain when rows < 5\nforbid b: retrain\nforbid c: undo"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healerd_rules import CODES, Diagnostic, Schema, load, load_text, render
+from healerd_rules import CODES, Diagnostic, Schema, Severity, load, load_text, render
 from healerd_rules.words import KEYWORDS
 from tests.rules.worlds import SCHEMA, codes, rules
 
@@ -387,3 +387,5 @@ def test_a_group_that_is_nearly_the_pipeline_is_a_finding(rule: str) -> None:
     """`per pipline` would count the whole fleet."""
     assert codes(rule.format("pipline")) == ["unknown-name"]
     assert codes(rule.format("pipeline")) == codes(rule.format("team")) == []
+    (found,) = load_text(rule.format("pipeline_group"), name="my.heal", schema=SCHEMA).diagnostics
+    assert (found.code, found.severity) == ("unknown-name", Severity.WARNING)

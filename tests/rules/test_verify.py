@@ -260,6 +260,13 @@ def test_a_false_invariant_is_refuted(text: str, about: str, shown: dict[str, st
 # honesty -------------------------------------------------------------------------
 
 
+def test_a_limit_of_money_that_no_file_prices_lets_a_counterexample_stand() -> None:
+    """What the configuration may price is priced on the moment that is shown, so the walker confirms it."""
+    text = "permit p: retrain\nlimit m: fallback at most $200 per 24h\ninvariant never: not autonomous(fallback)"
+    check = finding(rules(f"{text}\npermit q: fallback"), "invariant", "never")
+    assert verdicts(check) == ["allowed"]
+
+
 def test_each_action_is_judged_at_its_own_confidence_inside_a_quantifier() -> None:
     """Two actions of one invariant may have different confidences, also where members are counted by them."""
     ruleset = rules(

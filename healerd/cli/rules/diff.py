@@ -82,7 +82,7 @@ def _lines(difference: "Difference") -> Iterator[str]:
         yield from _change_lines(change)
     if difference.uncompared:
         told = ", ".join(difference.uncompared)
-        yield f"not compared by facts: ranks, notifications and ends of deferrals of {told}"
+        yield f"not compared by facts: ranks, notifications, prices and ends of deferrals of {told}"
     if difference.same:
         yield "the same answer for all facts"
 

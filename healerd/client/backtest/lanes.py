@@ -7,13 +7,13 @@ pipeline as far as the trial moves them; what a later window would have measured
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
 from healerd.client.backtest.contrast import Contrast, contrast
 from healerd.client.backtest.instead import Instead
 from healerd.client.backtest.ledgers import Books, charge_of
 from healerd.client.backtest.lessons import History
+from healerd.client.backtest.logs import kept_for, own_line, priced
 from healerd.client.backtest.recorded import Brief, Whole, brief_of, whole_of
 from healerd.client.reproduce import kept_rules
 from healerd.decision import FEATURES, Logged, Situation, Stake, Target, decide, follow, inputs_of
@@ -32,8 +32,6 @@ from healerd_rules.evaluation import advance
 __all__ = ["BY_ITSELF", "Lanes", "Met", "Said"]
 
 PAGE = 256
-LOG_KEPT = timedelta(days=31)
-"""How long a heal that only the trial started stays in its action log."""
 BY_ITSELF = frozenset({"allowed", "announced"})
 """Levels at which an action runs without a person's word."""
 
@@ -211,7 +209,7 @@ class Lanes:
         later = fresh if sequel is situation else self._decide(whole, sequel, compared.new)
         then = _said(later)
         self._charge(lane, whole, sequel, later)
-        self._carry(lane, whole, was, then)
+        self._carry(lane, whole, was, then, situation=sequel, ruleset=compared.new)
         return Met(
             seq=seq,
             brief=brief,
@@ -240,6 +238,7 @@ class Lanes:
             learned, account = history.learned(situation, model), history.account(situation, model)
             stake = _stake(situation, model)
             situation = replace(situation, costs=model, learned=learned, account=account, stake=stake)
+        situation = priced(situation, compared.old, compared.new, tried=self._instead.costs)
         if not compared.quiet_counts or whole.trace.step is not None or situation.wish is not None:
             return situation, False
         return self._with_incident(situation, lane, compared.new)
@@ -291,7 +290,9 @@ class Lanes:
         if tried is not None and tried[1].action != tried[1].rule_action and (was is None or was[0] != tried[0]):
             lane.charges.setdefault(*tried)
 
-    def _carry(self, lane: Lane, whole: Whole, was: Said, then: Said) -> None:
+    def _carry(
+        self, lane: Lane, whole: Whole, was: Said, then: Said, *, situation: Situation, ruleset: RuleSet
+    ) -> None:
         """Note what the trial's action log holds more, or less, than the recorded one.
 
         A heal in the place of another keeps its times: a cooldown counts any action, and what it would have changed
@@ -304,8 +305,9 @@ class Lanes:
         if not then.alone:
             lane.gone |= {intent.id for intent in intents}
         elif not started:
-            lane.added = [line for line in lane.added if line.started_at > whole.at - LOG_KEPT]
-            lane.added.append(_line(whole, then.action))
+            since = whole.at - kept_for(ruleset, situation.window_s)
+            lane.added = [line for line in lane.added if line.started_at > since]
+            lane.added.append(own_line(whole, then.action, situation, ruleset))
 
 
 def _stake(situation: Situation, model: CostModel) -> Stake | None:
@@ -375,21 +377,6 @@ def _opens_by_rule(situation: Situation, incident: Incident) -> bool:
 
 def _said(decision: Decision) -> Said:
     return Said(action=decision.chosen, level=decision.level, rule=decision.rule)
-
-
-def _line(whole: Whole, action: str) -> Logged:
-    """The heal that only the trial starts: its effect is taken to end at once, since nobody knows how long it took."""
-    situation = whole.trace.situation
-    return Logged(
-        intent_id=f"trial-{whole.id}",
-        heal_id=f"trial-{whole.id}",
-        action=action,
-        pipeline=whole.pipeline,
-        tags=situation.tags,
-        started_at=whole.at,
-        ended_at=whole.at,
-        incident_id=situation.incident.id if situation.incident else None,
-    )
 
 
 def _with_log(situation: Situation, lane: Lane) -> Situation:

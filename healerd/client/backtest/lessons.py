@@ -107,7 +107,11 @@ class History:
     @cached_property
     def _held(self) -> Sequence[tuple[str, Told]]:
         found = ((name, self._reader.get(Decision, id_)) for name, id_ in holds_of(self._reader, self._name).items())
-        return tuple((name, told_by(self._reader, decision)) for name, decision in found if decision is not None)
+        return tuple(
+            (name, told_by(self._reader, decision))
+            for name, decision in found
+            if decision and decision.candidate == HOLD
+        )
 
 
 def _then(heal: Intent, now: datetime) -> Intent:

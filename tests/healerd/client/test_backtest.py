@@ -362,6 +362,28 @@ def test_a_heal_that_only_the_trial_starts_bars_the_next() -> None:
     assert found["sequence"] == {"by itself": 2, "asked": 0}
 
 
+LONG_AND_MONEY = [
+    ("limit l: retrain at most 2 per 60d", [], 2),
+    ("limit l: retrain at most 2 per 24h", [], 4),
+    ("limit m: retrain at most $100 per 60d", [], 2),
+    ("limit m: retrain at most $100 per 60d", ["retrain.cost=60"], 1),
+    ("action retrain cost $30\nlimit m: retrain at most $100 per 60d", ["retrain.cost=60"], 3),
+]
+
+
+@pytest.mark.parametrize(("rules", "tried", "starts"), LONG_AND_MONEY)
+def test_a_trial_counts_its_own_heals_as_far_back_and_at_the_prices_of_the_daemon(
+    rules: str, tried: list[str], starts: int
+) -> None:
+    """A limit over two months sees them all; one on money counts the configured 40, what is tried, or the rules'."""
+    log = Log('require ask: any action approval from "owners"')
+    for days in (0, 35, 40, 57):
+        log.add(replace(a_situation(), now=NOW + timedelta(days=days)))
+    only = f"forbid others: rollback, fallback\n{rules}"
+    found = log.view(only, policy="rules only", settings=tried)["resimulated"]["heals"]
+    assert found["sequence"]["by itself"] == starts
+
+
 def test_a_what_if_is_a_backtest_of_the_record(past: Past, name: str) -> None:
     """The client tries an edited text on the stored decisions; a text that does not load gives its findings."""
     view = past.client.rules(name, days=300)

@@ -30,6 +30,7 @@ from healerd.model import (
 )
 from healerd.policy import begin
 from healerd.store.care import erase, mentions, prune
+from healerd.store.tables import HOLDS
 from tests.healerd.daemon.loop import NAME, ROLES, RULES, Loop
 from tests.healerd.decision.test_gate import announced_and_more_severe
 
@@ -253,6 +254,22 @@ def test_a_deviation_that_only_waits_is_no_hold(loop: Loop):
     with loop.core.store.transaction() as tx:
         keep_hold(tx, second)
     assert holds_of(loop.core.store, second.pipeline) == {}
+
+
+def test_a_hold_that_only_waited_and_was_kept_by_an_older_version_counts_nothing(loop: Loop):
+    """The account and a backtest pass it over, and the first real hold of its incident takes its place."""
+    ill(loop)
+    loop.trust(Stage.LIVE)
+    waited = a_hold(loop, id="waited", candidate="rollback")
+    with loop.core.store.transaction() as tx:
+        tx.put(waited)
+        tx.save_state(NAME, HOLDS, {waited.incident_id: waited.id})
+    loop.play(turned=True)
+    assert account(loop).ledger.deviations == 0
+    assert_same_account(loop)
+    keep(loop, a_hold(loop))
+    assert list(holds_of(loop.core.store, NAME).values()) == ["held"]
+    assert account(loop).ledger.deviations == 1
 
 
 def test_s5_an_erased_hold_leaves_the_refuted_prior_standing(loop: Loop):

@@ -338,6 +338,10 @@ def test_a_leaf_has_a_limit(store: Store) -> None:
     with pytest.raises(TooLong, match="the limit is"), store.transaction() as tx:
         tx.note("flood", {"text": "x" * 5_000_000})
     assert store.verify().first_bad is None
+    trace = {"situation": {"log": ["x" * 5_000_000], "measurements": [1]}}
+    parts = r"features \(3 bytes\).*count \(5,000,004 bytes\)"
+    with pytest.raises(TooLong, match=parts), store.transaction() as tx:
+        tx.put(a_decision(id="long", trace=trace))
 
 
 def test_a_record_without_an_exact_form_is_refused(store: Store) -> None:

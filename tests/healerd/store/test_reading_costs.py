@@ -9,6 +9,7 @@ from healerd.audit.verify import Start
 from healerd.clock import ManualClock
 from healerd.errors import StoreError
 from healerd.store import ReadStore, Store, check
+from healerd.store.care import in_use
 from healerd.store.library import DATABASE, sqlite
 from tests.healerd.store.records import EACH, START, WINDOW, a_decision, a_measurement
 from tests.healerd.store.steps import steps
@@ -162,3 +163,9 @@ def test_a_check_that_cannot_begin_says_what_is_missing(
         monkeypatch.setattr(check, "_NEWEST", reader.head()[0] - after)
     with pytest.raises(StoreError, match=r"is missing|cannot be read"):
         Store.open(tmp_path, clock=ManualClock(START))
+
+
+def test_the_decisions_behind_open_heals_are_found_by_their_keys(store: Store) -> None:
+    """What is in use is found without reading every decision for the name that it bears."""
+    (plan,) = asked(store, in_use).values()
+    assert "AUTOMATIC" not in plan
