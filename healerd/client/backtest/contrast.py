@@ -30,7 +30,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """What differs from the old rules to the `new` ones.
+    """What differs from `old` to `new`.
 
     `always`: a guard differs that reads what a column does not hold here (confidence, the action log), so every window
     with an incident is decided again. `proposes`: incidents may open or close otherwise, so quiet windows count too.
@@ -39,6 +39,7 @@ class Contrast:
     action log, so every window is read whole.
     """
 
+    old: RuleSet
     new: RuleSet
     names: frozenset[str]
     always: bool
@@ -99,6 +100,7 @@ def contrast(old: RuleSet, new: RuleSet) -> Contrast:
     known = memory_keys(old)
     fresh = {n.key: n for n in _nodes(new) if isinstance(n, core.Remembered) and n.key not in known}
     return Contrast(
+        old=old,
         new=new,
         names=frozenset(rule.id for rule in differing),
         always=ranks or any(_reads_more(rule) for rule in differing),
