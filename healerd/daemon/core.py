@@ -34,7 +34,7 @@ from healerd.daemon.situations import CLOCK_SET, REBOOTED, Moment
 from healerd.daemon.tick import Ticker
 from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
-from healerd.errors import ConfigError, Conflict, HealerdError, NotFound
+from healerd.errors import ConfigError, Conflict, HealerdError, NotFound, TooLong
 from healerd.model import (
     DAEMON,
     EVERYTHING,
@@ -90,6 +90,7 @@ class Core:
         self._references = References(store=store)
         self._guards = RuleGuards(pipelines=self.pipelines, rules=self._rules, moment=self._moment)
         self._looked: Instant | None = None
+        self._held: set[str] = set()
         self._lookout = Lookout(
             store=store, references=self._references, config=config, clock=clock, pipelines=self.pipelines
         )
@@ -167,7 +168,7 @@ class Core:
     def _judge_closed(self, pipeline: Pipeline, *, until_s: float) -> list[object]:
         now = self._clock.now()
         mark = self.store.watermark(pipeline.name)
-        if mark is None:
+        if mark is None or pipeline.name in self._held:
             return []
         windows = closed_windows(
             pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now - pipeline.settle
@@ -182,6 +183,8 @@ class Core:
                 if ends_all(error):
                     raise
                 told += self._ticker.world_failed(pipeline, window, error)
+                if isinstance(error, TooLong):  # as long at the next run: it would be computed at each in vain
+                    self._held.add(pipeline.name)
                 break
         return told
 

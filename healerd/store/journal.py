@@ -402,7 +402,8 @@ class Transaction(Reader):
         if len(leaf.body) > RECORD_BYTES_MAX:
             raise TooLong(
                 f"a leaf of kind `{kind}` has {len(leaf.body):,} bytes, the limit is {RECORD_BYTES_MAX:,}: a decision "
-                "grows with the features, some kilobytes each; name fewer as `source.features`"
+                "grows with the features, some kilobytes each; name fewer as `source.features`, and start "
+                "the daemon anew"
             )
         self._connection().execute(
             "INSERT INTO audit_leaf (seq, body, leaf_hash, chain, salt) VALUES (?, ?, ?, ?, ?)",
