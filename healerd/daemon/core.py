@@ -34,7 +34,7 @@ from healerd.daemon.situations import CLOCK_SET, REBOOTED, Moment
 from healerd.daemon.tick import Ticker
 from healerd.decision import Wish, demote, promote_stage
 from healerd.decision.stages import LADDER
-from healerd.errors import ConfigError, Conflict, HealerdError, NotFound
+from healerd.errors import ConfigError, Conflict, HealerdError, NotFound, TooLong
 from healerd.model import (
     DAEMON,
     EVERYTHING,
@@ -91,6 +91,7 @@ class Core:
         self._references = References(store=store)
         self._guards = RuleGuards(pipelines=self.pipelines, rules=self._rules, moment=self._moment)
         self._looked: Instant | None = None
+        self._held: set[str] = set()
         self._lookout = Lookout(
             store=store, references=self._references, config=config, clock=clock, pipelines=self.pipelines
         )
@@ -166,7 +167,7 @@ class Core:
     def _closed(self, pipeline: Pipeline) -> tuple[Window, ...]:
         """List the windows that have closed and are not judged yet."""
         mark = self.store.watermark(pipeline.name)
-        if mark is None:
+        if mark is None or pipeline.name in self._held:
             return ()
         now = self._clock.now() - pipeline.settle
         return closed_windows(pipeline.name, window_s=pipeline.settings.window, watermark=mark, now=now)
@@ -182,6 +183,8 @@ class Core:
                 if ends_all(error):
                     raise
                 told += self._ticker.world_failed(pipeline, window, error)
+                if isinstance(error, TooLong):  # as long at the next run: it would be computed at each in vain
+                    self._held.add(pipeline.name)
                 break
         return told
 

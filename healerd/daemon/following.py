@@ -80,19 +80,20 @@ def _retrained(reach: Reach, heal: Intent, now: datetime) -> Intent:
     incident = reach.store.get(Incident, heal.incident_id) if heal.incident_id else None
     if incident is not None and incident.closed_at is not None:
         return _given_up(reach, heal, now, f"incident `{incident.id}` is closed")
-    world = reach.worlds(heal.pipeline, now)
+    world, phase = reach.worlds(heal.pipeline, now), heal.result.get("phase")
+    late = world.now >= patience_until(heal, world)
+    if phase not in {"refit", "promote"} and reach.seen(heal, late=late):
+        return heal  # before the alias is read, which may be a request to a server at each step
     if (active := world.registry.active) != heal.current:
         reason = f"`active` is at `{active}`, no longer at `{heal.current}`: somebody else moved it"
         return _given_up(reach, heal, now, reason)
-    match heal.result.get("phase"):
+    match phase:
         case "refit":
             return _refitted(reach, heal, world)
         case "promote":
             return _promoted(reach, heal, world)
-        case phase:
-            late = world.now >= patience_until(heal, world)
-            if not reach.anything_new(heal, late=late):
-                return heal
+        case _:
+            reach.anything_new(heal, late=late)  # it is seen from here on, not while the registry is away
             judged = _judge(heal, world, shadow=phase == "shadow")
             if judged is None:
                 too_few = f"too few labelled rows that `{heal.current}` has answered to judge by"

@@ -36,11 +36,14 @@ class Reach:
 
     def anything_new(self, intent: Intent, *, late: bool) -> bool:
         """Tell whether a window has closed, or patience has run out, since this was last asked for the intent."""
-        evidence = (self.store.watermark(intent.pipeline), late)
-        if self.looked.get(intent.id) == evidence:
+        if self.seen(intent, late=late):
             return False
-        self.looked[intent.id] = evidence
+        self.looked[intent.id] = (self.store.watermark(intent.pipeline), late)
         return True
+
+    def seen(self, intent: Intent, *, late: bool) -> bool:
+        """Tell whether there is nothing new for the intent, and leave it at that."""
+        return self.looked.get(intent.id) == (self.store.watermark(intent.pipeline), late)
 
 
 def move(reach: Reach, intent: Intent, outcome: Outcome | None = None, **changes: Any) -> Intent:

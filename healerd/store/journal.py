@@ -406,7 +406,7 @@ class Transaction(Reader):
                 f"a leaf of kind `{kind}` has {len(leaf.body):,} bytes, the limit is {RECORD_BYTES_MAX:,}: a decision "
                 f"grows with the features{_bytes_of(leaf.body, 'measurements')}, some kilobytes each, and with the "
                 f"action log that its rules count{_bytes_of(leaf.body, 'log')}; name fewer as `source.features`, or "
-                "let limits count less far back, or their own pipeline alone"
+                "let limits count less far back, or their own pipeline alone, and start the daemon anew"
             )
         self._connection().execute(
             "INSERT INTO audit_leaf (seq, body, leaf_hash, chain, salt) VALUES (?, ?, ?, ?, ?)",

@@ -8,6 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from healerd.actions import FolderRegistry
+from healerd.actions.alias import Alias
+from healerd.actions.model_files import ModelFiles
 from healerd.config import ActionSettings
 from healerd.daemon.answers import resolve, take_answer
 from healerd.daemon.rulings import Go, Ruling
@@ -433,6 +436,34 @@ def test_s7_what_changes_each_time_it_is_asked_is_withdrawn(bench: Bench) -> Non
     bench.step()
     assert bench.intent().state is S.WITHDRAWN
     assert bench.intent().severity == 3
+
+
+class Counting(FolderRegistry):
+    """A registry that counts how often it is asked where its alias stands."""
+
+    asked = 0
+
+    def alias(self) -> Alias:
+        self.asked += 1
+        return super().alias()
+
+
+def test_a_candidate_that_is_judged_asks_its_registry_once_a_window(make: Make, tmp_path: Path) -> None:
+    """A tick comes every few seconds, and a registry may be a server that many share."""
+    registry = Counting(tmp_path / "counting", "flights", ModelFiles(allow_pickle=True))
+    bench = make(registry=registry)
+    bench.close_windows(6, label=0.0)
+    bench.propose("retrain")
+    bench.step()
+    assert "not accepted yet" in bench.intent().reason
+    bench.step()
+    asked = registry.asked
+    for _ in range(5):
+        bench.step()
+    assert registry.asked == asked
+    bench.close_window(label=0.0)
+    bench.step()
+    assert registry.asked > asked
 
 
 def test_s7_an_alias_moved_by_another_actor_withdraws(bench: Bench) -> None:

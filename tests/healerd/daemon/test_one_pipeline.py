@@ -13,6 +13,7 @@ from healerd.columns import Predictions
 from healerd.daemon.executor import ends_all
 from healerd.daemon.messages import about
 from healerd.daemon.metrics import Metrics
+from healerd.daemon.tick import Trouble
 from healerd.errors import (
     ActionError,
     ConfigError,
@@ -178,8 +179,10 @@ class Refusing(MemorySource):
     """A source whose rows cannot be had, for a reason that the test gives."""
 
     error: HealerdError | None = None
+    asked = 0
 
     def fetch(self, start_at, end_at):  # type: ignore[no-untyped-def]
+        self.asked += 1
         if self.error is not None:
             raise self.error
         return super().fetch(start_at, end_at)
@@ -217,6 +220,23 @@ def test_only_the_database_and_a_newer_daemon_end_a_whole_tick(
         loop.core.run_due()
     assert (judged(loop, NAME), judged(loop, "trains")) == (0, 0 if all_of_it else 1)
     assert loop.clock.now() > START
+
+
+@pytest.mark.parametrize(("error", "tries"), [(TooLong("a decision of 2,000 features"), 1), (SourceError("gone"), 3)])
+def test_a_decision_that_is_too_long_is_not_computed_again(make: Make, error: HealerdError, tries: int) -> None:
+    """It would be as long at every run: its pipeline is held, and told of once, until the daemon starts anew."""
+    loop = make()
+    loop.core.close()
+    loop.source = Refusing()
+    loop.open()
+    loop.source.error = error
+    loop.clock.advance(3600)
+    told = [each for _ in range(3) for each in loop.core.run_due() if isinstance(each, Trouble)]
+    assert (loop.source.asked, len(told)) == (tries, 1)
+    loop.source.error = None
+    loop.reopen()
+    loop.core.run_due()
+    assert judged(loop, NAME) == 1
 
 
 def test_an_intent_whose_rows_are_damaged_holds_no_other_up(tmp_path: Path) -> None:
