@@ -181,7 +181,7 @@ def test_what_was_lost_or_substituted_is_in_the_record_of_the_daemon(here: Insta
     writer.flush()
     writer.close()
     with Traffic() as traffic, serving(here, traffic), here.running() as daemon:
-        here.wait_for(lambda: "irregular rows" in here.call("audit", "list", "--kind", "irregular rows").out, daemon)
+        here.wait_for(lambda: "lost 17" in here.call("audit", "list", "--kind", "irregular rows", "--json").out, daemon)
         assert end(daemon) == 0
     told = here.call("audit", "list", "--kind", "irregular rows", "--json").json
     assert "lost 17" in json.dumps(told)
