@@ -96,9 +96,8 @@ def shifted(intent: Intent, jump_s: float) -> Intent:
 
 def _counted_anew(intent: Intent, now: Instant, passage: Passage, *, channel_open: bool) -> Intent:
     """Begin the veto window at zero if people can answer; otherwise none runs."""
-    broke = (
-        intent.deadline_at is not None and passage.broken != "" and not intent.revision
-    )  # else why it asks stays said
+    # Of what was asked anew, the reason stays said.
+    broke = intent.deadline_at is not None and passage.broken != "" and not intent.revision
     note = f"veto window begins anew: {passage.broken}" if broke else intent.reason
     if not channel_open:
         return replace(intent, counted_at=None, deadline_at=None, countdown_s=0.0, reason=note)

@@ -27,7 +27,7 @@ TAIL_BYTES = 2**20
 
 
 def ends_of(files: Sequence[str]) -> Mapping[Path, int]:
-    """Find where the whole lines of each file end that is plain text and was changed lately.
+    """Find where the whole lines of each file of plain text end; of one that lies quiet, all that it holds is whole.
 
     Raises:
         SourceError: a file cannot be read any more.
@@ -38,6 +38,7 @@ def ends_of(files: Sequence[str]) -> Mapping[Path, int]:
             continue
         with _read(file), file.open("rb") as opened:
             about = os.fstat(opened.fileno())
+            ends[file] = about.st_size
             if abs(SystemClock().now().timestamp() - about.st_mtime) <= QUIET_S:
                 start = max(0, about.st_size - TAIL_BYTES)
                 opened.seek(start)

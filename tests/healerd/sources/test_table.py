@@ -214,6 +214,7 @@ def test_what_comes_during_a_reading_may_have_been_read_in_part(tmp_path: Path) 
         line = "e,2026-01-01T00:40:00Z,31,Bern,1,1\n"
 
     (tmp_path / "rows.csv").write_text(ROWS, encoding="utf-8")
+    os.utime(tmp_path / "rows.csv", (0, 0))  # nobody has written it for long before
     source = Raced(SourceSettings(path="rows.csv", id="id", label="label"), tmp_path, lambda: "v1")
     with pytest.raises(SourceError, match="came during the reading"):
         source.fetch(START, START + HOUR)
